@@ -1,0 +1,1 @@
+"""Dose over courses."""

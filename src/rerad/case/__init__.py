@@ -1,0 +1,1 @@
+"""A case on disk: case.toml, importing a folder, running it."""

@@ -1,0 +1,61 @@
+"""The nouns of rerad: frozen, validated, no input or output."""
+
+from rerad.core.beam import Beam, BeamGeometry, ControlPoint
+from rerad.core.course import Course, EventKind, HistoryEvent, RecordGrade, TreatmentHistory
+from rerad.core.dose import Dose, DoseQuantity, describe_quantity
+from rerad.core.finding import Finding, Severity
+from rerad.core.fluence import BixelGrid, Fluence
+from rerad.core.grid import Grid
+from rerad.core.image import Image, ImageUnit, Modality
+from rerad.core.machine import Machine, Mlc, PencilKernel, ReferenceCondition
+from rerad.core.patient import Patient, PatientPosition
+from rerad.core.pet import PetAcquisition
+from rerad.core.plan import DoseScope, Goal, Plan, Prescription, RecoveryBasis
+from rerad.core.provenance import InputRecord, Provenance, StepTime
+from rerad.core.structure import Contour, Mask, Structure, StructureKind
+from rerad.core.study import StructureSet, Study
+from rerad.core.transform import RigidTransform
+
+__all__ = [
+    "Beam",
+    "BeamGeometry",
+    "BixelGrid",
+    "Contour",
+    "ControlPoint",
+    "Course",
+    "Dose",
+    "DoseQuantity",
+    "DoseScope",
+    "EventKind",
+    "Finding",
+    "Fluence",
+    "Goal",
+    "Grid",
+    "HistoryEvent",
+    "Image",
+    "ImageUnit",
+    "InputRecord",
+    "Machine",
+    "Mask",
+    "Mlc",
+    "Modality",
+    "Patient",
+    "PatientPosition",
+    "PencilKernel",
+    "PetAcquisition",
+    "Plan",
+    "Prescription",
+    "Provenance",
+    "RecordGrade",
+    "RecoveryBasis",
+    "ReferenceCondition",
+    "RigidTransform",
+    "Severity",
+    "StepTime",
+    "Structure",
+    "StructureKind",
+    "StructureSet",
+    "Study",
+    "TreatmentHistory",
+    "describe_quantity",
+]

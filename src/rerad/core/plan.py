@@ -1,0 +1,160 @@
+"""Plans, prescriptions and clinical goals."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rerad.core.beam import Beam
+from rerad.core.patient import PatientPosition
+from rerad.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Prescription:
+    """Dose to one target over the whole course.
+
+    Parameters
+    ----------
+    structure : str
+        Name of the target.
+    dose_gy : float
+        Total physical dose in Gy.
+    """
+
+    structure: str
+    dose_gy: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.dose_gy < 200:
+            msg = f"{self.structure}: expected a prescription of 0 to 200 Gy, got {self.dose_gy}"
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Plan:
+    """An external-beam photon plan.
+
+    Parameters
+    ----------
+    label : str
+        RT Plan Label (at most 16 characters).
+    frame_uid : str
+        Frame of reference of the isocentres.
+    patient_position : PatientPosition
+        As set up on the couch.
+    machine_name : str
+        Treatment machine.
+    n_fractions_planned : int
+        At least 1.
+    prescriptions : tuple of Prescription
+        Targets and doses.
+    beams : tuple of Beam
+        In order of delivery.
+    instance_uid, structure_set_uid : str
+        SOP Instance UIDs of the RTPLAN and of the RTSTRUCT it refers to; empty if there is none.
+    approval : str
+        ApprovalStatus as read; rerad itself only ever writes UNAPPROVED.
+    date : str
+        RT Plan Date as ISO text; empty for unknown.
+    """
+
+    label: str
+    frame_uid: str
+    patient_position: PatientPosition
+    machine_name: str
+    n_fractions_planned: int
+    prescriptions: tuple[Prescription, ...]
+    beams: tuple[Beam, ...]
+    instance_uid: str = ""
+    structure_set_uid: str = ""
+    approval: str = "UNAPPROVED"
+    date: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prescriptions", tuple(self.prescriptions))
+        object.__setattr__(self, "beams", tuple(self.beams))
+        if self.n_fractions_planned < 1:
+            msg = (
+                f"plan {self.label}: expected at least 1 fraction, got {self.n_fractions_planned}"
+            )
+            raise InputError(msg)
+
+    @property
+    def meterset_mu(self) -> float:
+        """Monitor units of one fraction, all beams."""
+        return sum(beam.meterset_mu for beam in self.beams)
+
+
+class DoseScope(StrEnum):
+    """Which dose a goal is about."""
+
+    PLAN = "this plan, physical dose"
+    CUMULATIVE = "all courses, EQD2"
+
+
+class RecoveryBasis(StrEnum):
+    """What a cumulative limit assumes of recovery; a limit is compared with no other sum.
+
+    ``RAW``: the sum carries no recovery factor (one already inside the limit, or none assumed).
+    ``DISCOUNTED``: earlier courses are multiplied by (1 - recovery) before the sum.
+    """
+
+    RAW = "raw sum"
+    DISCOUNTED = "discounted sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A clinical goal as clinicians write it, for example ``SacralPlex_R D0.1cc <= 67 Gy EQD2``.
+
+    Parameters
+    ----------
+    structure : str
+        TG-263 name.
+    metric : str
+        ``D0.1cc``, ``D95%``, ``Dmean``, ``Dmax``, ``V45Gy`` ...
+    scope : DoseScope
+        Physical dose of this plan, or cumulative EQD2.
+    at_most, at_least : float or None
+        Exactly one is given, in `unit`.
+    unit : str
+        ``Gy``, ``%`` (of the prescription for D, of the volume for V) or ``cc``.
+    alpha_beta_gy : float or None
+        For cumulative goals.
+    recovery_basis : RecoveryBasis or None
+        For cumulative goals.
+    citation : str
+        Where the number comes from; "user" if the case file gives it.
+    trust : str
+        How far the source was read: R, R2, M or user.
+    note : str
+        What the reader should know, for example "no consensus".
+    """
+
+    structure: str
+    metric: str
+    scope: DoseScope
+    unit: str
+    at_most: float | None = None
+    at_least: float | None = None
+    alpha_beta_gy: float | None = None
+    recovery_basis: RecoveryBasis | None = None
+    citation: str = "user"
+    trust: str = "user"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.at_most is None) == (self.at_least is None):
+            msg = f"goal {self.structure} {self.metric}: give exactly one of at_most and at_least"
+            raise InputError(msg)
+        if self.scope is DoseScope.CUMULATIVE and self.alpha_beta_gy is None:
+            msg = f"goal {self.structure} {self.metric}: cumulative EQD2 needs alpha/beta in Gy"
+            raise InputError(msg)
+
+    @property
+    def text(self) -> str:
+        """The goal in one line."""
+        sign, value = ("<=", self.at_most) if self.at_most is not None else (">=", self.at_least)
+        quantity = ""
+        if self.scope is DoseScope.CUMULATIVE:
+            quantity = f" EQD2(a/b {self.alpha_beta_gy:g}) cumulative"
+        return f"{self.metric} {sign} {value:g} {self.unit}{quantity}"

@@ -1,0 +1,1 @@
+"""Files and network: the only room that knows pydicom."""

@@ -1,0 +1,1 @@
+"""Where things are: IEC 61217 and DICOM patient systems."""

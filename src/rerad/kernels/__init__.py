@@ -1,0 +1,1 @@
+"""Loops compiled by numba: arrays and numbers only; callers validate, kernels trust."""

@@ -1,0 +1,1 @@
+"""Fluence from objectives on cumulative EQD2."""

@@ -1,0 +1,1 @@
+"""Synthetic patients, deterministic from a seed."""

@@ -1,0 +1,1 @@
+"""The pipeline from prior courses to a deliverable plan."""

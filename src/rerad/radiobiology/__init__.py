@@ -1,0 +1,1 @@
+"""What dose does: EQD2, recovery, tolerance."""

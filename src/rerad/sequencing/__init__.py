@@ -1,0 +1,1 @@
+"""Fluence to leaves."""

@@ -1,0 +1,1 @@
+"""Work on structures: masks, contours, margins, names."""

@@ -1,0 +1,1 @@
+"""Numbers from papers, each row with its source."""
