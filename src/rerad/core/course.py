@@ -3,8 +3,8 @@
 Unknown is a value of its own here: None means that nobody could say, never zero.
 """
 
+import datetime
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 
 from rerad.core.patient import Patient
@@ -55,8 +55,8 @@ class Course:
     n_fractions_planned: int | None
     n_fractions_delivered: int | None
     delivered_dose_gy: float | None = None
-    start: date | None = None
-    end: date | None = None
+    start: datetime.date | None = None
+    end: datetime.date | None = None
     grade: RecordGrade = RecordGrade.UNKNOWN
     stop_reason: str = ""
     note: str = ""
@@ -122,7 +122,7 @@ class HistoryEvent:
     title: str
     text: str
     when: str = ""
-    date: date | None = None
+    date: datetime.date | None = None
     pain_score: tuple[float, float] | None = None
     muscle_grade: str = ""
     oral_morphine_mg_day: float | None = None
