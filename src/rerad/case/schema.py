@@ -1,0 +1,252 @@
+"""What a case file may say: strict, units in the key names, unknown a value of its own.
+
+An unknown key is an error that names file and key. What nobody knows is written ``"unknown"``;
+leaving a key out is only allowed where the default below says what that means.
+"""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+"""Raised when a key changes its meaning or goes; newer files are refused by older programs."""
+
+Unknown = Literal["unknown"]
+FractionCount = Annotated[int, Field(ge=0, le=200)] | Unknown
+KnownDate = date | Unknown
+
+
+class Strict(BaseModel):
+    """Base of all tables: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PatientTable(Strict):
+    """Who, in a sentence; identity comes from the DICOM files."""
+
+    summary: str = Field(description="One sentence: who the patient is and why treatment is asked")
+    age_years: Annotated[int, Field(ge=0, le=120)] | Unknown = Field(
+        default="unknown", description="Age at today's course"
+    )
+
+
+class DataTable(Strict):
+    """Which DICOM objects of the data folder are today's."""
+
+    folder: str = Field(description="Folder with the DICOM files, relative to this file")
+    planning_ct_series_uid: str = Field(description="Planning CT: the plan is made on it")
+    structure_set_uid: str = Field(description="Structures drawn on the planning CT")
+    pet_series_uid: str = Field(default="", description="PET in the planning CT's frame; or empty")
+    mr_series_uid: str = Field(default="", description="MRI in the planning CT's frame; or empty")
+
+
+class PrescriptionTable(Strict):
+    """Dose to one target."""
+
+    structure: str = Field(description="Target as named in the structure set")
+    dose_gy: Annotated[float, Field(gt=0, le=200)] = Field(description="Total physical dose")
+
+
+class CourseTable(Strict):
+    """What every course has."""
+
+    name: str = Field(description="What to call it")
+    site: str = Field(default="", description="Treated site; empty if not stated")
+    technique: str = Field(default="", description="Technique; empty if not stated")
+    prescriptions: tuple[PrescriptionTable, ...] = Field(
+        default=(), description="Levels of a simultaneous integrated boost are separate entries"
+    )
+    n_fractions_planned: FractionCount = Field(description='Fractions planned, or "unknown"')
+    n_fractions_delivered: FractionCount = Field(description='Fractions given, or "unknown"')
+    delivered_dose_gy: Annotated[float, Field(ge=0, le=200)] | Unknown = Field(
+        default="unknown", description="Dose that the record itself states as delivered"
+    )
+    start_date: KnownDate = Field(default="unknown", description="First fraction, YYYY-MM-DD")
+    end_date: KnownDate = Field(default="unknown", description="Last fraction, YYYY-MM-DD")
+    stop_reason: str = Field(default="", description="Why it ended early; empty if not stated")
+    note: str = Field(default="", description="Anything else on the record")
+    order: int = Field(default=0, description="Place in the story, among the events")
+
+
+class PriorCourseTable(CourseTable):
+    """An earlier course; with UIDs if its data are in the data folder."""
+
+    ct_series_uid: str = Field(default="", description="Its planning CT")
+    structure_set_uid: str = Field(default="", description="Its structure set; or empty")
+    plan_uid: str = Field(default="", description="Its RTPLAN; or empty")
+    dose_uid: str = Field(default="", description="Its RTDOSE: total physical dose of the plan")
+    interval_months: Annotated[float, Field(ge=0, le=1200)] | Unknown = Field(
+        default="unknown", description='From its end to today\'s course, or "unknown"'
+    )
+
+    @model_validator(mode="after")
+    def _needs_ct_with_dose(self) -> Self:
+        if self.dose_uid and not self.ct_series_uid:
+            msg = f"{self.name}: a dose_uid needs the ct_series_uid of the CT it was planned on"
+            raise ValueError(msg)
+        return self
+
+
+class EventTable(Strict):
+    """One thing that happened."""
+
+    order: int = Field(description="Place in the story, among the courses")
+    kind: Literal[
+        "diagnosis",
+        "surgery",
+        "systemic therapy",
+        "imaging",
+        "symptom",
+        "function",
+        "drug",
+        "outcome",
+    ] = Field(description="What kind of thing")
+    title: str = Field(description="A few words")
+    text: str = Field(description="What the record says")
+    when: str = Field(default="", description="When, in the record's words; empty if not stated")
+    date: KnownDate = Field(default="unknown", description="YYYY-MM-DD")
+    pain_score: tuple[float, float] | Unknown = Field(
+        default="unknown", description="Lowest and highest of a score from 0 to 10"
+    )
+    muscle_grade: str = Field(default="", description="As written; empty if not stated")
+    oral_morphine_mg_day: Annotated[float, Field(ge=0)] | Unknown = Field(
+        default="unknown", description="Daily oral morphine equivalent"
+    )
+
+
+class BeamsTable(Strict):
+    """Where the beams come from."""
+
+    gantry_angles_deg: tuple[Annotated[float, Field(ge=0, lt=360)], ...] = Field(
+        min_length=1, description="IEC 61217 gantry angles; coplanar"
+    )
+    collimator_angle_deg: Annotated[float, Field(ge=0, lt=360)] = Field(
+        description="IEC 61217 collimator angle of all beams"
+    )
+    column_width_mm: Annotated[float, Field(ge=2, le=10)] = Field(
+        description="Beamlet width along the leaf travel"
+    )
+    field_margin_mm: Annotated[float, Field(ge=0, le=30)] = Field(
+        description="Beamlets opened around the projected targets"
+    )
+
+
+class ObjectivesTable(Strict):
+    """How strongly the optimiser pulls at what: planning choices, not clinical limits."""
+
+    target_overdose_percent: Annotated[float, Field(ge=100, le=150)] = Field(
+        description="Dose above this share of the prescription is penalised in a target"
+    )
+    target_importance: Annotated[float, Field(gt=0)] = Field(
+        description="Of too little dose in targets"
+    )
+    target_overdose_importance: Annotated[float, Field(ge=0)] = Field(
+        description="Of too much dose in targets"
+    )
+    organ_importance: Annotated[float, Field(ge=0)] = Field(
+        description="Of cumulative EQD2 above an organ's limit"
+    )
+    organ_mean_importance: Annotated[float, Field(ge=0)] = Field(
+        description="Of the mean cumulative EQD2 of organs with a limit"
+    )
+    normal_tissue_importance: Annotated[float, Field(ge=0)] = Field(
+        description="Of dose above the fall-off outside the targets"
+    )
+    falloff_start_percent: Annotated[float, Field(ge=0, le=120)] = Field(
+        description="Of the highest prescription, allowed at the target's edge"
+    )
+    falloff_end_percent: Annotated[float, Field(ge=0, le=120)] = Field(
+        description="Of the highest prescription, allowed far from the targets"
+    )
+    falloff_per_mm: Annotated[float, Field(gt=0, le=2)] = Field(
+        description="Rate of the exponential fall-off between the two"
+    )
+    smoothness_importance: Annotated[float, Field(ge=0)] = Field(
+        description="Of differences between neighbouring beamlets"
+    )
+    organ_limits_are_hard: bool = Field(
+        description="Hold cumulative limits in every voxel outside the targets, or only penalise"
+    )
+
+
+class AcceptedBreachTable(Strict):
+    """A limit that may be exceeded knowingly."""
+
+    structure: str = Field(description="Organ whose limit may be exceeded")
+    reason: str = Field(min_length=1, description="Why; it is printed in the report")
+
+
+class GoalTable(Strict):
+    """A clinical goal besides the rule set's."""
+
+    structure: str = Field(description="Structure as named in the structure set")
+    metric: str = Field(description="D95%, D2%, D0.1cc, Dmean, V45Gy ...")
+    scope: Literal["plan", "cumulative"] = Field(
+        default="plan", description="Physical dose of this plan, or cumulative EQD2"
+    )
+    at_most: float | None = Field(default=None, description="Upper bound, in unit")
+    at_least: float | None = Field(default=None, description="Lower bound, in unit")
+    unit: Literal["Gy", "%", "cc"] = Field(
+        description="Gy; % of the prescription for D, of the volume for V; cc"
+    )
+    alpha_beta_gy: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Needed for cumulative goals"
+    )
+    citation: str = Field(default="user", description="Where the number comes from")
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            msg = f"goal {self.structure} {self.metric}: give exactly one of at_most and at_least"
+            raise ValueError(msg)
+        if self.scope == "cumulative" and self.alpha_beta_gy is None:
+            msg = f"goal {self.structure} {self.metric}: a cumulative goal needs alpha_beta_gy"
+            raise ValueError(msg)
+        return self
+
+
+class PlanningTable(Strict):
+    """Choices of the plan."""
+
+    machine: str = Field(description="Name of a machine that ships with rerad, or a file")
+    hounsfield_curve: str = Field(description="CT calibration that ships with rerad, or a file")
+    rule_set: str = Field(description="Cumulative limits that the plan is made and judged under")
+    compared_rule_sets: tuple[str, ...] = Field(
+        default=(), description="Further rule sets shown in the budget"
+    )
+    recovery_table: str = Field(description='Recovery factors for discounted sums; "none"')
+    tumor_alpha_beta_gy: Annotated[float, Field(gt=0, le=50)] = Field(
+        description="Alpha/beta of the tumour"
+    )
+    tumor_alpha_beta_citation: str = Field(min_length=1, description="Where it comes from")
+    dose_grid_mm: Annotated[float, Field(ge=1, le=10)] = Field(description="Dose voxel size")
+    n_correction_passes: Annotated[int, Field(ge=0, le=6)] = Field(
+        description="Optimisations repeated against the final dose"
+    )
+    max_evaluations: Annotated[int, Field(ge=10, le=5000)] = Field(
+        description="Evaluations of the objective in the first optimisation"
+    )
+    seed: int = Field(description="Of everything random")
+
+
+class CaseFile(Strict):
+    """A whole case."""
+
+    schema_version: Literal[1] = Field(description="Version of this format")
+    title: str = Field(min_length=1, description="What to call the case")
+    assumptions: tuple[str, ...] = Field(
+        default=(), description="Assumed because the record does not say; printed in the report"
+    )
+    unknowns: tuple[str, ...] = Field(default=(), description="What nobody could say, in words")
+    patient: PatientTable
+    data: DataTable
+    current_course: CourseTable
+    planning: PlanningTable
+    beams: BeamsTable
+    objectives: ObjectivesTable
+    prior_course: tuple[PriorCourseTable, ...] = ()
+    event: tuple[EventTable, ...] = ()
+    goal: tuple[GoalTable, ...] = ()
+    accepted_breach: tuple[AcceptedBreachTable, ...] = ()

@@ -1,0 +1,168 @@
+"""Earlier courses on today's anatomy: register, convert where the dose was computed, then map.
+
+The order matters: EQD2 is not linear in dose, so every course is converted on its own grid with
+its own number of fractions before it is interpolated. Recovery is not applied here; it belongs
+to the limit that the sum is compared with.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from rerad.accumulation import map_dose
+from rerad.core import Dose, Finding, Grid, Image, RigidTransform, Severity
+from rerad.errors import MissingDataError, RegistrationError
+from rerad.imaging import resample_image
+from rerad.planning.inputs import PriorInput, Progress
+from rerad.planning.result import PriorCourse
+from rerad.radiobiology import inconsistent_fraction_dose, to_eqd2
+from rerad.registration import RegistrationQuality, register_rigid
+
+AIR_HU = -1000.0
+"""Value outside a resampled CT."""
+
+
+def carry_prior(
+    prior: PriorInput,
+    *,
+    fixed: Image,
+    grid: Grid,
+    alpha_betas_gy: Iterable[float],
+    seed: int,
+    progress: Progress,
+) -> PriorCourse:
+    """Carry one earlier course onto the dose grid of today's CT.
+
+    Parameters
+    ----------
+    prior : PriorInput
+        The course with its CT and dose.
+    fixed : Image
+        Today's CT.
+    grid : Grid
+        Today's dose grid.
+    alpha_betas_gy : iterable of float
+        Every alpha/beta that EQD2 is needed for.
+    seed : int
+        Of the registration.
+    progress : callable
+        Told what is done.
+
+    Returns
+    -------
+    PriorCourse
+        Delivered EQD2 without recovery on `grid`, by alpha/beta.
+
+    Raises
+    ------
+    MissingDataError
+        If the course has no dose, or planned or delivered fractions are unknown.
+    RegistrationError
+        If the registration is not good enough to sum on.
+    """
+    course, study = prior.course, prior.study
+    planned, delivered = course.n_fractions_planned, course.n_fractions_delivered
+    if study.dose is None:
+        msg = f"{course.name}: expected a dose on record; give its dose_uid in the case file"
+        raise MissingDataError(msg)
+    if planned is None or delivered is None:
+        msg = (
+            f"{course.name}: n_fractions_planned is {planned}, n_fractions_delivered is "
+            f"{delivered}; its dose cannot be turned into EQD2 without both"
+        )
+        raise MissingDataError(msg)
+    transform, quality = _transform(prior, fixed, seed, progress)
+    progress(f"mapping {course.name}", 0.9)
+    eqd2 = {
+        alpha_beta: map_dose(
+            to_eqd2(
+                study.dose,
+                n_fractions_planned=planned,
+                n_fractions_delivered=delivered,
+                alpha_beta_gy=alpha_beta,
+            ),
+            transform,
+            grid,
+        )
+        for alpha_beta in sorted(set(alpha_betas_gy))
+    }
+    return PriorCourse(
+        course=course,
+        study=study,
+        transform=transform,
+        registration=quality,
+        image_on_planning=resample_image(study.image, grid, transform, outside=AIR_HU),
+        physical_on_planning=map_dose(study.dose.scaled(delivered / planned), transform, grid),
+        eqd2_on_planning=eqd2,
+    )
+
+
+def _transform(
+    prior: PriorInput, fixed: Image, seed: int, progress: Progress
+) -> tuple[RigidTransform, RegistrationQuality | None]:
+    """Return the transform from the course's frame to today's, and how good it is."""
+    moving = prior.study.image
+    if moving.grid.frame_uid == fixed.grid.frame_uid:
+        return RigidTransform.identity(fixed.grid.frame_uid), None
+    progress(f"registering the CT of {prior.course.name}", 0.0)
+    result = register_rigid(moving, fixed, seed=seed)
+    if not result.quality.is_acceptable:
+        reasons = " ".join(finding.text for finding in result.quality.findings)
+        msg = (
+            f"{prior.course.name}: the registration of its CT to today's is not good enough to "
+            f"sum doses on. {reasons} Check that both CTs show the same bones"
+        )
+        raise RegistrationError(msg)
+    return result.transform, result.quality
+
+
+def sum_priors(priors: Iterable[PriorCourse], alpha_beta_gy: float, grid: Grid) -> Dose | None:
+    """Return the EQD2 of all earlier courses at one alpha/beta, or None if there is none."""
+    total: Dose | None = None
+    for prior in priors:
+        mapped = prior.eqd2_on_planning[alpha_beta_gy]
+        mapped.grid.require_same_voxels(grid, prior.course.name)
+        total = mapped if total is None else total + mapped
+    return total
+
+
+def prior_findings(
+    priors: Iterable[PriorCourse], body_fraction: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]
+) -> tuple[Finding, ...]:
+    """Return what a clinician must know about the earlier doses as mapped.
+
+    Parameters
+    ----------
+    priors : iterable of PriorCourse
+        Courses on the dose grid.
+    body_fraction : ndarray of shape (K, J, I)
+        Share of each dose voxel inside the body.
+    """
+    findings: list[Finding] = []
+    body = body_fraction > 0.5
+    for prior in priors:
+        name = prior.course.name
+        if prior.registration is not None:
+            findings.extend(prior.registration.findings)
+        inconsistent = inconsistent_fraction_dose(prior.course)
+        if inconsistent is not None:
+            findings.append(inconsistent)
+        unknown = np.isnan(prior.physical_on_planning.values) & body
+        share = float(np.count_nonzero(unknown)) / max(1, int(np.count_nonzero(body)))
+        if share > 0:
+            text = (
+                f"{100 * share:.1f} % of the body on today's CT lies outside the dose grid of "
+                f"{name}; the earlier dose there is unknown, not zero, and no cumulative limit "
+                "is enforced there."
+            )
+            findings.append(Finding(Severity.CAUTION, "prior-dose-outside-grid", text, name))
+    return tuple(findings)
+
+
+def require_alpha_beta(doses: Mapping[float, Dose], alpha_beta_gy: float) -> Dose:
+    """Return the dose of one alpha/beta, or say which there are."""
+    if alpha_beta_gy not in doses:
+        known = ", ".join(f"{value:g}" for value in doses)
+        msg = f"no EQD2 of alpha/beta {alpha_beta_gy:g} Gy was made; there is {known}"
+        raise MissingDataError(msg)
+    return doses[alpha_beta_gy]

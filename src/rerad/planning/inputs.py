@@ -1,0 +1,190 @@
+"""What a run of a case needs: data, choices and goals, all said by the user or by a table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rerad.core import (
+    BeamGeometry,
+    Course,
+    Finding,
+    Goal,
+    Image,
+    Machine,
+    StructureSet,
+    Study,
+    TreatmentHistory,
+)
+from rerad.errors import InputError
+from rerad.imaging import HounsfieldCurve
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the share done, 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PriorInput:
+    """An earlier course with its data.
+
+    Parameters
+    ----------
+    course : Course
+        As planned and delivered; both numbers of fractions are needed to convert its dose.
+    study : Study
+        CT and dose at least.
+    interval_months : float or None
+        From its end to today's course; None means unknown.
+    """
+
+    course: Course
+    study: Study
+    interval_months: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveSettings:
+    """How strongly the optimiser pulls at what; planning choices, not clinical limits.
+
+    Parameters
+    ----------
+    target_overdose_percent : float
+        Of the prescription; hotter than this is penalised inside a target.
+    target_importance, target_overdose_importance : float
+        Of too little and of too much dose in targets.
+    organ_importance : float
+        Of cumulative EQD2 above an organ's limit.
+    organ_mean_importance : float
+        Of the mean cumulative EQD2 of organs with a limit; keeps dose low below the limit too.
+    normal_tissue_importance : float
+        Of the fall-off outside the targets.
+    falloff_start_percent, falloff_end_percent : float
+        Of the highest prescription: allowed at the target's edge and far from it.
+    falloff_per_mm : float
+        Rate of the exponential between them.
+    smoothness_importance : float
+        Of differences between neighbouring beamlets.
+    organ_limits_are_hard : bool
+        Whether no voxel of an organ may exceed its cumulative limit (where it can be held), or
+        exceeding it is only penalised.
+    """
+
+    target_overdose_percent: float
+    target_importance: float
+    target_overdose_importance: float
+    organ_importance: float
+    organ_mean_importance: float
+    normal_tissue_importance: float
+    falloff_start_percent: float
+    falloff_end_percent: float
+    falloff_per_mm: float
+    smoothness_importance: float
+    organ_limits_are_hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningSettings:
+    """Choices of a run.
+
+    Parameters
+    ----------
+    rule_set : str
+        Published limits that the plan is optimised and judged under.
+    compared_rule_sets : tuple of str
+        Further rule sets shown in the budget.
+    recovery_table : str
+        Recovery factors used with limits for discounted sums.
+    tumor_alpha_beta_gy : float
+        For targets.
+    tumor_alpha_beta_citation : str
+        Where it comes from.
+    dose_grid_mm : float
+        Voxel size of the dose, all directions.
+    column_width_mm : float
+        Width of a beamlet along the leaf travel.
+    field_margin_mm : float
+        Beamlets are opened this far around the projected targets.
+    n_correction_passes : int
+        Times the optimiser is repeated with the final dose's difference as background.
+    max_evaluations : int
+        Of objective and gradient in the first pass.
+    seed : int
+        Of everything random.
+    accepted_breaches : tuple of (str, str)
+        Organs whose limit may be exceeded, each with the reason.
+    """
+
+    rule_set: str
+    compared_rule_sets: tuple[str, ...]
+    recovery_table: str
+    tumor_alpha_beta_gy: float
+    tumor_alpha_beta_citation: str
+    dose_grid_mm: float
+    column_width_mm: float
+    field_margin_mm: float
+    n_correction_passes: int
+    max_evaluations: int
+    seed: int
+    accepted_breaches: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.dose_grid_mm <= 10:
+            msg = f"expected a dose grid of 1 to 10 mm, got {self.dose_grid_mm} mm"
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanningInputs:
+    """One case, ready to be planned.
+
+    Parameters
+    ----------
+    title : str
+        Of the case.
+    history : TreatmentHistory
+        What is on record.
+    current : Course
+        Today's course: prescriptions, planned fractions, and delivered ones if it ended.
+    current_order : int
+        Its place among the events.
+    image : Image
+        Planning CT in HU.
+    structures : StructureSet
+        Drawn on it; one of kind EXTERNAL is needed.
+    pet_suv, mr : Image or None
+        For the pictures.
+    priors : tuple of PriorInput
+        Earlier courses with a dose.
+    machine : Machine
+        To plan for.
+    hounsfield : HounsfieldCurve
+        HU to density.
+    beams : tuple of BeamGeometry
+        Directions and isocentre (see :func:`rerad.planning.coplanar_beams`).
+    goals : tuple of Goal
+        Of this plan and of the sum, besides the rule set's.
+    settings : PlanningSettings
+        Choices.
+    objectives : ObjectiveSettings
+        Weights of the optimiser.
+    assumptions : tuple of str
+        What was assumed because nobody knows.
+    findings : tuple of Finding
+        Found while reading.
+    """
+
+    title: str
+    history: TreatmentHistory
+    current: Course
+    current_order: int
+    image: Image
+    structures: StructureSet
+    pet_suv: Image | None
+    mr: Image | None
+    priors: tuple[PriorInput, ...]
+    machine: Machine
+    hounsfield: HounsfieldCurve
+    beams: tuple[BeamGeometry, ...]
+    goals: tuple[Goal, ...]
+    settings: PlanningSettings
+    objectives: ObjectiveSettings
+    assumptions: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,383 @@
+"""From objectives to a deliverable plan: optimise, sequence, recalculate, correct, repeat.
+
+The optimiser works on a fast operator; what is reported is the final dose of the leaf sequence.
+The difference between the two is held as a constant background in the next optimisation, so the
+plan is optimised on the dose that it will really give.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.core import (
+    Beam,
+    BeamGeometry,
+    Course,
+    Dose,
+    Finding,
+    Grid,
+    Image,
+    Machine,
+    Mask,
+    PatientPosition,
+    Plan,
+)
+from rerad.dosecalc import (
+    PencilBeamOperator,
+    build_operator,
+    final_dose,
+    make_bixel_grid,
+    split_fluence,
+)
+from rerad.errors import InputError
+from rerad.optimize import DoseCap, FluenceSmoothness, Problem, SolveSettings, solve
+from rerad.planning.inputs import ObjectiveSettings, Progress
+from rerad.planning.points import Points, choose_points
+from rerad.planning.result import Convergence
+from rerad.planning.terms import (
+    Anatomy,
+    OrganCap,
+    PhysicalCap,
+    normal_tissue_term,
+    organ_caps,
+    organ_terms,
+    physical_terms,
+    target_terms,
+)
+from rerad.sequencing import SequenceSettings, check_deliverable, complexity, sequence_sliding_window
+
+SHELL_MM = 25.0
+"""Around the targets every voxel is looked at; most of the fall-off happens here."""
+
+KEEP_ONE_IN = 12
+"""Share of the remaining body voxels that the optimiser looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """How a plan is made.
+
+    Parameters
+    ----------
+    column_width_mm, field_margin_mm : float
+        Beamlet width along the leaf travel; opening around the projected targets.
+    n_correction_passes : int
+        Repetitions with the final dose's difference as background.
+    max_evaluations : int
+        Of the first optimisation; corrections start warm and take half.
+    seed : int
+        Of the sampled voxels.
+    """
+
+    column_width_mm: float
+    field_margin_mm: float
+    n_correction_passes: int
+    max_evaluations: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanRequest:
+    """What a plan is made of.
+
+    Parameters
+    ----------
+    label : str
+        Of the plan.
+    course : Course
+        Prescriptions and planned fractions.
+    density : Image
+        Mass density on the dose grid.
+    masks : mapping of str to Mask
+        Structures on crops of the dose grid.
+    body : Mask
+        Outline of the patient.
+    machine : Machine
+        To plan for.
+    beams : tuple of BeamGeometry
+        Directions.
+    organ_caps : tuple of OrganCap
+        Cumulative limits.
+    physical_caps : tuple of PhysicalCap
+        Bounds on this plan's own dose.
+    objectives : ObjectiveSettings
+        Weights.
+    settings : PlanSettings
+        How it is made.
+    """
+
+    label: str
+    course: Course
+    density: Image
+    masks: Mapping[str, Mask]
+    body: Mask
+    machine: Machine
+    beams: tuple[BeamGeometry, ...]
+    organ_caps: tuple[OrganCap, ...]
+    physical_caps: tuple[PhysicalCap, ...]
+    objectives: ObjectiveSettings
+    settings: PlanSettings
+
+    @property
+    def grid(self) -> Grid:
+        """The dose grid."""
+        return self.density.grid
+
+    @property
+    def position(self) -> PatientPosition:
+        """How the patient lies."""
+        return self.density.patient_position
+
+    @property
+    def n_fractions(self) -> int:
+        """Planned fractions."""
+        if not self.course.n_fractions_planned:
+            msg = f"{self.course.name}: expected a planned number of fractions of at least 1"
+            raise InputError(msg)
+        return self.course.n_fractions_planned
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanOutcome:
+    """A deliverable plan and its dose.
+
+    Parameters
+    ----------
+    plan : Plan
+        Checked against the machine.
+    dose : Dose
+        Final physical dose of all planned fractions.
+    convergence : Convergence
+        Of the last optimisation.
+    complexity : mapping of str to float
+        Of the leaf sequence.
+    correction_gy : tuple of float
+        Root mean square difference between final dose and operator in the targets, per pass.
+    findings : tuple of Finding
+        What could not be limited.
+    """
+
+    plan: Plan
+    dose: Dose
+    convergence: Convergence
+    complexity: Mapping[str, float]
+    correction_gy: tuple[float, ...]
+    findings: tuple[Finding, ...]
+
+
+def coplanar_beams(
+    gantry_angles_deg: tuple[float, ...],
+    collimator_angle_deg: float,
+    isocenter_mm: tuple[float, float, float],
+) -> tuple[BeamGeometry, ...]:
+    """Return coplanar beams about one isocentre, named after their gantry angles."""
+    return tuple(
+        BeamGeometry(f"G{angle:05.1f}", angle, collimator_angle_deg, 0.0, isocenter_mm)
+        for angle in gantry_angles_deg
+    )
+
+
+def isocenter_of(mask: Mask) -> tuple[float, float, float]:
+    """Return the middle of a target's bounding box, to 0.1 mm."""
+    inside = np.argwhere(mask.fraction > 0)
+    if not len(inside):
+        msg = f"{mask.name} is empty on the dose grid, so no isocentre can be put into it"
+        raise InputError(msg)
+    middle = mask.grid.points(0.5 * (inside.min(axis=0) + inside.max(axis=0)))
+    x, y, z = (round(float(v), 1) for v in middle)
+    return x, y, z
+
+
+def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
+    """Make a deliverable plan.
+
+    Parameters
+    ----------
+    request : PlanRequest
+        What is wanted and on what.
+    progress : callable
+        Told what is being done and the share done.
+
+    Returns
+    -------
+    PlanOutcome
+        The dose is that of the leaf sequence, never of ideal fluence.
+
+    Raises
+    ------
+    StructureNotFoundError, InputError
+        If a target is missing or empty.
+    DeliverabilityError
+        If the machine cannot deliver the sequence.
+    """
+    anatomy = Anatomy.build(request.grid, request.masks, request.body, request.course.prescriptions)
+    points = _points(request, anatomy)
+    progress("tracing rays and building the dose operator", 0.0)
+    operator = _operator(request, anatomy, points)
+    problem, findings = _problem(request, anatomy, points, operator)
+    target = points.sample(anatomy.nearest_target_mm()) <= 0
+
+    background: NDArray[np.float64] | None = None
+    fluence: NDArray[np.float64] | None = None
+    corrections: list[float] = []
+    n_passes = request.settings.n_correction_passes + 1
+    for number in range(n_passes):
+        n_evaluations = request.settings.max_evaluations // (1 if number == 0 else 2)
+        solution = solve(
+            _with_background(problem, background),
+            SolveSettings(max_evaluations=n_evaluations),
+            start=fluence,
+            progress=_solver_progress(progress, number, n_passes, n_evaluations),
+        )
+        fluence = solution.fluence_mu
+        progress(f"sequencing and recalculating, pass {number + 1} of {n_passes}", 0.9)
+        plan = _sequence(request, operator, fluence)
+        dose = final_dose(plan, request.machine, request.density, request.grid)
+        difference = points.sample(np.nan_to_num(dose.values)) - operator.forward(fluence)
+        change = difference if background is None else difference - background
+        corrections.append(float(np.sqrt(np.mean(change[target] ** 2))))
+        background = np.asarray(difference, dtype=np.float64)
+    check_deliverable(plan, request.machine)
+    return PlanOutcome(
+        plan=plan,
+        dose=dose,
+        convergence=Convergence(
+            objective=tuple(value for _, value in solution.history),
+            term_values=dict(solution.term_values),
+            status=solution.status,
+        ),
+        complexity=complexity(plan),
+        correction_gy=tuple(corrections),
+        findings=tuple(findings),
+    )
+
+
+def _points(request: PlanRequest, anatomy: Anatomy) -> Points:
+    """Choose the voxels that the optimiser looks at."""
+    names = {item.structure for item in request.course.prescriptions}
+    names |= {cap.structure for cap in request.organ_caps}
+    names |= {cap.structure for cap in request.physical_caps}
+    return choose_points(
+        request.grid,
+        body=request.body,
+        complete=[request.masks[name] for name in sorted(names)],
+        shell_distance_mm=anatomy.nearest_target_mm(),
+        shell_mm=SHELL_MM,
+        keep_one_in=KEEP_ONE_IN,
+        seed=request.settings.seed,
+    )
+
+
+def _operator(request: PlanRequest, anatomy: Anatomy, points: Points) -> PencilBeamOperator:
+    """Build the fluence-to-dose operator of all beams."""
+    inside = np.argwhere(anatomy.nearest_target_mm() <= 0)
+    target_points = request.grid.points(inside)
+    bixels = [
+        make_bixel_grid(
+            geometry,
+            request.machine,
+            target_points,
+            margin_mm=request.settings.field_margin_mm,
+            column_width_mm=request.settings.column_width_mm,
+            position=request.position,
+        )
+        for geometry in request.beams
+    ]
+    return build_operator(
+        request.machine, request.density, points.indices, request.grid, bixels, request.position
+    )
+
+
+def _problem(
+    request: PlanRequest, anatomy: Anatomy, points: Points, operator: PencilBeamOperator
+) -> tuple[Problem, list[Finding]]:
+    """State what is wanted."""
+    weights = request.objectives
+    organs, findings = organ_terms(
+        anatomy, points, request.organ_caps, weights, request.n_fractions
+    )
+    terms = [
+        *target_terms(anatomy, points, weights),
+        *normal_tissue_term(anatomy, points, weights),
+        *organs,
+        *physical_terms(anatomy, points, request.physical_caps, weights),
+    ]
+    caps: tuple[DoseCap, ...] = ()
+    if weights.organ_limits_are_hard:
+        caps = organ_caps(anatomy, points, request.organ_caps, request.n_fractions)
+    dose_gy = max(item.dose_gy for item in request.course.prescriptions)
+    mean_dose_per_mu = float(np.max(operator.forward(np.ones(operator.n_beamlets))))
+    smoothness = (
+        (
+            FluenceSmoothness(
+                "smoothness",
+                operator.bixel_grids,
+                dose_gy / mean_dose_per_mu,
+                weights.smoothness_importance,
+            ),
+        )
+        if weights.smoothness_importance > 0
+        else ()
+    )
+    return Problem(operator, tuple(terms), smoothness, caps=caps), findings
+
+
+def _with_background(problem: Problem, background: NDArray[np.float64] | None) -> Problem:
+    """Return the problem with what the final dose found beyond the operator."""
+    return Problem(
+        problem.operator,
+        problem.terms,
+        problem.fluence_terms,
+        background_dose_gy=background,
+        upper_mu=problem.upper_mu,
+        caps=problem.caps,
+    )
+
+
+def _sequence(
+    request: PlanRequest, operator: PencilBeamOperator, fluence_mu: NDArray[np.float64]
+) -> Plan:
+    """Turn the fluence into leaf motions."""
+    beams: list[Beam] = []
+    for fluence in split_fluence(operator.bixel_grids, fluence_mu):
+        beams.extend(
+            sequence_sliding_window(
+                fluence,
+                request.machine,
+                n_fractions=request.n_fractions,
+                first_beam_number=len(beams) + 1,
+                settings=SequenceSettings(),
+            )
+        )
+    return Plan(
+        label=request.label,
+        frame_uid=request.grid.frame_uid,
+        patient_position=request.position,
+        machine_name=request.machine.name,
+        n_fractions_planned=request.n_fractions,
+        prescriptions=request.course.prescriptions,
+        beams=tuple(beams),
+    )
+
+
+def _solver_progress(
+    progress: Progress, number: int, n_passes: int, n_evaluations: int
+) -> "SolverProgress":
+    """Return a callback that turns evaluations into a share done."""
+    return SolverProgress(progress, f"optimising, pass {number + 1} of {n_passes}", n_evaluations)
+
+
+@dataclass(frozen=True, slots=True)
+class SolverProgress:
+    """Tells how far an optimisation is."""
+
+    progress: Progress
+    label: str
+    n_evaluations: int
+
+    def __call__(self, n_done: int, objective: float) -> None:
+        """Pass on the number of evaluations and the objective."""
+        share = min(1.0, n_done / self.n_evaluations)
+        self.progress(f"{self.label}: objective {objective:.4g}", share)

@@ -1,0 +1,289 @@
+"""From clinical goals to objectives: what the optimiser is asked for, voxel by voxel."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.core import Dose, Finding, Grid, Mask, Prescription, Severity
+from rerad.optimize import (
+    CumulativeMean,
+    CumulativeOverdose,
+    DoseCap,
+    DoseTerm,
+    Overdose,
+    Underdose,
+    falloff_threshold,
+)
+from rerad.planning.inputs import ObjectiveSettings
+from rerad.planning.points import Points
+from rerad.radiobiology import physical_from_eqd2
+from rerad.structures import distance_from
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OrganCap:
+    """A cumulative limit as the optimiser sees it: a bound on every voxel of an organ.
+
+    Parameters
+    ----------
+    structure : str
+        Name.
+    limit_eqd2_gy : float
+        Cumulative EQD2 that no voxel should exceed.
+    alpha_beta_gy : float
+        Of the organ.
+    prior : Dose or None
+        Earlier EQD2 at that alpha/beta after the recovery that goes with the limit; None if the
+        patient had none.
+    excludes_targets : bool
+        Whether voxels inside a target are left out, because the breach there is accepted.
+    """
+
+    structure: str
+    limit_eqd2_gy: float
+    alpha_beta_gy: float
+    prior: Dose | None
+    excludes_targets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalCap:
+    """An upper bound on this plan's physical dose in a structure, in Gy."""
+
+    structure: str
+    limit_gy: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Anatomy:
+    """What the objectives are drawn on.
+
+    Parameters
+    ----------
+    grid : Grid
+        Dose grid.
+    masks : mapping of str to Mask
+        Structures on crops of `grid`.
+    body : Mask
+        Outline of the patient.
+    prescriptions : tuple of Prescription
+        Highest dose first.
+    target_distance_mm : tuple of ndarray, each of shape (K, J, I)
+        Distance from each prescribed target, in the same order; 0 inside.
+    """
+
+    grid: Grid
+    masks: Mapping[str, Mask]
+    body: Mask
+    prescriptions: tuple[Prescription, ...]
+    target_distance_mm: tuple[NDArray[np.float32], ...]
+
+    @classmethod
+    def build(
+        cls,
+        grid: Grid,
+        masks: Mapping[str, Mask],
+        body: Mask,
+        prescriptions: Sequence[Prescription],
+    ) -> "Anatomy":
+        """Return the anatomy with its distances computed."""
+        ordered = tuple(sorted(prescriptions, key=lambda item: -item.dose_gy))
+        distances = tuple(distance_from(masks[p.structure], grid) for p in ordered)
+        return cls(grid, masks, body, ordered, distances)
+
+    def nearest_target_mm(self) -> NDArray[np.float32]:
+        """Return the distance from the nearest target; 0 inside."""
+        nearest = self.target_distance_mm[0].copy()
+        for distance in self.target_distance_mm[1:]:
+            np.minimum(nearest, distance, out=nearest)
+        return nearest
+
+
+def target_terms(
+    anatomy: Anatomy, points: Points, settings: ObjectiveSettings
+) -> list[DoseTerm]:
+    """Return the objectives of the targets.
+
+    Each voxel is asked for the highest dose that is prescribed to it. Above, it may have what
+    the hotter target beside it cannot help giving.
+    """
+    terms: list[DoseTerm] = []
+    claimed = np.zeros(len(points.indices), dtype=bool)
+    for level, prescription in enumerate(anatomy.prescriptions):
+        indices, shares = points.of_mask(anatomy.masks[prescription.structure])
+        is_own = ~claimed[indices]
+        indices, shares = indices[is_own], shares[is_own]
+        claimed[indices] = True
+        if not len(indices):
+            continue
+        name, dose_gy = prescription.structure, prescription.dose_gy
+        terms.append(
+            Underdose(f"{name} too little", indices, shares, dose_gy, settings.target_importance)
+        )
+        ceiling = np.full(len(indices), settings.target_overdose_percent / 100 * dose_gy)
+        for hotter in range(level):
+            allowed = _falloff(anatomy, points, settings, hotter)[indices]
+            np.maximum(ceiling, allowed, out=ceiling)
+        if settings.target_overdose_importance > 0:
+            terms.append(
+                Overdose(
+                    f"{name} too much",
+                    indices,
+                    shares,
+                    ceiling,
+                    settings.target_overdose_importance,
+                )
+            )
+    return terms
+
+
+def _falloff(
+    anatomy: Anatomy, points: Points, settings: ObjectiveSettings, level: int
+) -> NDArray[np.float64]:
+    """Return what one target allows at every point around it."""
+    dose_gy = anatomy.prescriptions[level].dose_gy
+    distance = points.sample(anatomy.target_distance_mm[level])
+    return np.asarray(
+        falloff_threshold(
+            distance,
+            dose_gy,
+            start_share=settings.falloff_start_percent / 100,
+            end_share=settings.falloff_end_percent / 100,
+            decay_per_mm=settings.falloff_per_mm,
+        )
+    )
+
+
+def normal_tissue_term(
+    anatomy: Anatomy, points: Points, settings: ObjectiveSettings
+) -> list[DoseTerm]:
+    """Return the objective that makes dose fall off outside the targets."""
+    if settings.normal_tissue_importance <= 0:
+        return []
+    inside_body, shares = points.of_mask(anatomy.body)
+    outside = points.sample(anatomy.nearest_target_mm())[inside_body] > 0
+    indices, shares = inside_body[outside], shares[outside]
+    if not len(indices):
+        return []
+    allowed = np.zeros(len(points.indices))
+    for level in range(len(anatomy.prescriptions)):
+        np.maximum(allowed, _falloff(anatomy, points, settings, level), out=allowed)
+    name, weight = "normal tissue", settings.normal_tissue_importance
+    return [Overdose(name, indices, shares, allowed[indices], weight)]
+
+
+def organ_terms(
+    anatomy: Anatomy,
+    points: Points,
+    caps: Sequence[OrganCap],
+    settings: ObjectiveSettings,
+    n_fractions: int,
+) -> tuple[list[DoseTerm], list[Finding]]:
+    """Return the objectives of the organs, and what could not be limited.
+
+    Voxels whose earlier dose is unknown cannot be given a cumulative limit; they are left out
+    and counted in a finding. Voxels already over the limit stay in: they are kept as low as the
+    rest of the plan allows, and reported.
+    """
+    terms: list[DoseTerm] = []
+    findings: list[Finding] = []
+    nearest = points.sample(anatomy.nearest_target_mm())
+    for cap in caps:
+        indices, shares = points.of_mask(anatomy.masks[cap.structure])
+        if cap.excludes_targets:
+            is_outside = nearest[indices] > 0
+            indices, shares = indices[is_outside], shares[is_outside]
+        prior = np.zeros(len(indices))
+        if cap.prior is not None:
+            prior = points.sample(cap.prior.values)[indices]
+            findings.extend(_cap_findings(cap, prior, anatomy.grid.voxel_volume_cc))
+            is_known = ~np.isnan(prior)
+            indices, shares, prior = indices[is_known], shares[is_known], prior[is_known]
+        if not len(indices):
+            continue
+        common = (indices, shares, prior, cap.alpha_beta_gy, n_fractions)
+        if settings.organ_importance > 0:
+            terms.append(
+                CumulativeOverdose(
+                    f"{cap.structure} limit",
+                    *common,
+                    cap.limit_eqd2_gy,
+                    settings.organ_importance,
+                )
+            )
+        if settings.organ_mean_importance > 0:
+            terms.append(
+                CumulativeMean(
+                    f"{cap.structure} mean",
+                    *common,
+                    cap.limit_eqd2_gy,
+                    settings.organ_mean_importance,
+                )
+            )
+    return terms, findings
+
+
+def organ_caps(
+    anatomy: Anatomy, points: Points, caps: Sequence[OrganCap], n_fractions: int
+) -> tuple[DoseCap, ...]:
+    """Return the cumulative limits as hard caps on this plan's physical dose.
+
+    A voxel without a known earlier dose, or with nothing left, cannot be capped: the first is
+    reported, the second stays in the objective of :func:`organ_terms` and is reported.
+    """
+    hard = []
+    nearest = points.sample(anatomy.nearest_target_mm())
+    for cap in caps:
+        indices, _ = points.of_mask(anatomy.masks[cap.structure])
+        if cap.excludes_targets:
+            indices = indices[nearest[indices] > 0]
+        prior = np.zeros(len(points.indices))
+        if cap.prior is not None:
+            prior = points.sample(cap.prior.values)
+        left = cap.limit_eqd2_gy - prior[indices]
+        has_some = left > 0  # false for NaN too
+        indices, left = indices[has_some], left[has_some]
+        if len(indices):
+            physical = physical_from_eqd2(
+                left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy
+            )
+            hard.append(DoseCap(f"{cap.structure} cap", indices, np.asarray(physical)))
+    return tuple(hard)
+
+
+def _cap_findings(cap: OrganCap, prior: NDArray[np.float64], voxel_cc: float) -> list[Finding]:
+    """Say where a limit cannot be set or is already used up."""
+    findings = []
+    n_unknown = int(np.count_nonzero(np.isnan(prior)))
+    if n_unknown:
+        text = (
+            f"The earlier dose is unknown in about {n_unknown * voxel_cc:.1f} cc of "
+            f"{cap.structure}; the optimiser could not limit the sum there."
+        )
+        findings.append(Finding(Severity.CAUTION, "limit-not-set", text, cap.structure))
+    n_over = int(np.count_nonzero(prior > cap.limit_eqd2_gy))
+    if n_over:
+        text = (
+            f"About {n_over * voxel_cc:.1f} cc of {cap.structure} had more than its limit of "
+            f"{cap.limit_eqd2_gy:g} Gy EQD2 before this plan; dose there was kept as low as the "
+            "plan allows."
+        )
+        findings.append(Finding(Severity.SERIOUS, "over-limit-before", text, cap.structure))
+    return findings
+
+
+def physical_terms(
+    anatomy: Anatomy, points: Points, caps: Sequence[PhysicalCap], settings: ObjectiveSettings
+) -> list[DoseTerm]:
+    """Return objectives that hold this plan's own dose below a bound."""
+    terms: list[DoseTerm] = []
+    for cap in caps:
+        indices, shares = points.of_mask(anatomy.masks[cap.structure])
+        if len(indices) and settings.organ_importance > 0:
+            name = f"{cap.structure} dose"
+            terms.append(
+                Overdose(name, indices, shares, cap.limit_gy, settings.organ_importance)
+            )
+    return terms
