@@ -1,1 +1,21 @@
-"""Fluence to leaves."""
+"""Fluence to leaves: sliding windows, and whether a machine can deliver them."""
+
+from rerad.sequencing.deliverability import (
+    Violation,
+    beam_violations,
+    check_deliverable,
+    deliverability_report,
+)
+from rerad.sequencing.sliding_window import SequenceSettings, sequence_sliding_window
+from rerad.sequencing.split import split_fluence, split_weights
+
+__all__ = [
+    "SequenceSettings",
+    "Violation",
+    "beam_violations",
+    "check_deliverable",
+    "deliverability_report",
+    "sequence_sliding_window",
+    "split_fluence",
+    "split_weights",
+]

@@ -1,0 +1,235 @@
+"""Sliding window: leaves that sweep once across the field and leave the wanted fluence behind.
+
+Leaf speed at the machine's dose rate, the smallest moving gap, leaf transmission, the dosimetric
+leaf gap and the reach of the carriage are part of the calculation. What cannot be had is given as
+nearly as the machine can: a pair that crosses a column opens it for at least the smallest gap's
+time, and leaves that are closed leak; the dose that counts is always the one recalculated
+from the control points.
+
+Not modelled here: tongue and groove, jaw leakage, and leaf tips beyond the dosimetric leaf gap.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.core import Beam, ControlPoint, Fluence, Machine
+from rerad.errors import DeliverabilityError, InputError
+from rerad.sequencing.deliverability import beam_violations
+from rerad.sequencing.passing_times import Floats, Sweep, mean_open_times
+from rerad.sequencing.split import split_fluence
+
+logger = logging.getLogger(__name__)
+
+_ROUNDING_MARGIN_MM = 0.03
+"""Added to the smallest gap: two tips rounded to 0.01 mm, and the same again as reserve."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSettings:
+    """How a sliding window is made; none of it is a clinical number.
+
+    Parameters
+    ----------
+    n_control_points_min, n_control_points_max : int
+        Control points of a beam: as few as reach `tolerance_share`, within these.
+    tolerance_share : float
+        Root-mean-square difference between the fluence of the control points and that of the
+        ideal leaf motion, as a share of the largest fluence, that is good enough.
+    park_mm : float
+        How far behind the jaw a sweep starts and ends, so that closed leaves are covered.
+    speed_share : float
+        Share of the greatest leaf speed that is planned with.
+    feather_mm : float
+        Overlap of the parts of a field that is too wide for the carriage.
+    border_share : float
+        Rows and columns at the border of the field where no fluence is above this share of the
+        beam's largest are left outside the jaws.
+    """
+
+    n_control_points_min: int = 60
+    n_control_points_max: int = 160
+    tolerance_share: float = 0.004
+    park_mm: float = 3.0
+    speed_share: float = 0.97
+    feather_mm: float = 20.0
+    border_share: float = 0.005
+
+    def __post_init__(self) -> None:
+        counts_fit = 2 <= self.n_control_points_min <= self.n_control_points_max
+        shares_fit = 0 < self.speed_share <= 1 and 0 <= self.border_share < 1
+        if not (counts_fit and shares_fit and self.park_mm >= 0 and self.tolerance_share > 0):
+            msg = f"expected sequencing settings in their ranges, got {self}"
+            raise InputError(msg)
+
+
+def sequence_sliding_window(
+    fluence: Fluence,
+    machine: Machine,
+    *,
+    n_fractions: int,
+    first_beam_number: int,
+    settings: SequenceSettings,
+) -> tuple[Beam, ...]:
+    """Turn the fluence of one beam into leaf motion.
+
+    Parameters
+    ----------
+    fluence : Fluence
+        Open-beam MU of each beamlet over all fractions; rows are leaf pairs of the machine.
+    machine : Machine
+        Whose limits hold.
+    n_fractions : int
+        Fractions that share the fluence, at least 1.
+    first_beam_number : int
+        Number of the first beam made.
+    settings : SequenceSettings
+        How.
+
+    Returns
+    -------
+    tuple of Beam
+        One beam; more, with letters after the name, where the field is wider than the leaves of a
+        bank may spread.
+
+    Raises
+    ------
+    InputError
+        If the fluence is zero everywhere, or its rows are not leaf pairs of the machine.
+    DeliverabilityError
+        If leaves or jaws do not reach, or what came out breaks a limit of the machine.
+    """
+    name = fluence.grid.geometry.name
+    if n_fractions < 1:
+        msg = f"beam {name}: expected at least 1 fraction, got {n_fractions}"
+        raise InputError(msg)
+    trimmed = _trimmed(fluence, settings.border_share)
+    mlc = machine.mlc
+    width_max = (
+        mlc.leaf_span_max_mm
+        - 2 * settings.park_mm
+        - mlc.leaf_gap_min_mm
+        - _ROUNDING_MARGIN_MM
+        - mlc.dosimetric_leaf_gap_mm
+    )
+    parts = split_fluence(trimmed, width_max, settings.feather_mm)
+    beams = tuple(
+        _sequence_part(part, machine, n_fractions, first_beam_number + number, settings)
+        for number, part in enumerate(parts)
+    )
+    for beam in beams:
+        violations = beam_violations(beam, machine)
+        if violations:
+            raise DeliverabilityError(violations[0].text)
+    return beams
+
+
+def _trimmed(fluence: Fluence, border_share: float) -> Fluence:
+    """Return the fluence without border rows and columns that hold next to nothing."""
+    values = fluence.values_mu
+    if not np.any(values > 0):
+        msg = (
+            f"beam {fluence.grid.geometry.name}: no fluence to sequence; leave the beam out of "
+            "the plan"
+        )
+        raise InputError(msg)
+    counts = values > border_share * values.max()
+    rows = np.flatnonzero(counts.any(axis=1))
+    columns = np.flatnonzero(counts.any(axis=0))
+    kept = np.zeros_like(values)
+    inside = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    kept[inside] = values[inside]
+    return Fluence(fluence.grid, kept)
+
+
+def _sequence_part(
+    fluence: Fluence, machine: Machine, n_fractions: int, number: int, settings: SequenceSettings
+) -> Beam:
+    grid = fluence.grid
+    rows = np.flatnonzero(np.any(fluence.values_mu > 0, axis=1))
+    columns = np.flatnonzero(np.any(fluence.values_mu > 0, axis=0))
+    rows = np.arange(rows[0], rows[-1] + 1)
+    leaves = _leaf_numbers(fluence, machine)[rows]
+    edges = grid.x_edges_mm[columns[0] : columns[-1] + 2]
+    wanted = fluence.values_mu[rows, columns[0] : columns[-1] + 1] / n_fractions
+    sweep = _sweep(edges, machine, settings)
+    is_open, meterset = _meterset(sweep, wanted)
+    open_mu = sweep.open_times(wanted[is_open], meterset)
+    shares, trailing, leading = _sampled(sweep, open_mu, meterset, settings)
+    parked = (sweep.edges_mm[0] - sweep.gap_mm, sweep.edges_mm[0])
+    half_gap = 0.5 * machine.mlc.dosimetric_leaf_gap_mm
+    tips = np.empty((len(shares), 2, machine.mlc.n_leaf_pairs))
+    tips[:, 0], tips[:, 1] = parked
+    tips[:, 0, leaves[is_open]] = trailing
+    tips[:, 1, leaves[is_open]] = leading
+    tips = np.round(tips + np.array([half_gap, -half_gap])[:, None], 2)
+    jaw_x = (float(edges[0]), float(edges[-1]))
+    jaw_y = (float(grid.y_edges_mm[rows[0]]), float(grid.y_edges_mm[rows[-1] + 1]))
+    points = tuple(
+        ControlPoint(float(weight), jaw_x, jaw_y, leaf_tips)
+        for weight, leaf_tips in zip(shares, tips, strict=True)
+    )
+    return Beam(number, grid.geometry, points, meterset)
+
+
+def _leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:
+    """Return the leaf pair of each row of the fluence, or raise `InputError`."""
+    boundaries = machine.mlc.leaf_boundaries_mm
+    edges = fluence.grid.y_edges_mm
+    first = int(np.argmin(np.abs(boundaries - edges[0])))
+    matching = boundaries[first : first + len(edges)]
+    if len(matching) != len(edges) or np.abs(matching - edges).max() > 1e-3:
+        msg = (
+            f"beam {fluence.grid.geometry.name}: expected rows that are leaf pairs of "
+            f"{machine.name}, got row edges from {edges[0]} to {edges[-1]} mm"
+        )
+        raise InputError(msg)
+    return first + np.arange(len(edges) - 1)
+
+
+def _sweep(edges_mm: Floats, machine: Machine, settings: SequenceSettings) -> Sweep:
+    mlc = machine.mlc
+    mu_per_s = machine.dose_rate_mu_min / 60.0
+    padded = np.concatenate(
+        ([edges_mm[0] - settings.park_mm], edges_mm, [edges_mm[-1] + settings.park_mm])
+    )
+    return Sweep(
+        edges_mm=padded,
+        mu_per_mm=mu_per_s / (mlc.leaf_speed_max_mm_s * settings.speed_share),
+        gap_mm=mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + _ROUNDING_MARGIN_MM,
+        transmission=mlc.transmission,
+    )
+
+
+def _meterset(sweep: Sweep, wanted_mu: Floats) -> tuple[NDArray[np.bool_], float]:
+    """Return which rows move, and the MU; a row that leakage serves better stays shut."""
+    is_open = np.any(wanted_mu > 0, axis=1)
+    meterset = sweep.solve_meterset(wanted_mu[is_open])
+    leak = sweep.transmission * meterset
+    swept = np.maximum(wanted_mu, leak + (1 - sweep.transmission) * sweep.floor_mu)
+    worth = np.sum((wanted_mu - swept) ** 2, axis=1) < np.sum((wanted_mu - leak) ** 2, axis=1)
+    if np.any(is_open & worth) and not np.all(worth[is_open]):
+        is_open &= worth
+        meterset = sweep.solve_meterset(wanted_mu[is_open])
+    return is_open, float(np.ceil(meterset * 100.0) / 100.0)
+
+
+def _sampled(
+    sweep: Sweep, open_mu: Floats, meterset_mu: float, settings: SequenceSettings
+) -> tuple[Floats, Floats, Floats]:
+    """Return meterset shares and edges of the control points: as few as are accurate enough."""
+    inside = sweep.edges_mm[1:-1]
+    wanted = open_mu[:, 1:-1]
+    n_points = settings.n_control_points_min
+    while True:
+        shares = np.round(np.linspace(0.0, 1.0, n_points), 6)
+        times = shares * meterset_mu
+        trailing, leading = sweep.positions(open_mu, times)
+        given = mean_open_times(times, trailing, leading, inside, 8)
+        error = float(np.sqrt(np.mean((given - wanted) ** 2)) / wanted.max())
+        if error <= settings.tolerance_share or n_points >= settings.n_control_points_max:
+            logger.debug("%d control points, error %.4f of the maximum", n_points, error)
+            return shares, trailing, leading
+        n_points = min(settings.n_control_points_max, int(1.25 * n_points) + 1)
