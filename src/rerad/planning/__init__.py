@@ -1,1 +1,64 @@
 """The pipeline from prior courses to a deliverable plan."""
+
+from rerad.planning.inputs import (
+    ObjectiveSettings,
+    PlanningInputs,
+    PlanningSettings,
+    PriorInput,
+    Progress,
+)
+from rerad.planning.make_plan import (
+    PlanOutcome,
+    PlanRequest,
+    PlanSettings,
+    coplanar_beams,
+    isocenter_of,
+    make_plan,
+)
+from rerad.planning.pipeline import (
+    density_on,
+    dose_grid_for,
+    external_of,
+    rasterize_all,
+    run_pipeline,
+)
+from rerad.planning.result import (
+    BudgetRow,
+    BudgetScenario,
+    CaseResult,
+    Convergence,
+    DeliveryState,
+    PriorCourse,
+    SummaryRow,
+    TargetDelivery,
+)
+from rerad.planning.terms import OrganCap, PhysicalCap
+
+__all__ = [
+    "BudgetRow",
+    "BudgetScenario",
+    "CaseResult",
+    "Convergence",
+    "DeliveryState",
+    "ObjectiveSettings",
+    "OrganCap",
+    "PhysicalCap",
+    "PlanOutcome",
+    "PlanRequest",
+    "PlanSettings",
+    "PlanningInputs",
+    "PlanningSettings",
+    "PriorCourse",
+    "PriorInput",
+    "Progress",
+    "SummaryRow",
+    "TargetDelivery",
+    "coplanar_beams",
+    "density_on",
+    "dose_grid_for",
+    "external_of",
+    "isocenter_of",
+    "make_plan",
+    "rasterize_all",
+    "run_pipeline",
+]

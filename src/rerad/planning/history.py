@@ -8,6 +8,7 @@ to the limit that the sum is compared with.
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rerad.accumulation import map_dose
 from rerad.core import Dose, Finding, Grid, Image, RigidTransform, Severity
@@ -116,18 +117,8 @@ def _transform(
     return result.transform, result.quality
 
 
-def sum_priors(priors: Iterable[PriorCourse], alpha_beta_gy: float, grid: Grid) -> Dose | None:
-    """Return the EQD2 of all earlier courses at one alpha/beta, or None if there is none."""
-    total: Dose | None = None
-    for prior in priors:
-        mapped = prior.eqd2_on_planning[alpha_beta_gy]
-        mapped.grid.require_same_voxels(grid, prior.course.name)
-        total = mapped if total is None else total + mapped
-    return total
-
-
 def prior_findings(
-    priors: Iterable[PriorCourse], body_fraction: np.ndarray[tuple[int, int, int], np.dtype[np.float32]]
+    priors: Iterable[PriorCourse], body_fraction: NDArray[np.float32]
 ) -> tuple[Finding, ...]:
     """Return what a clinician must know about the earlier doses as mapped.
 

@@ -46,7 +46,12 @@ from rerad.planning.terms import (
     physical_terms,
     target_terms,
 )
-from rerad.sequencing import SequenceSettings, check_deliverable, complexity, sequence_sliding_window
+from rerad.sequencing import (
+    SequenceSettings,
+    check_deliverable,
+    complexity,
+    sequence_sliding_window,
+)
 
 SHELL_MM = 25.0
 """Around the targets every voxel is looked at; most of the fall-off happens here."""
@@ -212,7 +217,9 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
     DeliverabilityError
         If the machine cannot deliver the sequence.
     """
-    anatomy = Anatomy.build(request.grid, request.masks, request.body, request.course.prescriptions)
+    anatomy = Anatomy.build(
+        request.grid, request.masks, request.body, request.course.prescriptions
+    )
     points = _points(request, anatomy)
     progress("tracing rays and building the dose operator", 0.0)
     operator = _operator(request, anatomy, points)

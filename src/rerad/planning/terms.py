@@ -101,9 +101,7 @@ class Anatomy:
         return nearest
 
 
-def target_terms(
-    anatomy: Anatomy, points: Points, settings: ObjectiveSettings
-) -> list[DoseTerm]:
+def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) -> list[DoseTerm]:
     """Return the objectives of the targets.
 
     Each voxel is asked for the highest dose that is prescribed to it. Above, it may have what
@@ -283,7 +281,5 @@ def physical_terms(
         indices, shares = points.of_mask(anatomy.masks[cap.structure])
         if len(indices) and settings.organ_importance > 0:
             name = f"{cap.structure} dose"
-            terms.append(
-                Overdose(name, indices, shares, cap.limit_gy, settings.organ_importance)
-            )
+            terms.append(Overdose(name, indices, shares, cap.limit_gy, settings.organ_importance))
     return terms

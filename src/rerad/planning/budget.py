@@ -1,0 +1,245 @@
+"""What tolerance is left: every published limit against every assumption that cannot be excluded.
+
+A limit is compared only with the sum that it was made for: a limit on the raw sum with no
+recovery factor, a limit on the discounted sum with the factor of the chosen table. Where the
+interval since the earlier course is unknown, every interval class is shown and the plan is made
+under the one that leaves least.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rerad.accumulation import discount
+from rerad.core import Dose, DoseScope, Goal, RecoveryBasis, Structure
+from rerad.evaluation import dvh, evaluate_metric, parse_metric
+from rerad.planning.history import require_alpha_beta
+from rerad.planning.inputs import PlanningInputs
+from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
+from rerad.radiobiology import (
+    Limit,
+    RecoveryScenario,
+    check_basis,
+    limits_for,
+    organ_of,
+    physical_from_eqd2,
+    recovery_scenarios,
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OrganLimit:
+    """The limit that an organ is planned and judged under.
+
+    Parameters
+    ----------
+    structure : str
+        Name in the structure set.
+    goal : Goal
+        The limit as a clinical goal.
+    recovery_fraction : float
+        Taken off every earlier course of unknown or matching interval; 0 for a raw sum.
+    prior : Dose or None
+        Earlier EQD2 after that recovery; None if there was no earlier course with a dose.
+    """
+
+    structure: str
+    goal: Goal
+    recovery_fraction: float
+    prior: Dose | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One limit under one assumption."""
+
+    label: str
+    limit: Limit
+    recovery_fraction: float
+    citation: str
+
+
+def goal_of(structure: str, limit: Limit) -> Goal:
+    """Return a published limit as a goal for one structure."""
+    return Goal(
+        structure=structure,
+        metric=limit.metric,
+        scope=DoseScope.CUMULATIVE,
+        unit="Gy",
+        at_most=limit.limit_gy,
+        alpha_beta_gy=limit.alpha_beta_gy,
+        recovery_basis=limit.recovery_basis,
+        citation=limit.citation,
+        trust=limit.trust,
+        note=limit.consensus or limit.condition,
+    )
+
+
+def limited_structures(inputs: PlanningInputs) -> list[tuple[Structure, str]]:
+    """Return the drawn organs that the rule set knows, with the organ's key."""
+    found = []
+    for structure in inputs.structures.structures:
+        organ = organ_of(structure.name)
+        if organ is not None and not structure.is_empty and not structure.kind.is_target:
+            found.append((structure, organ))
+    return found
+
+
+def shortest_interval_months(inputs: PlanningInputs) -> float | None:
+    """Return months since the latest earlier course; None if any interval is unknown."""
+    intervals = [prior.interval_months for prior in inputs.priors]
+    known = [interval for interval in intervals if interval is not None]
+    return min(known) if known and len(known) == len(intervals) else None
+
+
+def required_alpha_betas_gy(inputs: PlanningInputs) -> tuple[float, ...]:
+    """Return every alpha/beta that EQD2 is needed for: limits, goals and the tumour."""
+    interval = shortest_interval_months(inputs)
+    settings = inputs.settings
+    values = {settings.tumor_alpha_beta_gy}
+    values |= {goal.alpha_beta_gy for goal in inputs.goals if goal.alpha_beta_gy is not None}
+    for _, organ in limited_structures(inputs):
+        for rule_set in (settings.rule_set, *settings.compared_rule_sets):
+            values |= {limit.alpha_beta_gy for limit in limits_for(organ, rule_set, interval)}
+    return tuple(sorted(values))
+
+
+def make_budget(
+    inputs: PlanningInputs, priors: Sequence[PriorCourse]
+) -> tuple[tuple[BudgetRow, ...], tuple[OrganLimit, ...]]:
+    """Return the remaining tolerance of every organ, and the limits to plan under.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        Structures, rule sets, recovery table, fractions.
+    priors : sequence of PriorCourse
+        Earlier EQD2 on today's dose grid.
+
+    Returns
+    -------
+    rows : tuple of BudgetRow
+        One for each organ, rule set and metric.
+    limits : tuple of OrganLimit
+        One for each organ that the planned rule set knows.
+    """
+    rows: list[BudgetRow] = []
+    limits: list[OrganLimit] = []
+    settings = inputs.settings
+    for structure, organ in limited_structures(inputs):
+        for rule_set in (settings.rule_set, *settings.compared_rule_sets):
+            cases = _cases(inputs, organ, rule_set)
+            if not cases:
+                continue
+            is_planned_set = rule_set == settings.rule_set
+            scenarios = [_scenario(inputs, structure, case, priors) for case in cases]
+            least = int(np.nanargmin([_strictness(scenario) for scenario in scenarios]))
+            if is_planned_set:
+                scenarios[least] = replace(scenarios[least], is_planned_with=True)
+                limits.append(_organ_limit(structure, cases[least], priors))
+            rows.append(
+                BudgetRow(
+                    structure=structure.name,
+                    limit=goal_of(structure.name, cases[least].limit),
+                    rule_set=rule_set,
+                    scenarios=tuple(scenarios),
+                )
+            )
+    return tuple(rows), tuple(limits)
+
+
+def _strictness(scenario: BudgetScenario) -> float:
+    """Return what is left; where the earlier dose is unknown, the limit itself ranks them."""
+    left = scenario.limit_eqd2_gy - scenario.prior_eqd2_gy
+    return scenario.limit_eqd2_gy if np.isnan(left) else left
+
+
+def _cases(inputs: PlanningInputs, organ: str, rule_set: str) -> list[_Case]:
+    """Return each limit of an organ under each assumption that cannot be excluded."""
+    interval = shortest_interval_months(inputs)
+    cases: list[_Case] = []
+    for limit in limits_for(organ, rule_set, interval):
+        if limit.spared_volume_cc is not None:
+            continue  # a volume to be spared is judged on the whole organ, not on a near-maximum
+        if limit.recovery_basis is RecoveryBasis.RAW:
+            cases.append(_Case(_raw_label(limit), limit, 0.0, limit.citation))
+            continue
+        for scenario in recovery_scenarios(inputs.settings.recovery_table, organ):
+            if interval is None or _covers(scenario, interval):
+                fraction = scenario.fraction if inputs.priors else 0.0
+                check_basis(limit, fraction)
+                cases.append(_Case(scenario.label, limit, fraction, scenario.citation))
+    return cases
+
+
+def _raw_label(limit: Limit) -> str:
+    """Say for which intervals a limit on the raw sum is stated."""
+    if limit.condition:
+        return limit.condition
+    low, high = limit.interval_months_min, limit.interval_months_max
+    if low is None:
+        return "any interval" if high is None else f"< {high:g} months"
+    return f">= {low:g} months" if high is None else f"{low:g}-{high:g} months"
+
+
+def _covers(scenario: RecoveryScenario, interval_months: float) -> bool:
+    """Return whether an interval lies in a scenario's class."""
+    upper = np.inf if scenario.months_to is None else scenario.months_to
+    return scenario.months_from <= interval_months < upper
+
+
+def discounted_prior(
+    priors: Sequence[PriorCourse], alpha_beta_gy: float, recovery_fraction: float
+) -> Dose | None:
+    """Return the earlier EQD2 of all courses after recovery, or None without courses."""
+    total: Dose | None = None
+    for prior in priors:
+        eqd2 = require_alpha_beta(prior.eqd2_on_planning, alpha_beta_gy)
+        total = eqd2 if total is None else total + eqd2
+    if total is None or recovery_fraction == 0:
+        return total
+    return discount(total, recovery_fraction)
+
+
+def _organ_limit(structure: Structure, case: _Case, priors: Sequence[PriorCourse]) -> OrganLimit:
+    """Return the limit to plan under."""
+    return OrganLimit(
+        structure=structure.name,
+        goal=goal_of(structure.name, case.limit),
+        recovery_fraction=case.recovery_fraction,
+        prior=discounted_prior(priors, case.limit.alpha_beta_gy, case.recovery_fraction),
+    )
+
+
+def _scenario(
+    inputs: PlanningInputs, structure: Structure, case: _Case, priors: Sequence[PriorCourse]
+) -> BudgetScenario:
+    """Return what one limit leaves under one assumption.
+
+    The remaining dose is the limit less the earlier dose at the limit's own metric. The new
+    plan's hottest volume may lie elsewhere, so this is the cautious reading (point-dose sum);
+    the plan itself is judged on the voxel sum.
+    """
+    limit = case.limit
+    prior = discounted_prior(priors, limit.alpha_beta_gy, case.recovery_fraction)
+    given = 0.0
+    if prior is not None:
+        given = evaluate_metric(parse_metric(limit.metric), dvh(prior, structure))
+    left = float(np.maximum(limit.limit_gy - given, 0.0))
+    n_fractions = inputs.current.n_fractions_planned
+    physical = np.nan
+    if n_fractions and np.isfinite(left):
+        physical = float(
+            physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=limit.alpha_beta_gy)
+        )
+    return BudgetScenario(
+        label=case.label,
+        recovery_fraction=case.recovery_fraction,
+        prior_eqd2_gy=given,
+        limit_eqd2_gy=limit.limit_gy,
+        remaining_eqd2_gy=left,
+        remaining_physical_gy=physical,
+        citation=case.citation,
+        is_planned_with=False,
+    )

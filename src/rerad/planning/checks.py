@@ -1,0 +1,124 @@
+"""What a clinician must weigh before believing a plan: findings, in words."""
+
+from collections.abc import Sequence
+
+from rerad.core import DoseScope, Finding, RecordGrade, Severity
+from rerad.evaluation import Verdict
+from rerad.planning.budget import OrganLimit, limited_structures, shortest_interval_months
+from rerad.planning.inputs import PlanningInputs
+from rerad.planning.judge import OUTSIDE_SUFFIX, Judgement, outside_fractions
+from rerad.planning.result import DeliveryState
+from rerad.radiobiology import inconsistent_fraction_dose
+
+TRUST_WORDS = {
+    "R2": "a transcription of the source",
+    "M": "memory",
+}
+"""How a number was read, when it was not read in its source."""
+
+
+def record_findings(inputs: PlanningInputs) -> list[Finding]:
+    """Return what the record lacks or contradicts."""
+    findings = []
+    if inputs.priors and shortest_interval_months(inputs) is None:
+        text = (
+            "The interval since the earlier course is unknown. Recovery depends on it, so the "
+            "budget shows every interval that cannot be excluded, and the plan was made under "
+            "the assumption that leaves least."
+        )
+        findings.append(Finding(Severity.SERIOUS, "interval-unknown", text))
+    with_dose = {prior.course.name for prior in inputs.priors}
+    for course in inputs.history.courses:
+        if course.name not in with_dose:
+            text = (
+                f"{course.name} is on record without a dose distribution "
+                f"({course.grade}); it is not in any sum."
+            )
+            findings.append(Finding(Severity.SERIOUS, "course-without-dose", text, course.name))
+        elif course.grade is not RecordGrade.FULL_DICOM:
+            text = f"The record of {course.name} is incomplete: {course.grade}."
+            findings.append(Finding(Severity.CAUTION, "record-incomplete", text, course.name))
+    inconsistent = inconsistent_fraction_dose(inputs.current)
+    if inconsistent is not None:
+        findings.append(inconsistent)
+    if inputs.current.is_stopped_early:
+        given, planned = inputs.current.n_fractions_delivered, inputs.current.n_fractions_planned
+        text = f"{inputs.current.name} was stopped after {given} of {planned} fractions."
+        findings.append(Finding(Severity.CAUTION, "stopped-early", text, inputs.current.name))
+    return findings
+
+
+def model_findings(inputs: PlanningInputs) -> list[Finding]:
+    """Return what the models behind the numbers have not been shown to do."""
+    findings = []
+    if not inputs.machine.is_commissioned:
+        text = (
+            f"Machine {inputs.machine.name} is a generic model, not commissioned against "
+            "measurements of any linear accelerator. Doses and monitor units must not be used "
+            "for treatment."
+        )
+        findings.append(Finding(Severity.SERIOUS, "machine-not-commissioned", text))
+    text = (
+        "Dose is from a pencil-beam model with one-dimensional heterogeneity correction: in and "
+        "behind lung, gas and metal it can be several per cent wrong."
+    )
+    findings.append(Finding(Severity.CAUTION, "pencil-beam-dose", text))
+    return findings
+
+
+def limit_findings(inputs: PlanningInputs, limits: Sequence[OrganLimit]) -> list[Finding]:
+    """Return which organs have no limit, and which limits were not read in their source."""
+    findings = []
+    limited = {limit.structure for limit in limits}
+    without = [item.name for item, _ in limited_structures(inputs) if item.name not in limited]
+    if without:
+        text = (
+            f"Rule set {inputs.settings.rule_set} states no cumulative limit for "
+            f"{', '.join(without)}: these were planned without one, which is no permission."
+        )
+        findings.append(Finding(Severity.CAUTION, "no-limit", text))
+    for trust, words in TRUST_WORDS.items():
+        names = sorted({item.structure for item in limits if item.goal.trust == trust})
+        if names:
+            text = f"The limits of {', '.join(names)} were read in {words}, not in the source."
+            findings.append(Finding(Severity.NOTE, "limit-second-hand", text))
+    return findings
+
+
+def goal_findings(judgement: Judgement, state: DeliveryState) -> list[Finding]:
+    """Return every goal that is missed, knowingly or not, or that nobody can judge."""
+    findings = []
+    for result in state.goals:
+        name, goal = result.goal.structure, result.goal
+        value = f"{result.value:.1f} {goal.unit}"
+        if result.verdict is Verdict.EXCEEDED:
+            is_limit = goal.scope is DoseScope.CUMULATIVE
+            severity = Severity.SERIOUS if is_limit else Severity.CAUTION
+            text = f"{state.label}: {name} {goal.text} is not met: {value} ({goal.citation})."
+            code = "limit-exceeded" if is_limit else "goal-missed"
+            findings.append(Finding(severity, code, text, name))
+        elif result.verdict is Verdict.ACCEPTED:
+            text = (
+                f"{state.label}: the limit {goal.text} of {name} is knowingly exceeded: {value}. "
+                f"Reason given: {judgement.accepted[name]}"
+            )
+            findings.append(Finding(Severity.SERIOUS, "limit-knowingly-exceeded", text, name))
+        elif result.verdict is Verdict.UNKNOWN:
+            text = (
+                f"{state.label}: {name} {goal.text} cannot be judged, because part of the "
+                "earlier dose there is unknown."
+            )
+            findings.append(Finding(Severity.SERIOUS, "goal-unknown", text, name))
+    return findings
+
+
+def overlap_findings(judgement: Judgement) -> list[Finding]:
+    """Say how much of each organ with an accepted breach lies inside the target."""
+    findings = []
+    for name, share in outside_fractions(judgement, tuple(judgement.accepted)).items():
+        text = (
+            f"{100 * share:.0f} % of {name} lies inside a target. The part outside is judged "
+            f"separately as {name}{OUTSIDE_SUFFIX}."
+        )
+        findings.append(Finding(Severity.CAUTION, "target-in-organ", text, name))
+    return findings

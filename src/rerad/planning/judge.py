@@ -1,0 +1,288 @@
+"""Judging a plan: its own dose, the sum with what was given before, goal by goal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rerad.core import Dose, DoseScope, Goal, Mask, Structure
+from rerad.evaluation import (
+    Dvh,
+    GoalResult,
+    Verdict,
+    dvh,
+    evaluate_goal,
+    evaluate_metric,
+    parse_metric,
+)
+from rerad.planning.budget import OrganLimit, discounted_prior
+from rerad.planning.inputs import PlanningInputs
+from rerad.planning.result import DeliveryState, PriorCourse, SummaryRow, TargetDelivery
+from rerad.radiobiology import bed, to_eqd2
+from rerad.structures import subtract, unite
+
+OUTSIDE_SUFFIX = "-PTV"
+"""TG-263 writes a structure less another with a hyphen; here: less all targets of the plan."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judgement:
+    """What a plan is judged on.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        Structures, goals, settings.
+    priors : tuple of PriorCourse
+        Earlier EQD2 on the dose grid.
+    limits : tuple of OrganLimit
+        Cumulative limits planned under.
+    masks : mapping of str to Mask
+        Structures on crops of the dose grid.
+    """
+
+    inputs: PlanningInputs
+    priors: tuple[PriorCourse, ...]
+    limits: tuple[OrganLimit, ...]
+    masks: Mapping[str, Mask]
+
+    @property
+    def prescribed_gy(self) -> dict[str, float]:
+        """Prescription of each target."""
+        return {item.structure: item.dose_gy for item in self.inputs.current.prescriptions}
+
+    def region(self, name: str) -> Structure | Mask:
+        """Return a structure as drawn, or the part of an organ outside the targets."""
+        if name.endswith(OUTSIDE_SUFFIX) and name not in self.inputs.structures:
+            return self.outside_targets(name.removesuffix(OUTSIDE_SUFFIX))
+        return self.inputs.structures[name]
+
+    def outside_targets(self, organ: str) -> Mask:
+        """Return the part of an organ outside every prescribed target."""
+        targets = [self.masks[name] for name in self.prescribed_gy]
+        union = targets[0]
+        for target in targets[1:]:
+            union = unite(union, target)
+        return replace(subtract(self.masks[organ], union), name=f"{organ}{OUTSIDE_SUFFIX}")
+
+    @property
+    def accepted(self) -> dict[str, str]:
+        """Organs whose limit may be exceeded, with the reason."""
+        return dict(self.inputs.settings.accepted_breaches)
+
+
+def delivery_state(judgement: Judgement, plan_dose: Dose, n_fractions: int) -> DeliveryState:
+    """Judge a number of fractions of the plan.
+
+    Parameters
+    ----------
+    judgement : Judgement
+        What it is judged on.
+    plan_dose : Dose
+        Physical dose of all planned fractions.
+    n_fractions : int
+        Fractions counted; the dose per fraction stays what was planned.
+
+    Returns
+    -------
+    DeliveryState
+    """
+    planned = judgement.inputs.current.n_fractions_planned or n_fractions
+    physical = plan_dose.scaled(n_fractions / planned)
+    own = {
+        alpha_beta: to_eqd2(
+            plan_dose,
+            n_fractions_planned=planned,
+            n_fractions_delivered=n_fractions,
+            alpha_beta_gy=alpha_beta,
+        )
+        for alpha_beta in _alpha_betas(judgement)
+    }
+    cumulative = {}
+    for alpha_beta, dose in own.items():
+        prior = discounted_prior(judgement.priors, alpha_beta, 0.0)
+        cumulative[alpha_beta] = dose if prior is None else prior + dose
+    structures = [item for item in judgement.inputs.structures.structures if not item.is_empty]
+    physical_dvhs = {item.name: dvh(physical, item) for item in structures}
+    return DeliveryState(
+        label=f"{'planned' if n_fractions == planned else 'delivered'}, {n_fractions} fractions",
+        n_fractions=n_fractions,
+        physical=physical,
+        cumulative=cumulative,
+        physical_dvhs=physical_dvhs,
+        cumulative_dvhs=_cumulative_dvhs(judgement, cumulative),
+        goals=_goals(judgement, physical_dvhs, own, n_fractions / planned),
+    )
+
+
+def _alpha_betas(judgement: Judgement) -> tuple[float, ...]:
+    """Return the alpha/beta values that this plan is judged with."""
+    values = {judgement.inputs.settings.tumor_alpha_beta_gy}
+    values |= {limit.goal.alpha_beta_gy for limit in judgement.limits if limit.goal.alpha_beta_gy}
+    values |= {goal.alpha_beta_gy for goal in judgement.inputs.goals if goal.alpha_beta_gy}
+    return tuple(sorted(values))
+
+
+def _cumulative_dvhs(judgement: Judgement, cumulative: Mapping[float, Dose]) -> dict[str, Dvh]:
+    """Return the cumulative DVH of every organ with a limit and every target."""
+    tumor = judgement.inputs.settings.tumor_alpha_beta_gy
+    wanted = dict.fromkeys(judgement.prescribed_gy, tumor)
+    for limit in judgement.limits:
+        if limit.goal.alpha_beta_gy is not None:
+            wanted[limit.structure] = limit.goal.alpha_beta_gy
+    return {
+        name: dvh(cumulative[alpha_beta], judgement.region(name))
+        for name, alpha_beta in wanted.items()
+    }
+
+
+def _goals(
+    judgement: Judgement,
+    physical_dvhs: Mapping[str, Dvh],
+    own_eqd2: Mapping[float, Dose],
+    share_delivered: float,
+) -> tuple[GoalResult, ...]:
+    """Evaluate the goals of the case, then the limits of the rule set."""
+    results = []
+    for goal in judgement.inputs.goals:
+        if goal.scope is DoseScope.PLAN:
+            prescribed = judgement.prescribed_gy.get(goal.structure)
+            scaled = None if prescribed is None else prescribed * share_delivered
+            result = evaluate_goal(goal, physical_dvhs[goal.structure], prescription_gy=scaled)
+            results.append(result)
+        elif goal.alpha_beta_gy is not None:
+            prior = discounted_prior(judgement.priors, goal.alpha_beta_gy, 0.0)
+            results.append(_cumulative_goal(judgement, goal, prior, own_eqd2))
+    for limit in judgement.limits:
+        results.extend(_limit_goals(judgement, limit, own_eqd2))
+    return tuple(results)
+
+
+def _limit_goals(
+    judgement: Judgement, limit: OrganLimit, own_eqd2: Mapping[float, Dose]
+) -> list[GoalResult]:
+    """Evaluate one limit; where the breach in the target is accepted, the rest separately too."""
+    whole = _cumulative_goal(judgement, limit.goal, limit.prior, own_eqd2)
+    if limit.structure not in judgement.accepted:
+        return [whole]
+    outside = replace(limit.goal, structure=f"{limit.structure}{OUTSIDE_SUFFIX}")
+    results = [whole]
+    if judgement.outside_targets(limit.structure).volume_cc > 0:
+        results.append(_cumulative_goal(judgement, outside, limit.prior, own_eqd2))
+    return results
+
+
+def _cumulative_goal(
+    judgement: Judgement, goal: Goal, prior: Dose | None, own_eqd2: Mapping[float, Dose]
+) -> GoalResult:
+    """Evaluate one cumulative goal."""
+    if goal.alpha_beta_gy is None:  # excluded by Goal itself
+        raise AssertionError(goal.text)
+    own = own_eqd2[goal.alpha_beta_gy]
+    total = own if prior is None else prior + own
+    result = evaluate_goal(
+        goal, dvh(total, judgement.region(goal.structure)), prescription_gy=None
+    )
+    reason = judgement.accepted.get(goal.structure)
+    if result.verdict is Verdict.EXCEEDED and reason is not None:
+        return replace(result, verdict=Verdict.ACCEPTED)
+    return result
+
+
+def summary_rows(
+    judgement: Judgement, planned: DeliveryState, delivered: DeliveryState | None
+) -> tuple[SummaryRow, ...]:
+    """Return the closing table: every goal of a target, every cumulative limit of an organ."""
+    rows = []
+    for number, result in enumerate(planned.goals):
+        goal = result.goal
+        is_target = goal.structure in judgement.prescribed_gy
+        if goal.scope is DoseScope.PLAN and not is_target:
+            continue
+        alpha_beta = judgement.inputs.settings.tumor_alpha_beta_gy if is_target else None
+        alpha_beta = goal.alpha_beta_gy if goal.alpha_beta_gy is not None else alpha_beta
+        later = delivered.goals[number] if delivered is not None else None
+        rows.append(_summary_row(judgement, planned, delivered, result, later, alpha_beta))
+    return tuple(rows)
+
+
+def _summary_row(
+    judgement: Judgement,
+    planned: DeliveryState,
+    delivered: DeliveryState | None,
+    result: GoalResult,
+    later: GoalResult | None,
+    alpha_beta: float | None,
+) -> SummaryRow:
+    """Return one line of the closing table."""
+    goal = result.goal
+    region = judgement.region(goal.structure)
+    metric = parse_metric(goal.metric)
+    is_target = goal.structure in judgement.prescribed_gy
+
+    def value(dose: Dose | None) -> float:
+        return np.nan if dose is None else evaluate_metric(metric, dvh(dose, region))
+
+    prior = None
+    limit = next((item for item in judgement.limits if item.goal == goal), None)
+    name = goal.structure.removesuffix(OUTSIDE_SUFFIX)
+    limit = limit or next((item for item in judgement.limits if item.structure == name), None)
+    if limit is not None:
+        prior = limit.prior
+    elif alpha_beta is not None:
+        prior = discounted_prior(judgement.priors, alpha_beta, 0.0)
+    total = planned.cumulative.get(alpha_beta) if alpha_beta is not None else None
+    later_total = None
+    if delivered is not None and alpha_beta is not None:
+        later_total = delivered.cumulative.get(alpha_beta)
+    is_judged_on_sum = goal.scope is DoseScope.CUMULATIVE
+    return SummaryRow(
+        structure=goal.structure,
+        is_target=is_target,
+        metric=goal.metric,
+        physical_gy=value(planned.physical),
+        prior_eqd2_gy=value(prior),
+        cumulative_eqd2_gy=result.value if is_judged_on_sum else value(total),
+        delivered_cumulative_eqd2_gy=(
+            later.value if later is not None and is_judged_on_sum else value(later_total)
+        ),
+        alpha_beta_gy=alpha_beta,
+        planned=result,
+        delivered=later,
+    )
+
+
+def target_deliveries(inputs: PlanningInputs) -> tuple[TargetDelivery, ...]:
+    """Return what each prescription level was to get, got and lacks, without a time factor."""
+    planned = inputs.current.n_fractions_planned
+    delivered = inputs.current.n_fractions_delivered
+    if not planned or delivered is None:
+        return ()
+    alpha_beta = inputs.settings.tumor_alpha_beta_gy
+    rows = []
+    for item in inputs.current.prescriptions:
+        given_gy = item.dose_gy * delivered / planned
+        full = float(bed(item.dose_gy, planned, alpha_beta))
+        given = full * delivered / planned
+        rows.append(
+            TargetDelivery(
+                prescription=item,
+                alpha_beta_gy=alpha_beta,
+                bed_planned_gy=full,
+                bed_delivered_gy=given,
+                bed_deficit_gy=full - given,
+                dose_delivered_gy=given_gy,
+                citation=inputs.settings.tumor_alpha_beta_citation,
+            )
+        )
+    return tuple(rows)
+
+
+def outside_fractions(judgement: Judgement, names: Sequence[str]) -> dict[str, float]:
+    """Return the share of each organ that lies inside a target."""
+    shares = {}
+    for name in names:
+        whole = judgement.masks[name].volume_cc
+        outside = judgement.outside_targets(name).volume_cc
+        shares[name] = 0.0 if whole <= 0 else 1.0 - outside / whole
+    return shares

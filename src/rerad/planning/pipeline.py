@@ -1,0 +1,284 @@
+"""The way through: from earlier courses and today's images to a judged, deliverable plan."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.core import (
+    DoseScope,
+    Finding,
+    Goal,
+    Grid,
+    Image,
+    Mask,
+    Provenance,
+    StepTime,
+    Structure,
+    StructureKind,
+    StructureSet,
+)
+from rerad.errors import InputError, MissingDataError
+from rerad.imaging import HounsfieldCurve, density_from_hu, resample_image
+from rerad.planning.budget import OrganLimit, make_budget, required_alpha_betas_gy
+from rerad.planning.checks import (
+    goal_findings,
+    limit_findings,
+    model_findings,
+    overlap_findings,
+    record_findings,
+)
+from rerad.planning.history import AIR_HU, carry_prior, prior_findings
+from rerad.planning.inputs import PlanningInputs, Progress
+from rerad.planning.judge import Judgement, delivery_state, summary_rows, target_deliveries
+from rerad.planning.make_plan import PlanOutcome, PlanRequest, PlanSettings, make_plan
+from rerad.planning.result import CaseResult, DeliveryState
+from rerad.planning.terms import OrganCap, PhysicalCap
+from rerad.structures import rasterize
+
+BODY_MARGIN_MM = 10.0
+"""Air kept around the body on the dose grid, so that the skin is inside it."""
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds of each step, in order."""
+
+    steps: list[StepTime] = field(default_factory=list)
+    _since: float = field(default_factory=time.perf_counter)
+
+    def lap(self, step: str) -> None:
+        """Close a step."""
+        now = time.perf_counter()
+        self.steps.append(StepTime(step, round(now - self._since, 3)))
+        self._since = now
+
+
+def external_of(structures: StructureSet) -> Structure:
+    """Return the outline of the patient.
+
+    Raises
+    ------
+    MissingDataError
+        If no structure of kind EXTERNAL is drawn.
+    """
+    for structure in structures.structures:
+        if structure.kind is StructureKind.EXTERNAL and not structure.is_empty:
+            return structure
+    msg = (
+        f"expected a structure of type EXTERNAL (the body outline) in {structures.label!r}, "
+        f"got {', '.join(structures.names) or 'none'}; draw one"
+    )
+    raise MissingDataError(msg)
+
+
+def dose_grid_for(image: Image, body: Structure, spacing_mm: float) -> Grid:
+    """Return the dose grid: over the body in the plane, over the whole CT along z."""
+    x = np.concatenate([contour.points_mm[:, 0] for contour in body.contours])
+    y = np.concatenate([contour.points_mm[:, 1] for contour in body.contours])
+    low = image.grid.indices((x.min() - BODY_MARGIN_MM, y.min() - BODY_MARGIN_MM, 0.0))
+    high = image.grid.indices((x.max() + BODY_MARGIN_MM, y.max() + BODY_MARGIN_MM, 0.0))
+    _, n_rows, n_columns = image.grid.shape
+    start = (0, max(0, int(low[1])), max(0, int(low[2])))
+    stop = (
+        image.grid.shape[0],
+        min(n_rows, int(np.ceil(high[1])) + 1),
+        min(n_columns, int(np.ceil(high[2])) + 1),
+    )
+    return image.grid.crop(start, stop).with_spacing((spacing_mm, spacing_mm, spacing_mm))
+
+
+def rasterize_all(structures: StructureSet, grid: Grid) -> dict[str, Mask]:
+    """Return the drawn structures as masks on crops of `grid`."""
+    return {
+        structure.name: rasterize(structure, grid)
+        for structure in structures.structures
+        if not structure.is_empty
+    }
+
+
+def require_structures(inputs: PlanningInputs) -> None:
+    """Raise unless every structure that the case names is drawn."""
+    names = [item.structure for item in inputs.current.prescriptions]
+    names += [goal.structure for goal in inputs.goals]
+    names += [name for name, _ in inputs.settings.accepted_breaches]
+    for name in names:
+        if inputs.structures[name].is_empty:
+            msg = f"structure {name!r} is named in the case but nothing is drawn for it"
+            raise InputError(msg)
+    if not inputs.current.prescriptions:
+        msg = f"{inputs.current.name}: expected at least one prescription; name target and dose"
+        raise MissingDataError(msg)
+    if not inputs.current.n_fractions_planned:
+        msg = f"{inputs.current.name}: expected the planned number of fractions, got none"
+        raise MissingDataError(msg)
+
+
+def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
+    """Carry a case from its history to a judged plan.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        Data, choices and goals.
+    progress : callable
+        Told what is being done and the share of it done.
+
+    Returns
+    -------
+    CaseResult
+        Its provenance holds the steps; versions and inputs are added by whoever read the files.
+
+    Raises
+    ------
+    ReradError
+        With one sentence on what is missing or wrong.
+    """
+    watch = Stopwatch()
+    require_structures(inputs)
+    body = external_of(inputs.structures)
+    grid = dose_grid_for(inputs.image, body, inputs.settings.dose_grid_mm)
+    progress("drawing structures on the dose grid", 0.0)
+    masks = rasterize_all(inputs.structures, grid)
+    watch.lap("structures on the dose grid")
+
+    alpha_betas = required_alpha_betas_gy(inputs)
+    priors = tuple(
+        carry_prior(
+            prior,
+            fixed=inputs.image,
+            grid=grid,
+            alpha_betas_gy=alpha_betas,
+            seed=inputs.settings.seed,
+            progress=progress,
+        )
+        for prior in inputs.priors
+    )
+    watch.lap("earlier courses: registration, EQD2, mapping")
+    progress("working out what tolerance is left", 0.0)
+    budget, limits = make_budget(inputs, priors)
+    watch.lap("remaining tolerance")
+
+    outcome = make_plan(_request(inputs, grid, masks, masks[body.name], limits), progress)
+    watch.lap("plan: optimise, sequence, recalculate")
+
+    progress("judging the plan", 0.0)
+    judgement = Judgement(inputs, priors, limits, masks)
+    planned_n = inputs.current.n_fractions_planned or 0
+    delivered_n = inputs.current.n_fractions_delivered
+    planned = delivery_state(judgement, outcome.dose, planned_n)
+    delivered = None
+    if delivered_n is not None and delivered_n < planned_n:
+        delivered = delivery_state(judgement, outcome.dose, delivered_n)
+    summary = summary_rows(judgement, planned, delivered)
+    findings = _findings(judgement, outcome, masks[body.name].on(grid), (planned, delivered))
+    watch.lap("DVHs and goals")
+    return CaseResult(
+        title=inputs.title,
+        history=inputs.history,
+        current=inputs.current,
+        current_order=inputs.current_order,
+        planning_image=inputs.image,
+        structures=inputs.structures,
+        masks=masks,
+        pet_suv=inputs.pet_suv,
+        mr=inputs.mr,
+        priors=priors,
+        budget=budget,
+        machine=inputs.machine,
+        plan=outcome.plan,
+        planned=planned,
+        delivered=delivered,
+        summary=summary,
+        targets=target_deliveries(inputs),
+        convergence=outcome.convergence,
+        complexity=outcome.complexity,
+        assumptions=inputs.assumptions,
+        findings=findings,
+        provenance=Provenance(rerad_version="", steps=tuple(watch.steps)),
+    )
+
+
+def density_on(image: Image, grid: Grid, curve: HounsfieldCurve) -> Image:
+    """Return the mass density of a CT on the dose grid."""
+    return density_from_hu(resample_image(image, grid, outside=AIR_HU), curve)
+
+
+def _request(
+    inputs: PlanningInputs,
+    grid: Grid,
+    masks: dict[str, Mask],
+    body: Mask,
+    limits: Sequence[OrganLimit],
+) -> PlanRequest:
+    """State the plan that is wanted."""
+    settings = inputs.settings
+    accepted = dict(settings.accepted_breaches)
+    caps = tuple(
+        OrganCap(
+            structure=limit.structure,
+            limit_eqd2_gy=limit.goal.at_most,
+            alpha_beta_gy=limit.goal.alpha_beta_gy,
+            prior=limit.prior,
+            excludes_targets=limit.structure in accepted,
+        )
+        for limit in limits
+        if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
+    )
+    return PlanRequest(
+        label="Reirradiation",
+        course=inputs.current,
+        density=density_on(inputs.image, grid, inputs.hounsfield),
+        masks=masks,
+        body=body,
+        machine=inputs.machine,
+        beams=inputs.beams,
+        organ_caps=caps,
+        physical_caps=physical_caps(inputs.goals),
+        objectives=inputs.objectives,
+        settings=PlanSettings(
+            column_width_mm=settings.column_width_mm,
+            field_margin_mm=settings.field_margin_mm,
+            n_correction_passes=settings.n_correction_passes,
+            max_evaluations=settings.max_evaluations,
+            seed=settings.seed,
+        ),
+    )
+
+
+def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
+    """Return the goals that bound a near-maximum of this plan's own dose."""
+    return tuple(
+        PhysicalCap(goal.structure, goal.at_most)
+        for goal in goals
+        if goal.scope is DoseScope.PLAN
+        and goal.at_most is not None
+        and goal.unit == "Gy"
+        and goal.metric.startswith(("Dmax", "D0.", "D1cc", "D2cc", "D1%", "D2%"))
+    )
+
+
+def _findings(
+    judgement: Judgement,
+    outcome: PlanOutcome,
+    body_fraction: NDArray[np.float32],
+    states: tuple[DeliveryState | None, ...],
+) -> tuple[Finding, ...]:
+    """Gather everything a clinician must weigh, most serious first."""
+    inputs = judgement.inputs
+    findings = [
+        *inputs.findings,
+        *record_findings(inputs),
+        *prior_findings(judgement.priors, body_fraction),
+        *limit_findings(inputs, judgement.limits),
+        *overlap_findings(judgement),
+        *outcome.findings,
+        *model_findings(inputs),
+    ]
+    for state in states:
+        if state is not None:
+            findings.extend(goal_findings(judgement, state))
+    order = {"serious": 0, "caution": 1, "note": 2}
+    return tuple(sorted(dict.fromkeys(findings), key=lambda item: order[item.severity]))
