@@ -1,5 +1,11 @@
 """Fluence to leaves: sliding windows, and whether a machine can deliver them."""
 
+from rerad.sequencing.complexity import (
+    BeamComplexity,
+    PlanComplexity,
+    beam_complexity,
+    complexity,
+)
 from rerad.sequencing.deliverability import (
     Violation,
     beam_violations,
@@ -10,10 +16,14 @@ from rerad.sequencing.sliding_window import SequenceSettings, sequence_sliding_w
 from rerad.sequencing.split import split_fluence, split_weights
 
 __all__ = [
+    "BeamComplexity",
+    "PlanComplexity",
     "SequenceSettings",
     "Violation",
+    "beam_complexity",
     "beam_violations",
     "check_deliverable",
+    "complexity",
     "deliverability_report",
     "sequence_sliding_window",
     "split_fluence",
