@@ -1,0 +1,117 @@
+"""Pull an image through an affine map of indices.
+
+For every target voxel the map gives the place in the source, where the source is sampled
+trilinearly. Callers compose grids and transforms into one index matrix and validate; the kernel
+trusts. Only NumPy and numba.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+EDGE_TOLERANCE = 1e-4
+"""Share of a voxel by which a sample may miss the box of voxel centres and still be on its edge:
+rounding of decimal coordinates must not turn an edge voxel into an unknown one."""
+
+
+@njit(cache=True)
+def _axis_position(position, n):
+    """Return lower index, weight of the upper neighbour and whether the axis is inside."""
+    last = n - 1
+    if position < -EDGE_TOLERANCE or position > last + EDGE_TOLERANCE:
+        return 0, 0.0, False
+    clipped = min(max(position, 0.0), float(last))
+    low = int(np.floor(clipped))
+    if low >= last and last > 0:
+        low = last - 1
+    weight = clipped - low
+    return low, weight, True
+
+
+@njit(cache=True)
+def _sample(values, k, j, i):
+    """Return the trilinear value at continuous index and whether it is inside.
+
+    Neighbours of weight zero are not read: an unknown (NaN) voxel beside a voxel centre does not
+    spoil it.
+    """
+    n_k, n_j, n_i = values.shape
+    k0, wk, in_k = _axis_position(k, n_k)
+    j0, wj, in_j = _axis_position(j, n_j)
+    i0, wi, in_i = _axis_position(i, n_i)
+    if not (in_k and in_j and in_i):
+        return 0.0, False
+    total = 0.0
+    for dk in range(2):
+        ck = wk if dk == 1 else 1.0 - wk
+        if ck == 0.0:
+            continue
+        for dj in range(2):
+            cj = ck * (wj if dj == 1 else 1.0 - wj)
+            if cj == 0.0:
+                continue
+            for di in range(2):
+                c = cj * (wi if di == 1 else 1.0 - wi)
+                if c != 0.0:
+                    total += c * values[k0 + dk, j0 + dj, i0 + di]
+    return total, True
+
+
+@njit(cache=True, parallel=True)
+def pull_affine(values, matrix, shape, n_sub, outside):
+    """Sample `values` at the image of every target voxel under an affine map of indices.
+
+    Parameters
+    ----------
+    values : float32 or int16 array of shape (K, J, I)
+        Source; NaN is unknown and spreads to every sample that touches it.
+    matrix : float64 array of shape (3, 4)
+        Source index ``(k, j, i) = matrix[:, :3] @ (k, j, i) + matrix[:, 3]`` of target index.
+    shape : tuple of int
+        ``(K, J, I)`` of the target.
+    n_sub : tuple of int
+        ``(k, j, i)`` samples per target voxel along each axis, spread evenly over the voxel;
+        (1, 1, 1) samples its centre only. Samples outside the source are left out of the mean.
+    outside : float
+        Value of a target voxel whose centre lies outside the box of source voxel centres.
+
+    Returns
+    -------
+    float32 array of shape (K, J, I)
+        Mean of the samples of each target voxel.
+    """
+    n_k, n_j, n_i = shape
+    s_k, s_j, s_i = n_sub
+    out = np.empty((n_k, n_j, n_i), dtype=np.float32)
+    m = matrix
+    for k in prange(n_k):
+        for j in range(n_j):
+            for i in range(n_i):
+                ck = m[0, 0] * k + m[0, 1] * j + m[0, 2] * i + m[0, 3]
+                cj = m[1, 0] * k + m[1, 1] * j + m[1, 2] * i + m[1, 3]
+                ci = m[2, 0] * k + m[2, 1] * j + m[2, 2] * i + m[2, 3]
+                centre, is_inside = _sample(values, ck, cj, ci)
+                if not is_inside:
+                    out[k, j, i] = outside
+                    continue
+                if s_k * s_j * s_i == 1:
+                    out[k, j, i] = centre
+                    continue
+                total = 0.0
+                count = 0
+                for a in range(s_k):
+                    da = (a + 0.5) / s_k - 0.5
+                    for b in range(s_j):
+                        db = (b + 0.5) / s_j - 0.5
+                        for c in range(s_i):
+                            dc = (c + 0.5) / s_i - 0.5
+                            value, is_in = _sample(
+                                values,
+                                ck + m[0, 0] * da + m[0, 1] * db + m[0, 2] * dc,
+                                cj + m[1, 0] * da + m[1, 1] * db + m[1, 2] * dc,
+                                ci + m[2, 0] * da + m[2, 1] * db + m[2, 2] * dc,
+                            )
+                            if is_in:
+                                total += value
+                                count += 1
+                out[k, j, i] = total / count if count > 0 else centre
+    return out
