@@ -1,1 +1,27 @@
 """Reading a dose: DVH, metrics, goals."""
+
+from rerad.evaluation.dvh import Dvh, dvh
+from rerad.evaluation.goals import GoalResult, Verdict, evaluate_goal
+from rerad.evaluation.indices import homogeneity_index, paddick_conformity_index
+from rerad.evaluation.metrics import (
+    Metric,
+    MetricKind,
+    evaluate_metric,
+    metric_bounds,
+    parse_metric,
+)
+
+__all__ = [
+    "Dvh",
+    "GoalResult",
+    "Metric",
+    "MetricKind",
+    "Verdict",
+    "dvh",
+    "evaluate_goal",
+    "evaluate_metric",
+    "homogeneity_index",
+    "metric_bounds",
+    "paddick_conformity_index",
+    "parse_metric",
+]

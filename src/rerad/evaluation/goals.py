@@ -1,0 +1,139 @@
+"""Clinical goals against a dose-volume histogram."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isnan
+
+from rerad.core import Goal
+from rerad.errors import InputError, MissingDataError
+from rerad.evaluation.dvh import Dvh
+from rerad.evaluation.metrics import (
+    Metric,
+    MetricKind,
+    evaluate_metric,
+    metric_bounds,
+    parse_metric,
+)
+
+
+class Verdict(StrEnum):
+    """What came of a goal."""
+
+    MET = "met"
+    EXCEEDED = "exceeded"
+    ACCEPTED = "exceeded, accepted knowingly"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class GoalResult:
+    """A goal, what was found, and whether it is met.
+
+    Parameters
+    ----------
+    goal : Goal
+        The goal.
+    value : float
+        In the goal's unit; NaN if it cannot be stated.
+    low, high : float
+        Bounds of the value; equal to it unless part of the structure has no known dose.
+    verdict : Verdict
+        Met, exceeded, accepted or unknown.
+    unknown_fraction : float
+        Share of the structure whose dose is unknown.
+    quantity : str
+        What the dose is, in words.
+    """
+
+    goal: Goal
+    value: float
+    low: float
+    high: float
+    verdict: Verdict
+    unknown_fraction: float
+    quantity: str
+
+
+def evaluate_goal(
+    goal: Goal, dvh: Dvh, *, prescription_gy: float | None, is_accepted: bool = False
+) -> GoalResult:
+    """Judge a goal.
+
+    Parameters
+    ----------
+    goal : Goal
+        Its structure is not looked at: pass the histogram of that structure in the goal's scope.
+    dvh : Dvh
+        Of the structure.
+    prescription_gy : float or None
+        Needed where goal or metric are in percent of the prescription.
+    is_accepted : bool
+        Whether a clinician has accepted beforehand that this goal is exceeded.
+
+    Returns
+    -------
+    GoalResult
+        The verdict is `UNKNOWN` if the dose of part of the structure is unknown and could decide,
+        or if the structure is smaller than the volume asked for. A goal that is exceeded whatever
+        the unknown part received is exceeded, and one that is met whatever it received is met.
+
+    Raises
+    ------
+    InputError
+        If the metric is not understood or its unit is not the goal's.
+    MissingDataError
+        If a prescription is needed and not given.
+    """
+    metric = _in_unit_of(parse_metric(goal.metric), goal)
+    scale = _to_goal_unit(metric, goal, prescription_gy)
+    value = scale * evaluate_metric(metric, dvh, prescription_gy=prescription_gy)
+    bounds = metric_bounds(metric, dvh, prescription_gy=prescription_gy)
+    low, high = scale * bounds[0], scale * bounds[1]
+    if not isnan(value) and dvh.is_complete:
+        low = high = value
+    verdict = _verdict(goal, low, high)
+    if verdict is Verdict.EXCEEDED and is_accepted:
+        verdict = Verdict.ACCEPTED
+    return GoalResult(goal, value, low, high, verdict, dvh.unknown_fraction, dvh.quantity)
+
+
+def _verdict(goal: Goal, low: float, high: float) -> Verdict:
+    """Return the verdict for a value between two bounds."""
+    if isnan(low) or isnan(high):
+        return Verdict.UNKNOWN
+    if goal.at_most is not None:
+        is_met, is_exceeded = high <= goal.at_most, low > goal.at_most
+    elif goal.at_least is not None:
+        is_met, is_exceeded = low >= goal.at_least, high < goal.at_least
+    else:
+        return Verdict.UNKNOWN
+    if is_met:
+        return Verdict.MET
+    return Verdict.EXCEEDED if is_exceeded else Verdict.UNKNOWN
+
+
+def _in_unit_of(metric: Metric, goal: Goal) -> Metric:
+    """Return the metric with the goal's unit, if the metric itself does not state one."""
+    if metric.kind is MetricKind.VOLUME_AT_DOSE:
+        if goal.unit in ("cc", "%") and (goal.unit == metric.unit or not metric.is_unit_given):
+            return Metric(metric.text, metric.kind, metric.size, metric.size_unit, goal.unit, True)
+    elif goal.unit == "Gy" or (goal.unit == "%" and not metric.is_unit_given):
+        return metric
+    msg = (
+        f"goal {goal.structure} {goal.metric}: expected a limit in {metric.unit}, got one in "
+        f"{goal.unit!r}"
+    )
+    raise InputError(msg)
+
+
+def _to_goal_unit(metric: Metric, goal: Goal, prescription_gy: float | None) -> float:
+    """Return the factor from the metric's unit to the goal's."""
+    if metric.unit != "Gy" or goal.unit != "%":
+        return 1.0
+    if prescription_gy is None or not prescription_gy > 0:
+        msg = (
+            f"goal {goal.structure} {goal.metric} is in percent of the prescription; give the "
+            "prescription in Gy"
+        )
+        raise MissingDataError(msg)
+    return 100 / prescription_gy
