@@ -101,7 +101,7 @@ def write_case(case: CaseFile, path: Path) -> None:
     write_text(path, tomlkit.dumps(document))
 
 
-def _add_fields(container: Any, model: BaseModel) -> None:  # noqa: ANN401 - tomlkit containers
+def _add_fields(container: Any, model: BaseModel) -> None:
     """Add plain fields first, then tables: TOML wants them in that order."""
     fields = type(model).model_fields
     values = {name: getattr(model, name) for name in fields}
@@ -145,7 +145,7 @@ def _table(model: BaseModel) -> Table:
     return table
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - tomlkit items
+def _plain(value: object) -> Any:
     """Return a value as TOML writes it."""
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
         array = tomlkit.array()

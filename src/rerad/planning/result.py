@@ -1,4 +1,4 @@
-"""What a run of a case comes to: one frozen object that the report, the terminal and DICOM read."""
+"""What a run of a case comes to: one frozen object for report, terminal and DICOM."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,335 @@
+"""Look at a folder of DICOM files, say what everything is, and propose a case file."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rerad import dicom
+from rerad.case.files import CASE_FILE_NAME, write_case
+from rerad.case.schema import (
+    BeamsTable,
+    CaseFile,
+    CourseTable,
+    DataTable,
+    GoalTable,
+    ObjectivesTable,
+    PatientTable,
+    PlanningTable,
+    PrescriptionTable,
+    PriorCourseTable,
+)
+from rerad.core import StructureKind, StructureSet
+from rerad.dicom import FolderItem, FolderScan
+from rerad.errors import CaseError
+from rerad.structures import suggest_name
+from rerad.tables import load_table
+
+_DOSE_SUFFIX = re.compile(r"_(\d{4})$")
+"""TG-263 writes the prescription of a target in cGy at the end of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLine:
+    """One series or object and what becomes of it."""
+
+    kind: str
+    description: str
+    uid: str
+    n_files: int
+    use: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import found and proposes.
+
+    Parameters
+    ----------
+    case_file : Path
+        Written.
+    lines : tuple of ImportLine
+        Every series and object.
+    skipped : tuple of (str, str)
+        Files not used, with the reason.
+    missing : tuple of str
+        What the user must still supply.
+    hints : tuple of str
+        Suggestions, for example standard names.
+    """
+
+    case_file: Path
+    lines: tuple[ImportLine, ...]
+    skipped: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanningStudy:
+    """A CT and what refers to it."""
+
+    ct: FolderItem
+    structures: FolderItem | None = None
+    plan: FolderItem | None = None
+    dose: FolderItem | None = None
+
+
+def import_folder(folder: Path, case: Path) -> ImportReport:
+    """Look at a folder and write a commented case file.
+
+    Parameters
+    ----------
+    folder : Path
+        DICOM files of one patient, in any order and depth.
+    case : Path
+        Case folder, made if it is not there; an existing case file is not overwritten.
+
+    Returns
+    -------
+    ImportReport
+
+    Raises
+    ------
+    CaseError
+        If the folder holds no planning CT, more than one patient, or a case file is there.
+    """
+    if not folder.is_dir():
+        msg = f"expected a folder with DICOM files, got {folder}"
+        raise CaseError(msg)
+    path = case / CASE_FILE_NAME
+    if path.exists():
+        msg = f"{path} is there already; move it away or name another case folder"
+        raise CaseError(msg)
+    scan = dicom.scan_folder(folder)
+    _require_one_patient(scan, folder)
+    studies = _planning_studies(scan)
+    today, earlier = _split(studies, folder)
+    structures = (
+        dicom.read_structure_set(today.structures.paths[0]) if today.structures else None
+    )
+    relative = os.path.relpath(folder.resolve(), case.resolve())
+    file = _proposal(scan, today, earlier, structures, relative)
+    lines = _lines(scan, today, earlier, file)
+    case.mkdir(parents=True, exist_ok=True)
+    write_case(file, path)
+    return ImportReport(
+        case_file=path,
+        lines=lines,
+        skipped=tuple((str(item.path), item.reason) for item in scan.skipped),
+        missing=_missing(file, today, structures),
+        hints=_hints(structures),
+    )
+
+
+def _require_one_patient(scan: FolderScan, folder: Path) -> None:
+    """Raise if the folder holds more than one patient."""
+    identifiers = sorted({item.patient_id for item in scan.items})
+    if len(identifiers) > 1:
+        msg = (
+            f"{folder} holds {len(identifiers)} patients (IDs {', '.join(identifiers)}); a case "
+            "is one patient: put each into a folder of its own"
+        )
+        raise CaseError(msg)
+
+
+def _of_kind(scan: FolderScan, kind: str) -> list[FolderItem]:
+    """Return the items of one kind, newest first, undated last."""
+    items = [item for item in scan.items if item.kind == kind]
+    return sorted(items, key=lambda item: item.date or date.min, reverse=True)
+
+
+def _planning_studies(scan: FolderScan) -> list[_PlanningStudy]:
+    """Return every CT with the structures, plan and dose that belong to it."""
+    studies = []
+    for ct in _of_kind(scan, "CT"):
+        structures = [s for s in _of_kind(scan, "RTSTRUCT") if _is_drawn_on(s, ct)]
+        drawn = {item.uid for item in structures}
+        plans = [p for p in _of_kind(scan, "RTPLAN") if drawn & set(p.references)]
+        planned = {item.uid for item in plans}
+        doses = [
+            d
+            for d in _of_kind(scan, "RTDOSE")
+            if planned & set(d.references) or d.frame_uid == ct.frame_uid
+        ]
+        dose = doses[0] if doses else None
+        plan = next((p for p in plans if dose and p.uid in dose.references), None)
+        plan = plan or (plans[0] if plans else None)
+        chosen = next((s for s in structures if plan and s.uid in plan.references), None)
+        chosen = chosen or (structures[0] if structures else None)
+        studies.append(_PlanningStudy(ct, chosen, plan, dose))
+    return studies
+
+
+def _is_drawn_on(structures: FolderItem, ct: FolderItem) -> bool:
+    """Return whether a structure set refers to a CT series, or at least shares its frame."""
+    return ct.uid in structures.references or structures.frame_uid == ct.frame_uid
+
+
+def _split(
+    studies: Sequence[_PlanningStudy], folder: Path
+) -> tuple[_PlanningStudy, list[_PlanningStudy]]:
+    """Return today's study and the earlier ones: today's has structures and no dose yet."""
+    without_dose = [study for study in studies if study.dose is None]
+    candidates = [study for study in without_dose if study.structures] or without_dose
+    if not candidates:
+        msg = (
+            f"{folder}: expected a planning CT without a dose for today's plan, got "
+            f"{len(studies)} CT series that all have one; add today's CT and structures"
+        )
+        raise CaseError(msg)
+    today = candidates[0]
+    return today, [study for study in studies if study is not today and study.dose is not None]
+
+
+def _proposal(
+    scan: FolderScan,
+    today: _PlanningStudy,
+    earlier: Sequence[_PlanningStudy],
+    structures: StructureSet | None,
+    folder: str,
+) -> CaseFile:
+    """Return a case file with what the files say, and proposals for what they cannot."""
+    table = load_table("planning_proposal")
+    prescriptions = _prescriptions(structures)
+    return CaseFile(
+        schema_version=1,
+        title="Re-irradiation",
+        patient=PatientTable(summary="unknown: say who the patient is and why treatment is asked"),
+        data=DataTable(
+            folder=folder,
+            planning_ct_series_uid=today.ct.uid,
+            structure_set_uid=today.structures.uid if today.structures else "",
+            pet_series_uid=_same_frame(scan, "PT", today.ct),
+            mr_series_uid=_same_frame(scan, "MR", today.ct),
+        ),
+        current_course=CourseTable(
+            name="Course to be planned",
+            prescriptions=prescriptions,
+            n_fractions_planned="unknown",
+            n_fractions_delivered="unknown",
+            order=100,
+        ),
+        planning=PlanningTable(**table["planning"]),
+        beams=BeamsTable(**_tuples(table["beams"])),
+        objectives=ObjectivesTable(**table["objectives"]),
+        prior_course=tuple(
+            _prior_course(number + 1, study) for number, study in enumerate(earlier)
+        ),
+        goal=tuple(
+            GoalTable(structure=item.structure, **goal)
+            for item in prescriptions
+            for goal in table["target_goal"]
+        ),
+    )
+
+
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a TOML table with its lists as tuples."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+
+
+def _prescriptions(structures: StructureSet | None) -> tuple[PrescriptionTable, ...]:
+    """Return prescriptions for planning target volumes whose names carry a dose in cGy."""
+    found = []
+    for structure in structures.structures if structures else ():
+        match = _DOSE_SUFFIX.search(structure.name)
+        if structure.kind is StructureKind.PTV and match and not structure.is_empty:
+            dose_gy = int(match.group(1)) / 100
+            found.append(PrescriptionTable(structure=structure.name, dose_gy=dose_gy))
+    return tuple(sorted(found, key=lambda item: -item.dose_gy))
+
+
+def _prior_course(number: int, study: _PlanningStudy) -> PriorCourseTable:
+    """Return an earlier course as far as its files tell."""
+    plan = dicom.read_plan(study.plan.paths[0]) if study.plan else None
+    return PriorCourseTable(
+        name=f"Earlier course {number}",
+        prescriptions=tuple(
+            PrescriptionTable(structure=item.structure, dose_gy=item.dose_gy)
+            for item in (plan.prescriptions if plan else ())
+        ),
+        n_fractions_planned=plan.n_fractions_planned if plan else "unknown",
+        n_fractions_delivered="unknown",
+        order=number,
+        ct_series_uid=study.ct.uid,
+        structure_set_uid=study.structures.uid if study.structures else "",
+        plan_uid=study.plan.uid if study.plan else "",
+        dose_uid=study.dose.uid if study.dose else "",
+    )
+
+
+def _same_frame(scan: FolderScan, kind: str, ct: FolderItem) -> str:
+    """Return the first series of a kind in the CT's frame, or nothing."""
+    items = _of_kind(scan, kind)
+    return next((item.uid for item in items if item.frame_uid == ct.frame_uid), "")
+
+
+def _uses(file: CaseFile) -> dict[str, str]:
+    """Return what each UID in a case file is used for."""
+    uses = {
+        file.data.planning_ct_series_uid: "today's planning CT",
+        file.data.structure_set_uid: "today's structures",
+        file.data.pet_series_uid: "PET, shown on the planning CT",
+        file.data.mr_series_uid: "MRI, shown beside the planning CT",
+    }
+    for course in file.prior_course:
+        uses[course.ct_series_uid] = f"CT of {course.name}"
+        uses[course.structure_set_uid] = f"structures of {course.name}"
+        uses[course.plan_uid] = f"plan of {course.name}"
+        uses[course.dose_uid] = f"dose of {course.name}"
+    return uses
+
+
+def _lines(
+    scan: FolderScan, today: _PlanningStudy, earlier: Sequence[_PlanningStudy], file: CaseFile
+) -> tuple[ImportLine, ...]:
+    """Say for every item what it is used for, or why it is not."""
+    uses = _uses(file)
+    frames = {study.ct.frame_uid for study in (today, *earlier)}
+    lines = []
+    for item in scan.items:
+        use = uses.get(item.uid, "")
+        if not use and item.kind in {"PT", "MR"} and item.frame_uid not in frames:
+            use = "not used: another frame of reference than any planning CT; register it first"
+        elif not use:
+            use = "not used: nothing in this case refers to it; name its UID in the case file"
+        lines.append(
+            ImportLine(item.kind, item.description, item.uid, item.n_files, use, item.problems)
+        )
+    return tuple(lines)
+
+
+def _missing(
+    file: CaseFile, today: _PlanningStudy, structures: StructureSet | None
+) -> tuple[str, ...]:
+    """Return what the user must still say, each naming its key."""
+    missing = []
+    if today.structures is None:
+        missing.append("data.structure_set_uid: no structure set is drawn on today's CT")
+    elif structures and not any(s.kind is StructureKind.EXTERNAL for s in structures.structures):
+        missing.append("today's structure set has no structure of type EXTERNAL (body outline)")
+    if not file.current_course.prescriptions:
+        missing.append("current_course.prescriptions: name targets and doses")
+    missing.append("current_course.n_fractions_planned: today's number of fractions")
+    for number, course in enumerate(file.prior_course):
+        if course.n_fractions_planned == "unknown":
+            missing.append(f"prior_course.{number}.n_fractions_planned: {course.name}")
+        missing.append(f"prior_course.{number}.n_fractions_delivered: {course.name}")
+    if not file.prior_course:
+        missing.append("prior_course: no earlier course with a dose was found")
+    return tuple(missing)
+
+
+def _hints(structures: StructureSet | None) -> tuple[str, ...]:
+    """Return suggestions of standard names; nothing is renamed."""
+    hints = []
+    for name in structures.names if structures else ():
+        better = suggest_name(name)
+        if better is not None and better != name:
+            hints.append(f"structure {name!r} might be {better!r} in TG-263; not renamed")
+    return tuple(hints)

@@ -1,0 +1,382 @@
+"""From a case file and a folder of DICOM files to what the planner needs."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rerad import dicom
+from rerad.case.files import case_path, read_case
+from rerad.case.schema import CaseFile, CourseTable, EventTable, GoalTable, PriorCourseTable
+from rerad.core import (
+    Course,
+    DoseScope,
+    EventKind,
+    Goal,
+    HistoryEvent,
+    Image,
+    InputRecord,
+    Patient,
+    Prescription,
+    RecordGrade,
+    RecoveryBasis,
+    StructureSet,
+    Study,
+    TreatmentHistory,
+)
+from rerad.dosecalc import load_machine
+from rerad.errors import CaseError, FrameMismatchError
+from rerad.imaging import load_hounsfield_curve
+from rerad.pet import to_suv
+from rerad.planning import (
+    ObjectiveSettings,
+    PlanningInputs,
+    PlanningSettings,
+    PriorInput,
+    coplanar_beams,
+    isocenter_of,
+    rasterize_all,
+)
+from rerad.radiobiology import recovery_table, rule_set
+from rerad.structures import unite
+from rerad.units import DAYS_PER_MONTH
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LoadedCase:
+    """A case with its data.
+
+    Parameters
+    ----------
+    path : Path
+        The case file.
+    file : CaseFile
+        What it says.
+    patient : Patient
+        From the planning CT.
+    inputs : PlanningInputs
+        What the planner needs.
+    records : tuple of InputRecord
+        What was read, by hash.
+    """
+
+    path: Path
+    file: CaseFile
+    patient: Patient
+    inputs: PlanningInputs
+    records: tuple[InputRecord, ...]
+
+
+class DataFolder:
+    """The DICOM files of a case, found by UID.
+
+    Parameters
+    ----------
+    case_file : Path
+        For messages.
+    folder : Path
+        Where the files are.
+    """
+
+    def __init__(self, case_file: Path, folder: Path) -> None:
+        if not folder.is_dir():
+            msg = f"{case_file}: data.folder names {folder}, which is not a folder"
+            raise CaseError(msg)
+        self.case_file = case_file
+        self.scan = dicom.scan_folder(folder)
+        self._items = {item.uid: item for item in self.scan.items}
+        self.records: list[InputRecord] = []
+
+    def paths(self, key: str, uid: str, kind: str) -> list[Path]:
+        """Return the files of a series or object, or say which key names what is not there."""
+        item = self._items.get(uid)
+        if item is None:
+            known = ", ".join(i.uid for i in self.scan.items if i.kind == kind) or "none"
+            msg = f"{self.case_file}: {key}: no {kind} with UID {uid!r} in the data folder; {known}"
+            raise CaseError(msg)
+        if item.kind != kind:
+            msg = f"{self.case_file}: {key}: expected a {kind}, got the {item.kind} {uid}"
+            raise CaseError(msg)
+        self.records.append(InputRecord(f"{key} ({kind})", uid, _sha256(item.paths)))
+        return list(item.paths)
+
+    def image(self, key: str, uid: str, kind: str = "CT") -> Image:
+        """Read a series."""
+        return dicom.read_image(self.paths(key, uid, kind))
+
+    def structures(self, key: str, uid: str) -> StructureSet:
+        """Read a structure set."""
+        return dicom.read_structure_set(self.paths(key, uid, "RTSTRUCT")[0])
+
+
+def _sha256(paths: tuple[Path, ...]) -> str:
+    """Return one hash over the files in order of name."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def load_case(case: Path) -> LoadedCase:
+    """Read a case file and everything that it names.
+
+    Parameters
+    ----------
+    case : Path
+        Case folder or file.
+
+    Returns
+    -------
+    LoadedCase
+
+    Raises
+    ------
+    CaseError
+        If the file is not right, or names what is not there.
+    DicomError, InputError
+        If a DICOM object cannot be used, naming it.
+    """
+    path = case_path(case)
+    file = read_case(path)
+    rule_set(file.planning.rule_set)
+    recovery_table(file.planning.recovery_table)
+    for name in file.planning.compared_rule_sets:
+        rule_set(name)
+    data = DataFolder(path, (path.parent / file.data.folder).resolve())
+    ct_paths = data.paths(
+        "data.planning_ct_series_uid", file.data.planning_ct_series_uid, "CT"
+    )
+    image = dicom.read_image(ct_paths)
+    patient = dicom.read_patient(ct_paths[0])
+    structures = data.structures("data.structure_set_uid", file.data.structure_set_uid)
+    _require_frame(path, "data.structure_set_uid", structures, image)
+    pet = _other_image(data, "data.pet_series_uid", file.data.pet_series_uid, "PT", image)
+    mr = _other_image(data, "data.mr_series_uid", file.data.mr_series_uid, "MR", image)
+    priors = tuple(
+        _prior(data, number, file, patient)
+        for number, table in enumerate(file.prior_course)
+        if table.dose_uid
+    )
+    current = course_of(file.current_course, RecordGrade.FULL_DICOM)
+    inputs = PlanningInputs(
+        title=file.title,
+        history=history_of(file, patient),
+        current=current,
+        current_order=file.current_course.order,
+        image=image,
+        structures=structures,
+        pet_suv=to_suv(pet) if pet is not None else None,
+        mr=mr,
+        priors=priors,
+        machine=load_machine(file.planning.machine),
+        hounsfield=load_hounsfield_curve(file.planning.hounsfield_curve),
+        beams=coplanar_beams(
+            file.beams.gantry_angles_deg,
+            file.beams.collimator_angle_deg,
+            _isocenter(structures, current, image, path),
+        ),
+        goals=tuple(_goal(table) for table in file.goal),
+        settings=_settings(file),
+        objectives=ObjectiveSettings(**file.objectives.model_dump()),
+        assumptions=file.assumptions,
+        findings=data.scan.findings,
+    )
+    return LoadedCase(path, file, patient, inputs, tuple(data.records))
+
+
+def _settings(file: CaseFile) -> PlanningSettings:
+    """Return the choices of the plan."""
+    planning = file.planning
+    return PlanningSettings(
+        rule_set=planning.rule_set,
+        compared_rule_sets=planning.compared_rule_sets,
+        recovery_table=planning.recovery_table,
+        tumor_alpha_beta_gy=planning.tumor_alpha_beta_gy,
+        tumor_alpha_beta_citation=planning.tumor_alpha_beta_citation,
+        dose_grid_mm=planning.dose_grid_mm,
+        column_width_mm=file.beams.column_width_mm,
+        field_margin_mm=file.beams.field_margin_mm,
+        n_correction_passes=planning.n_correction_passes,
+        max_evaluations=planning.max_evaluations,
+        seed=planning.seed,
+        accepted_breaches=tuple((b.structure, b.reason) for b in file.accepted_breach),
+    )
+
+
+def _require_frame(path: Path, key: str, structures: StructureSet, image: Image) -> None:
+    """Raise unless contours and CT share one frame."""
+    frames = {item.frame_uid for item in structures.structures}
+    if frames - {image.grid.frame_uid}:
+        other = ", ".join(sorted(frames - {image.grid.frame_uid}))
+        msg = (
+            f"{path}: {key}: expected structures in the planning CT's frame of reference "
+            f"{image.grid.frame_uid}, got {other}; name the structure set drawn on this CT"
+        )
+        raise FrameMismatchError(msg)
+
+
+def _other_image(
+    data: DataFolder, key: str, uid: str, kind: str, planning: Image
+) -> Image | None:
+    """Read a PET or MRI in the planning CT's frame."""
+    if not uid:
+        return None
+    image = data.image(key, uid, kind)
+    planning.grid.require_same_frame(image.grid, f"{data.case_file}: {key}")
+    return image
+
+
+def _prior(
+    data: DataFolder, number: int, file: CaseFile, patient: Patient
+) -> PriorInput:
+    """Read an earlier course that has a dose."""
+    table = file.prior_course[number]
+    key = f"prior_course.{number}"
+    ct_paths = data.paths(f"{key}.ct_series_uid", table.ct_series_uid, "CT")
+    other = dicom.read_patient(ct_paths[0])
+    if other.patient_id != patient.patient_id:
+        msg = (
+            f"{data.case_file}: {key}: its CT belongs to another patient ID than the planning "
+            "CT; two patients cannot be in one case"
+        )
+        raise CaseError(msg)
+    image = dicom.read_image(ct_paths)
+    dose = dicom.read_dose(data.paths(f"{key}.dose_uid", table.dose_uid, "RTDOSE")[0])
+    image.grid.require_same_frame(dose.grid, f"{data.case_file}: {key}.dose_uid")
+    structures = plan = None
+    if table.structure_set_uid:
+        structures = data.structures(f"{key}.structure_set_uid", table.structure_set_uid)
+        _require_frame(data.case_file, f"{key}.structure_set_uid", structures, image)
+    if table.plan_uid:
+        plan = dicom.read_plan(data.paths(f"{key}.plan_uid", table.plan_uid, "RTPLAN")[0])
+        _require_fractions(data.case_file, key, table, plan.n_fractions_planned)
+    is_full = structures is not None and plan is not None
+    grade = RecordGrade.FULL_DICOM if is_full else RecordGrade.DOSE_GRID
+    return PriorInput(
+        course=course_of(table, grade),
+        study=Study(image, structures, plan, dose),
+        interval_months=interval_months(table, file.current_course),
+    )
+
+
+def _require_fractions(
+    path: Path, key: str, table: PriorCourseTable, n_fractions_in_plan: int
+) -> None:
+    """Raise where case file and RTPLAN contradict each other."""
+    if table.n_fractions_planned not in {"unknown", n_fractions_in_plan}:
+        msg = (
+            f"{path}: {key}.n_fractions_planned is {table.n_fractions_planned}, but its RTPLAN "
+            f"says {n_fractions_in_plan}; correct the one that is wrong"
+        )
+        raise CaseError(msg)
+
+
+def interval_months(prior: PriorCourseTable, current: CourseTable) -> float | None:
+    """Return the interval between two courses: as stated, else from their dates, else None."""
+    if prior.interval_months != "unknown":
+        return float(prior.interval_months)
+    end, start = _date(prior.end_date), _date(current.start_date)
+    return None if end is None or start is None else (start - end).days / DAYS_PER_MONTH
+
+
+def _date(value: date | str) -> date | None:
+    """Return a date, None for unknown."""
+    return value if isinstance(value, date) else None
+
+
+def _count(value: int | str) -> int | None:
+    """Return a number of fractions, None for unknown."""
+    return value if isinstance(value, int) else None
+
+
+def course_of(table: CourseTable, grade: RecordGrade) -> Course:
+    """Return a course of the case file as a core type."""
+    delivered = table.delivered_dose_gy
+    return Course(
+        name=table.name,
+        site=table.site,
+        technique=table.technique,
+        prescriptions=tuple(
+            Prescription(item.structure, item.dose_gy) for item in table.prescriptions
+        ),
+        n_fractions_planned=_count(table.n_fractions_planned),
+        n_fractions_delivered=_count(table.n_fractions_delivered),
+        delivered_dose_gy=None if delivered == "unknown" else float(delivered),
+        start=_date(table.start_date),
+        end=_date(table.end_date),
+        grade=grade,
+        stop_reason=table.stop_reason,
+        note=table.note,
+    )
+
+
+def history_of(file: CaseFile, patient: Patient) -> TreatmentHistory:
+    """Return the history of the case file as a core type."""
+    courses = []
+    for table in file.prior_course:
+        grade = RecordGrade.PAPER if table.prescriptions else RecordGrade.UNKNOWN
+        if table.dose_uid:
+            is_full = bool(table.structure_set_uid and table.plan_uid)
+            grade = RecordGrade.FULL_DICOM if is_full else RecordGrade.DOSE_GRID
+        courses.append(course_of(table, grade))
+    return TreatmentHistory(
+        patient=patient,
+        summary=file.patient.summary,
+        courses=tuple(courses),
+        course_orders=tuple(table.order for table in file.prior_course),
+        events=tuple(_event(table) for table in sorted(file.event, key=lambda item: item.order)),
+        unknowns=file.unknowns,
+    )
+
+
+def _event(table: EventTable) -> HistoryEvent:
+    """Return an event of the case file as a core type."""
+    morphine = table.oral_morphine_mg_day
+    return HistoryEvent(
+        order=table.order,
+        kind=EventKind(table.kind),
+        title=table.title,
+        text=table.text,
+        when=table.when,
+        date=_date(table.date),
+        pain_score=None if table.pain_score == "unknown" else table.pain_score,
+        muscle_grade=table.muscle_grade,
+        oral_morphine_mg_day=None if morphine == "unknown" else float(morphine),
+    )
+
+
+def _goal(table: GoalTable) -> Goal:
+    """Return a goal of the case file as a core type; the user's cumulative goals are raw sums."""
+    is_cumulative = table.scope == "cumulative"
+    return Goal(
+        structure=table.structure,
+        metric=table.metric,
+        scope=DoseScope.CUMULATIVE if is_cumulative else DoseScope.PLAN,
+        unit=table.unit,
+        at_most=table.at_most,
+        at_least=table.at_least,
+        alpha_beta_gy=table.alpha_beta_gy,
+        recovery_basis=RecoveryBasis.RAW if is_cumulative else None,
+        citation=table.citation,
+    )
+
+
+def _isocenter(
+    structures: StructureSet, current: Course, image: Image, path: Path
+) -> tuple[float, float, float]:
+    """Return the middle of the union of the prescribed targets."""
+    if not current.prescriptions:
+        msg = f"{path}: current_course.prescriptions is empty; name targets and doses"
+        raise CaseError(msg)
+    wanted = StructureSet(
+        structures.label, tuple(structures[item.structure] for item in current.prescriptions)
+    )
+    coarse = image.grid.with_spacing((3.0, 3.0, 3.0))
+    masks = list(rasterize_all(wanted, coarse).values())
+    if not masks:
+        msg = f"{path}: nothing is drawn for the targets of current_course"
+        raise CaseError(msg)
+    union = masks[0]
+    for mask in masks[1:]:
+        union = unite(union, mask)
+    return isocenter_of(union)

@@ -1,0 +1,213 @@
+"""Run a case from its file to report, pictures and DICOM; nothing is left half written."""
+
+import importlib.metadata
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rerad import __version__
+from rerad.case.files import case_path, write_json
+from rerad.case.load import LoadedCase, load_case
+from rerad.case.outputs import run_document, write_dicom
+from rerad.core import Finding, Provenance, StepTime
+from rerad.errors import CaseError
+from rerad.planning import CaseResult, Progress, run_pipeline
+from rerad.planning.pipeline import require_structures
+from rerad.reporting import write_report
+
+LIBRARIES = ("numpy", "scipy", "numba", "pydicom", "SimpleITK", "matplotlib", "typst")
+"""Libraries that touch numbers, pictures or files of a result."""
+
+RESULT_FOLDER_NAME = "result"
+"""Where a run writes inside a case folder, unless told otherwise."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RunReport:
+    """What a run wrote.
+
+    Parameters
+    ----------
+    result : CaseResult
+        Everything it found.
+    folder : Path
+        Where it wrote.
+    html, pdf, run_json : Path
+        The report, and the record of the run.
+    figures, dicom : tuple of Path
+        Pictures and DICOM objects.
+    """
+
+    result: CaseResult
+    folder: Path
+    html: Path
+    pdf: Path
+    run_json: Path
+    figures: tuple[Path, ...]
+    dicom: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CheckReport:
+    """What a check of a case found.
+
+    Parameters
+    ----------
+    loaded : LoadedCase
+        The case with its data.
+    findings : tuple of Finding
+        What a clinician must weigh before planning.
+    """
+
+    loaded: LoadedCase
+    findings: tuple[Finding, ...]
+
+
+def check_case(case: Path) -> CheckReport:
+    """Read a case and everything it names, and say whether it can be run.
+
+    Raises
+    ------
+    ReradError
+        With the first thing that is missing or wrong.
+    """
+    loaded = load_case(case)
+    require_structures(loaded.inputs)
+    for prior in loaded.inputs.priors:
+        course = prior.course
+        if course.n_fractions_planned is None or course.n_fractions_delivered is None:
+            msg = (
+                f"{loaded.path}: {course.name}: n_fractions_planned and n_fractions_delivered "
+                "must both be known to convert its dose to EQD2; ask the hospital that gave it"
+            )
+            raise CaseError(msg)
+    return CheckReport(loaded, loaded.inputs.findings)
+
+
+def run_case(case: Path, *, out: Path | None = None, progress: Progress) -> RunReport:
+    """Run a case.
+
+    Parameters
+    ----------
+    case : Path
+        Case folder or file.
+    out : Path or None
+        Folder for the results; None means `result` beside the case file. An earlier result
+        there is replaced when the new one is complete.
+    progress : callable
+        Told what is being done and the share of it done.
+
+    Returns
+    -------
+    RunReport
+
+    Raises
+    ------
+    ReradError
+        With one sentence; nothing is left half written.
+    """
+    started = time.perf_counter()
+    progress("reading the case", 0.0)
+    check = check_case(case)
+    loaded = check.loaded
+    read_seconds = time.perf_counter() - started
+    result = run_pipeline(loaded.inputs, progress)
+    folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
+    result = replace(
+        result,
+        provenance=_provenance(
+            loaded, (StepTime("reading the case", round(read_seconds, 3)), *result.provenance.steps)
+        ),
+    )
+    with replacing(folder) as temporary:
+        result = _write(result, loaded, temporary, progress)
+    return _report(result, folder)
+
+
+def _write(
+    result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progress
+) -> CaseResult:
+    """Write everything into a folder that nobody sees yet."""
+    steps = list(result.provenance.steps)
+    since = time.perf_counter()
+    progress("writing DICOM", 0.0)
+    write_dicom(result, loaded.patient, folder / "dicom")
+    steps.append(StepTime("DICOM written", round(time.perf_counter() - since, 3)))
+    result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
+    since = time.perf_counter()
+    write_report(result, folder, progress=_say(progress))
+    steps.append(StepTime("figures and report", round(time.perf_counter() - since, 3)))
+    result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
+    write_json(folder / "run.json", run_document(result, peak_memory_mb()))
+    return result
+
+
+def _say(progress: Progress) -> Callable[[str], None]:
+    """Return a callback that only says what is being done."""
+
+    def say(what: str) -> None:
+        progress(what, 0.0)
+
+    return say
+
+
+def _report(result: CaseResult, folder: Path) -> RunReport:
+    """Say where everything is."""
+    return RunReport(
+        result=result,
+        folder=folder,
+        html=folder / "report.html",
+        pdf=folder / "report.pdf",
+        run_json=folder / "run.json",
+        figures=tuple(sorted((folder / "figures").glob("*.png"))),
+        dicom=tuple(sorted((folder / "dicom").rglob("*.dcm"))),
+    )
+
+
+def _provenance(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance:
+    """Return versions, settings, inputs and steps."""
+    file = loaded.file
+    settings: dict[str, str | int | float | bool | None] = {}
+    for name in ("planning", "beams", "objectives"):
+        for key, value in getattr(file, name).model_dump().items():
+            is_plain = isinstance(value, str | int | float | bool)
+            settings[f"{name}.{key}"] = value if is_plain else ", ".join(map(str, value))
+    return Provenance(
+        rerad_version=__version__,
+        library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+        settings=settings,
+        inputs=loaded.records,
+        steps=steps,
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident size of this process so far, in megabytes."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(size / (1024**2 if sys.platform == "darwin" else 1024), 1)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, and put it in its place when all went well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+            folder.replace(old / folder.name)
+            temporary.replace(folder)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,47 @@
+"""The terminal's front door: one command per file."""
+
+from typing import Annotated
+
+import typer
+
+from rerad import __version__
+from rerad.cli.check import check
+from rerad.cli.console import BANNER
+from rerad.cli.demo import demo
+from rerad.cli.import_ import import_
+from rerad.cli.run import run
+from rerad.cli.schema import schema
+
+app = typer.Typer(
+    name="rerad",
+    help=f"Plan radiotherapy where radiotherapy has been before. {BANNER}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command("import")(import_)
+app.command()(check)
+app.command()(run)
+app.command()(schema)
+
+
+def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - the shape typer asks for
+    if is_wanted:
+        typer.echo(f"rerad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # noqa: ARG001 - acted on by its callback
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    """Plan radiotherapy where radiotherapy has been before. Research software."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
