@@ -250,7 +250,7 @@ class Dvh:
         return float(np.interp(size_cc, place_cc, self.dose_gy[::-1]))
 
 
-def dvh(dose: Dose, structure: Structure | Mask, *, end_slab: EndSlab = EndSlab.TAPERED) -> Dvh:
+def dvh(dose: Dose, structure: Structure | Mask, *, end_slab: EndSlab = EndSlab.FLAT) -> Dvh:
     """Make the dose-volume histogram of a structure.
 
     Parameters
@@ -261,7 +261,7 @@ def dvh(dose: Dose, structure: Structure | Mask, *, end_slab: EndSlab = EndSlab.
         In the dose's frame of reference. Contours are sampled finely; of a mask, every voxel
         counts with its share at the dose of its centre, which is coarse for small volumes.
     end_slab : EndSlab
-        What the ends of a stack of contours look like; without meaning for a mask.
+        How far a stack of contours reaches beyond its ends; without meaning for a mask.
 
     Returns
     -------

@@ -4,8 +4,7 @@ The points come from the contours alone, never from a dose grid, so a nerve of 5
 finely as a bladder. They are laid on scan lines inside the contours of each plane and repeated at
 several heights of the plane's slab; every point knows the volume that it stands for.
 
-The ends of the stack are a convention, and programs differ in it. The contours say only that the
-structure reaches its last plane and does not reach the next one.
+The ends of the stack are a convention, and programs differ in it: see :class:`EndSlab`.
 """
 
 from dataclasses import dataclass
@@ -28,23 +27,22 @@ N_POINTS_MOST = 1_000_000
 LARGEST_PITCH_MM = 1.0
 """Distance of points that is not exceeded until a structure has `N_POINTS_MOST` of them."""
 
-NARROWING = 0.95
-"""An end whose area is below this share of its neighbour's is narrowing; less is drawing noise."""
-
 
 class EndSlab(StrEnum):
-    """What the outer half of the first and of the last slab holds.
+    """How far a stack of contours reaches beyond its first and its last plane.
 
-    ``TAPERED``: where the structure narrows towards its last plane, the occupied share falls
-    linearly as it would towards the empty next plane, from all of the contour at the plane to half
-    of it half a slice out, where the structure ends. An end that does not narrow is flat. The
-    default: it agrees with Eclipse to within 1 %.
-    ``FLAT``: the last contour reaches half a slice beyond its plane, unchanged. Volumes are then
-    those of the slabs, as masks have them.
+    The contours say only that the structure reaches its last plane and not the next one.
+
+    ``FLAT``: half a slice, with the last contour unchanged. Every contour then stands for a slab
+    of equal thickness, as in masks, and the volume is Cavalieri's estimate, which is right on
+    average wherever the planes happen to cut. The default.
+    ``POINTED``: half a slice, closing to a point, so that a third of the outer half slab is held.
+    This is how the tables of Eclipse read (see docs/methods/dvh.md); it makes small structures
+    smaller than they are.
     """
 
-    TAPERED = "tapered"
     FLAT = "flat"
+    POINTED = "pointed"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,7 +67,7 @@ class StructureSamples:
 
 
 def sample_structure(
-    structure: Structure, *, end_slab: EndSlab = EndSlab.TAPERED
+    structure: Structure, *, end_slab: EndSlab = EndSlab.FLAT
 ) -> StructureSamples:
     """Spread points over the inside of a structure.
 
@@ -78,7 +76,7 @@ def sample_structure(
     structure : Structure
         At least one contour with an area.
     end_slab : EndSlab
-        What the ends of the stack look like.
+        How far the stack reaches beyond its first and its last plane.
 
     Returns
     -------
@@ -96,8 +94,11 @@ def sample_structure(
     pitch_mm = _pitch_mm(float(np.sum(areas_mm2 * (stack.top_mm - stack.bottom_mm))))
     points, volumes = [], []
     for plane, area_mm2 in enumerate(areas_mm2):
-        flat, weights_mm2 = _points_of_plane(stack, plane, pitch_mm, float(area_mm2))
-        heights, weights_mm = _layers(stack, plane, pitch_mm, _tapers(areas_mm2, plane, end_slab))
+        heights, weights_mm = _layers(stack, plane, pitch_mm, end_slab)
+        # Slabs thinner than the pitch are seen at more heights, and at each by fewer points.
+        height_mm = float(stack.top_mm[plane] - stack.bottom_mm[plane]) / len(heights)
+        flat_pitch_mm = pitch_mm * max(1.0, np.sqrt(pitch_mm / height_mm))
+        flat, weights_mm2 = _points_of_plane(stack, plane, flat_pitch_mm, float(area_mm2))
         block = np.empty((len(heights), len(flat), 3))
         block[..., :2] = flat
         block[..., 2] = heights[:, None]
@@ -142,30 +143,22 @@ def _points_of_plane(
     return flat, lengths * (area_mm2 / total) if total > 0 else lengths
 
 
-def _tapers(areas_mm2: NDArray[np.float64], plane: int, end_slab: EndSlab) -> tuple[bool, bool]:
-    """Return whether the slab of a plane tapers towards its bottom and towards its top."""
-    last = len(areas_mm2) - 1
-    if end_slab is EndSlab.FLAT or last == 0:
-        return False, False
-    area = areas_mm2[plane]
-    return (
-        plane == 0 and area < NARROWING * areas_mm2[1],
-        plane == last and area < NARROWING * areas_mm2[last - 1],
-    )
-
-
 def _layers(
-    stack: PlaneStack, plane: int, pitch_mm: float, tapers: tuple[bool, bool]
+    stack: PlaneStack, plane: int, pitch_mm: float, end_slab: EndSlab
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the heights at which a plane is repeated and the thicknesses they stand for."""
     z_mm = float(stack.z_mm[plane])
+    is_end = (plane == 0, plane == len(stack.z_mm) - 1)
+    edges_mm = (float(stack.bottom_mm[plane]), float(stack.top_mm[plane]))
     heights, weights = [], []
-    for edge_mm, is_tapered in zip(
-        (float(stack.bottom_mm[plane]), float(stack.top_mm[plane])), tapers, strict=True
-    ):
+    for edge_mm, is_outermost in zip(edges_mm, is_end, strict=True):
         half_mm = abs(edge_mm - z_mm)
         n = max(1, int(np.ceil(half_mm / pitch_mm)))
-        way = (np.arange(n) + 0.5) / n
-        heights.append(z_mm + way * (edge_mm - z_mm))
-        weights.append((half_mm / n) * (1.0 - 0.5 * way if is_tapered else np.ones(n)))
+        steps = np.arange(n + 1, dtype=np.float64) / n
+        heights.append(z_mm + (steps[:-1] + 0.5 / n) * (edge_mm - z_mm))
+        if is_outermost and end_slab is EndSlab.POINTED:
+            # Sections of a cone shrink with the square of the way left to its tip.
+            weights.append(half_mm * -np.diff((1 - steps) ** 3) / 3)
+        else:
+            weights.append(np.full(n, half_mm / n))
     return np.concatenate(heights), np.concatenate(weights)
