@@ -1,1 +1,40 @@
-"""Files and network: the only room that knows pydicom."""
+"""DICOM in and out: the only room that knows pydicom.
+
+What is read comes as core types in the patient system (LPS, axis-aligned, +x +y +z); what cannot
+be read without guessing is refused with the reason. What is written gets new UIDs and is written
+whole or not at all.
+"""
+
+from rerad.dicom.dose_writing import DoseDerivation, write_dose
+from rerad.dicom.doses import read_dose, read_effective_dose
+from rerad.dicom.headers import StudyHeader, read_patient
+from rerad.dicom.image_writing import write_image
+from rerad.dicom.images import read_image
+from rerad.dicom.plan_writing import PriorReference, write_plan
+from rerad.dicom.plans import read_plan
+from rerad.dicom.structure_set_writing import write_structure_set
+from rerad.dicom.structure_sets import check_structure_set, read_structure_set
+from rerad.dicom.study import FolderItem, FolderScan, SkippedFile, scan_folder
+from rerad.dicom.uids import UidFactory
+
+__all__ = [
+    "DoseDerivation",
+    "FolderItem",
+    "FolderScan",
+    "PriorReference",
+    "SkippedFile",
+    "StudyHeader",
+    "UidFactory",
+    "check_structure_set",
+    "read_dose",
+    "read_effective_dose",
+    "read_image",
+    "read_patient",
+    "read_plan",
+    "read_structure_set",
+    "scan_folder",
+    "write_dose",
+    "write_image",
+    "write_plan",
+    "write_structure_set",
+]

@@ -1,0 +1,165 @@
+"""Reading one DICOM file, and writing so that nothing is ever half written.
+
+A file is written beside its place under a temporary name and renamed when complete; a folder of
+slices likewise. A rename within one folder either happens or does not.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from rerad.errors import DicomError
+
+UNREADABLE = (
+    InvalidDicomError,
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+)
+"""What the parser raises on bytes that are not DICOM or that stop too early."""
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read one whole DICOM file, with or without file meta information.
+
+    Parameters
+    ----------
+    path : Path
+        File to read. Without a preamble it is taken as a bare data set, as some planning systems
+        write it.
+
+    Returns
+    -------
+    Dataset
+        With its transfer syntax set.
+
+    Raises
+    ------
+    DicomError
+        If the file is absent, is not DICOM or breaks off.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"expected a DICOM file at {path}, found none; check the path"
+        raise DicomError(msg)
+    try:
+        dataset = pydicom.dcmread(path, force=True)
+        has_class = "SOPClassUID" in dataset
+    except UNREADABLE as error:
+        msg = (
+            f"expected a complete DICOM file, but {path.name} cannot be parsed "
+            f"({error}); export or copy it again"
+        )
+        raise DicomError(msg) from error
+    if not has_class:
+        msg = f"expected a DICOM object, but {path.name} has no SOP Class UID; it is not DICOM"
+        raise DicomError(msg)
+    set_transfer_syntax(dataset)
+    return dataset
+
+
+def set_transfer_syntax(dataset: Dataset) -> None:
+    """Note how a data set without file meta information turned out to be encoded."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None:
+        meta = FileMetaDataset()
+        dataset.file_meta = meta
+    if "TransferSyntaxUID" in meta:
+        return
+    is_implicit, is_little_endian = dataset.original_encoding
+    syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
+    if not is_implicit and not is_little_endian:
+        syntax = ExplicitVRBigEndian
+    meta.TransferSyntaxUID = syntax
+
+
+def write_dataset(dataset: Dataset, path: Path) -> None:
+    """Write a data set as explicit VR little endian, complete or not at all.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With SOP Class and Instance UIDs.
+    path : Path
+        Where to; folders are made, a file of that name is replaced.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+    ) as handle:
+        part = Path(handle.name)
+    try:
+        _save(dataset, part)
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_folder(datasets: Iterable[tuple[str, Dataset]], folder: Path) -> None:
+    """Write a series as one folder, complete or not at all.
+
+    Parameters
+    ----------
+    datasets : iterable of (str, Dataset)
+        File name and data set of each slice; they may be made one at a time.
+    folder : Path
+        Must be absent or empty.
+
+    Raises
+    ------
+    DicomError
+        If the folder holds anything.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        msg = f"expected {folder} to be absent or empty, but it holds files; choose another folder"
+        raise DicomError(msg)
+    with _folder_beside(folder) as part:
+        for name, dataset in datasets:
+            _save(dataset, part / name)
+        part.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+
+
+@contextmanager
+def _folder_beside(folder: Path) -> Iterator[Path]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _save(dataset: Dataset, path: Path) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(dataset.SOPClassUID)
+    meta.MediaStorageSOPInstanceUID = UID(dataset.SOPInstanceUID)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta = meta
+    try:
+        dataset.save_as(path, enforce_file_format=True)
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = f"{path.name} cannot be written as DICOM ({error}); nothing was written"
+        raise DicomError(msg) from error
