@@ -102,3 +102,63 @@ def test_delivered_is_wanted(make, seed):
     assert np.abs(error).max() < 0.02
     assert np.sqrt(np.mean(error**2)) < 0.01
     assert beam_violations(beams[0], linac) == ()
+
+
+def test_column_width_below_a_leaf_gap_and_no_corrections():
+    linac = machine(transmission=0.0, dosimetric_leaf_gap_mm=0.0)
+    wanted = fluence(smooth_values(3, rows=8, columns=40), column_mm=2.5)
+    beams = sequence_sliding_window(
+        wanted, linac, n_fractions=N_FRACTIONS, first_beam_number=1, settings=SequenceSettings()
+    )
+    _, means = delivered(beams, linac, wanted)
+    per_fraction = wanted.values_mu / N_FRACTIONS
+    error = (means - per_fraction) / per_fraction.max()
+    assert np.abs(error).max() < 0.02
+    assert np.sqrt(np.mean(error**2)) < 0.01
+
+
+def test_parts_of_a_wide_field_sum_to_the_whole():
+    linac = machine()
+    wanted = fluence(smooth_values(4, rows=10, columns=44), x_start_mm=-110.0)
+    beams = sequence_sliding_window(
+        wanted, linac, n_fractions=N_FRACTIONS, first_beam_number=1, settings=SequenceSettings()
+    )
+    assert len(beams) == 2
+    assert all(beam_violations(beam, linac) == () for beam in beams)
+    _, means = delivered(beams, linac, wanted)
+    per_fraction = wanted.values_mu / N_FRACTIONS
+    error = (means - per_fraction) / per_fraction.max()
+    assert np.abs(error).max() < 0.02
+    assert np.sqrt(np.mean(error**2)) < 0.01
+
+
+def test_what_cannot_be_had_is_given_as_the_least_that_can():
+    linac = machine()
+    values = smooth_values(5)
+    values[:, 6:9] *= 0.0
+    values[3] = 0.0
+    wanted = fluence(values)
+    (beam,) = sequence_sliding_window(
+        wanted, linac, n_fractions=N_FRACTIONS, first_beam_number=1, settings=SequenceSettings()
+    )
+    _, means = delivered((beam,), linac, wanted)
+    leak = linac.mlc.transmission * beam.meterset_mu
+    # a pair that crosses at 97 % of 25 mm/s and 10 MU/s, 0.03 mm wider than its smallest gap
+    crossing = (0.5 + 1.8 + 0.03) * 10.0 / (0.97 * 25.0) * (1 - linac.mlc.transmission)
+    least = np.full(values.shape, leak + crossing)
+    least[3] = leak
+    error = (means - np.maximum(values / N_FRACTIONS, least)) / (values.max() / N_FRACTIONS)
+    assert np.abs(error).max() < 0.02
+    assert np.sqrt(np.mean(error**2)) < 0.01
+    assert means[3] == pytest.approx(np.full(17, leak))
+
+
+def test_leakage_and_gap_would_be_seen_if_they_were_ignored():
+    wanted = fluence(smooth_values(1))
+    careless = machine(transmission=0.0, dosimetric_leaf_gap_mm=0.0)
+    beams = sequence_sliding_window(
+        wanted, careless, n_fractions=N_FRACTIONS, first_beam_number=1, settings=SequenceSettings()
+    )
+    _, means = delivered(beams, machine(), wanted)
+    per_fraction = wanted.values_mu / N_FRACTIONS
+    assert np.mean((means - per_fraction) / per_fraction.max()) > 0.03

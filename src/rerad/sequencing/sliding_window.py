@@ -41,7 +41,7 @@ class SequenceSettings:
     park_mm : float
         How far behind the jaw a sweep starts and ends, so that closed leaves are covered.
     speed_share : float
-        Share of the greatest leaf speed that is planned with.
+        Share of the greatest leaf speed that is planned with, below 1: rounding needs the rest.
     feather_mm : float
         Overlap of the parts of a field that is too wide for the carriage.
     border_share : float
@@ -59,10 +59,15 @@ class SequenceSettings:
 
     def __post_init__(self) -> None:
         counts_fit = 2 <= self.n_control_points_min <= self.n_control_points_max
-        shares_fit = 0 < self.speed_share <= 1 and 0 <= self.border_share < 1
+        shares_fit = 0 < self.speed_share < 1 and 0 <= self.border_share < 1
         if not (counts_fit and shares_fit and self.park_mm >= 0 and self.tolerance_share > 0):
             msg = f"expected sequencing settings in their ranges, got {self}"
             raise InputError(msg)
+
+    @property
+    def shortest_step_mm(self) -> float:
+        """Least way at planned speed between control points: rounding adds 0.01 mm to it."""
+        return 0.012 * self.speed_share / (1.0 - self.speed_share)
 
 
 def sequence_sliding_window(
@@ -222,14 +227,18 @@ def _sampled(
     """Return meterset shares and edges of the control points: as few as are accurate enough."""
     inside = sweep.edges_mm[1:-1]
     wanted = open_mu[:, 1:-1]
-    n_points = settings.n_control_points_min
+    n_points_max = min(
+        settings.n_control_points_max,
+        max(2, 1 + int(meterset_mu / sweep.mu_per_mm / settings.shortest_step_mm)),
+    )
+    n_points = min(settings.n_control_points_min, n_points_max)
     while True:
         shares = np.round(np.linspace(0.0, 1.0, n_points), 6)
         times = shares * meterset_mu
         trailing, leading = sweep.positions(open_mu, times)
         given = mean_open_times(times, trailing, leading, inside, 8)
         error = float(np.sqrt(np.mean((given - wanted) ** 2)) / wanted.max())
-        if error <= settings.tolerance_share or n_points >= settings.n_control_points_max:
+        if error <= settings.tolerance_share or n_points >= n_points_max:
             logger.debug("%d control points, error %.4f of the maximum", n_points, error)
             return shares, trailing, leading
-        n_points = min(settings.n_control_points_max, int(1.25 * n_points) + 1)
+        n_points = min(n_points_max, int(1.25 * n_points) + 1)
