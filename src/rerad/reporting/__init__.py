@@ -1,1 +1,15 @@
-"""What is shown: figures, HTML and PDF."""
+"""The report of a run: what it says as one pure object, and that as HTML, PDF and figures."""
+
+from rerad.reporting.closing import closing_table
+from rerad.reporting.content import report_content
+from rerad.reporting.document import ReportContent, Table
+from rerad.reporting.write import ReportFiles, write_report
+
+__all__ = [
+    "ReportContent",
+    "ReportFiles",
+    "Table",
+    "closing_table",
+    "report_content",
+    "write_report",
+]

@@ -1,0 +1,95 @@
+"""The closing table: what each target and organ gets, has had, and may have, with the verdict."""
+
+from rerad.planning.result import CaseResult, SummaryRow
+from rerad.reporting.document import Align, Cell, Emphasis, Table
+from rerad.reporting.wording import (
+    NOT_APPLICABLE,
+    Citations,
+    bound_text,
+    compact,
+    goal_scope,
+    number_cell,
+    short_citation,
+    verdict_cell,
+)
+
+_COLUMNS: tuple[tuple[str, str, Align, float], ...] = (
+    ("Structure", "", Align.LEFT, 1.9),
+    ("Metric", "", Align.LEFT, 0.9),
+    ("This plan", "physical Gy", Align.RIGHT, 0.9),
+    ("Prior", "EQD2 Gy", Align.RIGHT, 0.9),
+    ("Cumulative", "EQD2 Gy, planned", Align.RIGHT, 1.1),
+    ("Delivered", "EQD2 Gy, cumulative", Align.RIGHT, 1.1),
+    ("Limit", "source", Align.LEFT, 2.1),
+    ("Planned", "", Align.CENTER, 1.05),
+    ("Delivered", "", Align.CENTER, 1.05),
+)
+
+
+def closing_table(result: CaseResult, citations: Citations | None = None) -> Table:
+    """Return the short table that a run ends with.
+
+    Parameters
+    ----------
+    result : CaseResult
+        What the run found.
+    citations : Citations or None
+        Where to number the sources; None writes author and year instead.
+
+    Returns
+    -------
+    Table
+        One row for each line of ``result.summary``: targets first as the case orders them.
+        Doses in Gy; the columns of the delivered fractions are there only if a row has them.
+    """
+    has_delivered = any(row.delivered is not None for row in result.summary)
+    keep = [i for i in range(len(_COLUMNS)) if has_delivered or i not in (5, 8)]
+    rows = tuple(
+        tuple(cells[i] for i in keep)
+        for cells in (_row_cells(row, citations) for row in result.summary)
+    )
+    columns = [_COLUMNS[i] for i in keep]
+    note = (
+        "Metric as named; EQD2 at each structure's own α/β. Prior: earlier courses as delivered, "
+        "without recovery. "
+    )
+    if result.delivered is not None:
+        note += f"Planned: {result.planned.label}. Delivered: {result.delivered.label}."
+    return Table(
+        key="closing",
+        title="The result at a look",
+        header=tuple(Cell(title, sub) for title, sub, _, _ in columns),
+        rows=rows,
+        align=tuple(align for _, _, align, _ in columns),
+        widths=tuple(width for _, _, _, width in columns),
+        note=note.strip(),
+    )
+
+
+def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]:
+    """Every cell of one row, in the order of the columns."""
+    goal = row.planned.goal
+    kind = Emphasis.TARGET if row.is_target else Emphasis.STRONG
+    alpha_beta = "" if row.alpha_beta_gy is None else f"α/β {compact(row.alpha_beta_gy)} Gy"
+    if citations is None:
+        source = f"{short_citation(goal.citation)} [{goal.trust}]"
+    else:
+        source = citations.mark(goal.citation, goal.trust)
+    return (
+        Cell(row.structure, alpha_beta, kind),
+        Cell(row.metric),
+        number_cell(row.physical_gy),
+        _eqd2_cell(row.prior_eqd2_gy, row),
+        _eqd2_cell(row.cumulative_eqd2_gy, row),
+        _eqd2_cell(row.delivered_cumulative_eqd2_gy, row, is_asked=row.delivered is not None),
+        Cell(bound_text(goal), f"{goal_scope(goal)} · {source}"),
+        verdict_cell(row.planned),
+        verdict_cell(row.delivered),
+    )
+
+
+def _eqd2_cell(value_gy: float, row: SummaryRow, *, is_asked: bool = True) -> Cell:
+    """EQD2 has no meaning without alpha/beta, and is unknown where it is NaN."""
+    if row.alpha_beta_gy is None or not is_asked:
+        return Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED)
+    return number_cell(value_gy)

@@ -1,0 +1,84 @@
+"""Every figure of a report: which there are, and drawing them into files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from rerad.planning.result import CaseResult
+from rerad.reporting import figures_beams, figures_dose, figures_dvh, figures_images, style
+from rerad.reporting.content import nerve_alpha_beta_gy
+from rerad.reporting.timeline import draw_timeline
+
+Draw = Callable[[], Figure]
+
+
+def figure_makers(result: CaseResult) -> dict[str, Draw]:
+    """Return, for each key of a picture in the content, the function that draws it."""
+    makers: dict[str, Draw] = {"timeline": lambda: draw_timeline(result)}
+    for number, prior in enumerate(result.priors, 1):
+        if prior.registration is not None:
+            makers[f"registration_{number}"] = lambda prior=prior: (  # type: ignore[misc]
+                figures_images.draw_registration(result, prior)
+            )
+    if result.budget:
+        makers["budget"] = lambda: figures_dvh.draw_budget(result)
+    makers["plan"] = lambda: figures_dose.draw_plan(result)
+    alpha_beta = nerve_alpha_beta_gy(result)
+    if alpha_beta is not None:
+        prior_doses = [
+            (prior.course.name, prior.eqd2_on_planning[alpha_beta])
+            for prior in result.priors
+            if alpha_beta in prior.eqd2_on_planning
+        ]
+        if prior_doses:
+            makers["prior"] = lambda: figures_dose.draw_eqd2(result, prior_doses)
+        states = [s for s in (result.planned, result.delivered) if s is not None]
+        sums = [(s.label, s.cumulative[alpha_beta]) for s in states]
+        makers["cumulative"] = lambda: figures_dose.draw_eqd2(result, sums)
+    if result.pet_suv is not None or result.mr is not None:
+        makers["fusion"] = lambda: figures_images.draw_fusion(result)
+    makers["dvh_physical"] = lambda: figures_dvh.draw_dvh_physical(result)
+    if result.planned.cumulative_dvhs:
+        makers["dvh_cumulative"] = lambda: figures_dvh.draw_dvh_cumulative(result)
+    makers["beams"] = lambda: figures_beams.draw_beams(result)
+    makers["convergence"] = lambda: figures_beams.draw_convergence(result)
+    return makers
+
+
+def draw_figures(
+    result: CaseResult, folder: Path, progress: Callable[[str], None]
+) -> dict[str, Path]:
+    """Draw every figure of a result as PNG.
+
+    Parameters
+    ----------
+    result : CaseResult
+        What to show.
+    folder : Path
+        Where the files go; it must exist.
+    progress : callable
+        Called with what is being drawn.
+
+    Returns
+    -------
+    dict of str to Path
+        Files by the key of their picture, in the order of the report.
+    """
+    paths = {}
+    settings = {
+        "font.family": style.FONT["family"],
+        "font.size": style.FONT["size"],
+        "axes.labelsize": 7,
+        "axes.linewidth": 0.6,
+        "hatch.linewidth": 0.5,
+        "savefig.facecolor": style.PAPER,
+    }
+    with matplotlib.rc_context(settings):
+        for key, make in figure_makers(result).items():
+            progress(f"figure {key}")
+            path = folder / f"{key}.png"
+            make().savefig(path, dpi=style.DPI)
+            paths[key] = path
+    return paths

@@ -1,0 +1,207 @@
+"""Pictures of dose on the planning CT: this plan, the earlier courses, and their sum."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from rerad.core import Dose, StructureKind
+from rerad.planning.result import CaseResult
+from rerad.reporting import style
+from rerad.reporting.drawing import (
+    Isodoses,
+    draw_dose,
+    draw_image,
+    draw_organs,
+    draw_surroundings,
+    draw_targets,
+    frame,
+    target_handles,
+)
+from rerad.reporting.planes import Plane, View, Window, target_point
+
+_PLAN_PERCENT = (30.0, 50.0, 70.0, 90.0, 95.0, 100.0, 107.0)
+_PLAN_COLORS = ("#3f6fe0", "#17a9d8", "#1fbf8f", "#8fce3c", "#ff8c1a", "#ff5fd2", "#a64dff")
+_EQD2_STEPS_GY = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 120.0, 140.0)
+_HALF_MM = 110.0
+"""Half the width of the close pictures."""
+
+
+def planes_at(point_mm: tuple[float, float, float]) -> tuple[Plane, Plane, Plane]:
+    """Return the axial, coronal and sagittal planes through a point."""
+    x, y, z = point_mm
+    return Plane(View.AXIAL, z), Plane(View.CORONAL, y), Plane(View.SAGITTAL, x)
+
+
+def close_window(result: CaseResult, view: View, half_h_mm: float, half_v_mm: float) -> Window:
+    """Return a window of fixed size around the target, moved to stay inside the CT."""
+    point = target_point(result)
+    grid = result.planning_image.grid
+    spans = []
+    for axis, half in ((view.horizontal, half_h_mm), (view.vertical, half_v_mm)):
+        low_edge = grid.origin_mm[axis] - 0.5 * grid.spacing_mm[axis]
+        high_edge = grid.end_mm[axis] + 0.5 * grid.spacing_mm[axis]
+        center = point[axis]
+        if high_edge - low_edge > 2 * half:
+            center = min(max(center, low_edge + half), high_edge - half)
+        else:
+            center = 0.5 * (low_edge + high_edge)
+        spans.append((center - half, center + half))
+    return Window(*spans)
+
+
+def body_window(result: CaseResult, plane: Plane, margin_mm: float = 8.0) -> Window:
+    """Return the axial window that holds the body."""
+    external = [m for m in result.masks.values() if m.kind is StructureKind.EXTERNAL]
+    grid = external[0].grid if external else result.planned.physical.grid
+    view = plane.view
+    spans = [
+        (grid.origin_mm[a] - margin_mm, grid.end_mm[a] + margin_mm)
+        for a in (view.horizontal, view.vertical)
+    ]
+    return Window(*spans)
+
+
+def organ_colors(result: CaseResult) -> dict[str, str]:
+    """Return one colour for each organ that is judged, the same in every figure."""
+    names: list[str] = []
+    for row in result.summary:
+        if not row.is_target and row.structure not in names:
+            names.append(row.structure)
+    for name in result.planned.physical_dvhs:
+        is_target = name in result.masks and result.masks[name].kind.is_target
+        if name not in names and not is_target:
+            names.append(name)
+    cycle = style.STRUCTURE_CYCLE
+    return {name: cycle[n % len(cycle)] for n, name in enumerate(names)}
+
+
+def plan_isodoses(result: CaseResult) -> Isodoses:
+    """Return levels at shares of the highest prescription, in Gy."""
+    highest = max((p.dose_gy for p in result.plan.prescriptions), default=0.0)
+    highest = highest or result.planned.physical.max_gy
+    levels = tuple(round(highest * percent / 100, 1) for percent in _PLAN_PERCENT)
+    return Isodoses(levels, _PLAN_COLORS)
+
+
+def eqd2_isodoses(dose: Dose) -> Isodoses:
+    """Return round levels from 20 Gy up to the highest dose, in at most eight steps."""
+    top = dose.max_gy
+    levels = [level for level in _EQD2_STEPS_GY if level < top and level >= 20] or [0.5 * top]
+    if len(levels) > 8:
+        levels = levels[-8:]
+    positions = np.linspace(0, 1, len(levels)) if len(levels) > 1 else np.array([0.5])
+    colors = tuple(_hex(position) for position in positions)
+    return Isodoses(tuple(levels), colors)
+
+
+def _hex(position: float) -> str:
+    r, g, b, _ = style.ISODOSE(float(position))
+    return f"#{round(255 * r):02x}{round(255 * g):02x}{round(255 * b):02x}"
+
+
+def draw_plan(result: CaseResult) -> Figure:
+    """Draw this plan: the whole axial slice, a close one, coronal and sagittal."""
+    axial, coronal, sagittal = planes_at(target_point(result))
+    isodoses = plan_isodoses(result)
+    organs = organ_colors(result)
+    whole = body_window(result, axial)
+    square = close_window(result, View.AXIAL, 75, 75 * whole.aspect)
+    panels = (
+        (axial, whole, "Axial"),
+        (axial, square, "Axial, close"),
+        (coronal, close_window(result, View.CORONAL, _HALF_MM, _HALF_MM * 0.86), "Coronal"),
+        (sagittal, close_window(result, View.SAGITTAL, _HALF_MM, _HALF_MM * 0.86), "Sagittal"),
+    )
+    panel = style.PAGE_WIDTH_IN / 2
+    legend_in, gap_in = 0.52, 0.05
+    first, second = panel * whole.aspect, panel * 0.86
+    height = first + second + gap_in + legend_in
+    figure = style.new_figure(height)
+    for n, (plane, window, title) in enumerate(panels):
+        row_in = first if n < 2 else second
+        bottom = (legend_in + (second + gap_in if n < 2 else 0)) / height
+        width = 0.5 - 0.003
+        axes = figure.add_axes((0.503 * (n % 2), bottom, width, row_in / height))
+        frame(axes, window, flip=plane.view is View.AXIAL)
+        draw_image(axes, result.planning_image, plane, window)
+        draw_dose(axes, result.planned.physical, plane, window, isodoses)
+        draw_organs(axes, result, plane, organs)
+        draw_targets(axes, result, plane)
+        draw_surroundings(axes, plane, window)
+        _title(axes, title)
+    drawn = {name: color for name, color in organs.items() if name in result.structures}
+    _legend(figure, target_handles(result), isodoses.handles(), legend_in / height, drawn)
+    return figure
+
+
+def draw_eqd2(result: CaseResult, doses: list[tuple[str, Dose]]) -> Figure:
+    """Draw one row of axial, coronal and sagittal pictures for each dose, on common levels."""
+    planes = planes_at(target_point(result))
+    isodoses = eqd2_isodoses(max((d for _, d in doses), key=lambda d: np.nan_to_num(d.max_gy)))
+    n_rows, legend_in, gap_in = len(doses), 0.36, 0.04
+    panel = (style.PAGE_WIDTH_IN - 2 * gap_in) / 3
+    height = n_rows * (panel + gap_in) + legend_in
+    figure = style.new_figure(height)
+    for row, (label, dose) in enumerate(doses):
+        bottom = (legend_in + (n_rows - 1 - row) * (panel + gap_in)) / height
+        for n, plane in enumerate(planes):
+            window = close_window(result, plane.view, 100, 100)
+            left = n * (panel + gap_in) / style.PAGE_WIDTH_IN
+            axes = figure.add_axes((left, bottom, panel / style.PAGE_WIDTH_IN, panel / height))
+            frame(axes, window, flip=plane.view is View.AXIAL)
+            draw_image(axes, result.planning_image, plane, window)
+            draw_dose(axes, dose, plane, window, isodoses)
+            draw_targets(axes, result, plane, width=0.9)
+            draw_surroundings(axes, plane, window)
+            if n == 0:
+                _title(axes, label)
+    _legend(figure, target_handles(result), isodoses.handles(), legend_in / height, {})
+    return figure
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.text(
+        0.018,
+        0.93,
+        text,
+        transform=axes.transAxes,
+        color="white",
+        fontsize=6.4,
+        va="top",
+        weight="bold",
+        path_effects=[withStroke(linewidth=1.6, foreground="black")],
+        zorder=9,
+    )
+
+
+def _legend(
+    figure: Figure,
+    targets: list[Line2D],
+    doses: list[Line2D],
+    top: float,
+    organs: dict[str, str],
+) -> None:
+    """Two lines below the pictures: targets and doses, then organs."""
+    shared = {
+        "loc": "upper center",
+        "frameon": False,
+        "handlelength": 1.6,
+        "columnspacing": 1.3,
+        "handletextpad": 0.5,
+        "borderaxespad": 0.1,
+    }
+    handles = [*targets, *doses]
+    figure.legend(
+        handles=handles, bbox_to_anchor=(0.5, top), ncols=len(handles), fontsize=6.4, **shared
+    )
+    if organs:
+        entries = [Line2D([], [], color=c, lw=1.0, label=name) for name, c in organs.items()][:10]
+        figure.legend(
+            handles=entries,
+            bbox_to_anchor=(0.5, top * 0.52),
+            ncols=len(entries),
+            fontsize=5.6,
+            **shared,
+        )
