@@ -1,1 +1,42 @@
-"""Dose from beams."""
+"""Dose from beams: beam model, fluence, a matrix-free operator and the dose that is reported.
+
+Limits: 6 MV photons; pencil beams scaled by radiological depth along their own ray, which is
+several percent high in and behind lung; dose to water; no head scatter, no electron
+contamination, no tongue and groove. See ``docs/methods/photon-dose.md``.
+"""
+
+from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
+from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
+from rerad.dosecalc.bixels import join_fluence, make_bixel_grid, split_fluence
+from rerad.dosecalc.final_dose import FinalDoseSettings, beam_dose, body_voxels, final_dose
+from rerad.dosecalc.machine import load_machine
+from rerad.dosecalc.operator import (
+    DoseOperator,
+    OperatorSettings,
+    PencilBeamOperator,
+    build_operator,
+)
+from rerad.dosecalc.projection import radiological_depth_exact
+from rerad.dosecalc.raster import Raster, raster_over
+
+__all__ = [
+    "DoseOperator",
+    "FinalDoseSettings",
+    "KernelComponents",
+    "OperatorSettings",
+    "PencilBeamOperator",
+    "Raster",
+    "aperture_fluence",
+    "aperture_raster",
+    "beam_dose",
+    "body_voxels",
+    "build_operator",
+    "decompose_kernel",
+    "final_dose",
+    "join_fluence",
+    "load_machine",
+    "make_bixel_grid",
+    "radiological_depth_exact",
+    "raster_over",
+    "split_fluence",
+]
