@@ -109,9 +109,7 @@ def import_folder(folder: Path, case: Path) -> ImportReport:
     _require_one_patient(scan, folder)
     studies = _planning_studies(scan)
     today, earlier = _split(studies, folder)
-    structures = (
-        dicom.read_structure_set(today.structures.paths[0]) if today.structures else None
-    )
+    structures = dicom.read_structure_set(today.structures.paths[0]) if today.structures else None
     relative = os.path.relpath(folder.resolve(), case.resolve())
     file = _proposal(scan, today, earlier, structures, relative)
     lines = _lines(scan, today, earlier, file)

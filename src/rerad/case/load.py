@@ -92,7 +92,9 @@ class DataFolder:
         item = self._items.get(uid)
         if item is None:
             known = ", ".join(i.uid for i in self.scan.items if i.kind == kind) or "none"
-            msg = f"{self.case_file}: {key}: no {kind} with UID {uid!r} in the data folder; {known}"
+            msg = (
+                f"{self.case_file}: {key}: no {kind} with UID {uid!r} in the data folder; {known}"
+            )
             raise CaseError(msg)
         if item.kind != kind:
             msg = f"{self.case_file}: {key}: expected a {kind}, got the {item.kind} {uid}"
@@ -143,9 +145,7 @@ def load_case(case: Path) -> LoadedCase:
     for name in file.planning.compared_rule_sets:
         rule_set(name)
     data = DataFolder(path, (path.parent / file.data.folder).resolve())
-    ct_paths = data.paths(
-        "data.planning_ct_series_uid", file.data.planning_ct_series_uid, "CT"
-    )
+    ct_paths = data.paths("data.planning_ct_series_uid", file.data.planning_ct_series_uid, "CT")
     image = dicom.read_image(ct_paths)
     patient = dicom.read_patient(ct_paths[0])
     structures = data.structures("data.structure_set_uid", file.data.structure_set_uid)
@@ -215,9 +215,7 @@ def _require_frame(path: Path, key: str, structures: StructureSet, image: Image)
         raise FrameMismatchError(msg)
 
 
-def _other_image(
-    data: DataFolder, key: str, uid: str, kind: str, planning: Image
-) -> Image | None:
+def _other_image(data: DataFolder, key: str, uid: str, kind: str, planning: Image) -> Image | None:
     """Read a PET or MRI in the planning CT's frame."""
     if not uid:
         return None
@@ -226,9 +224,7 @@ def _other_image(
     return image
 
 
-def _prior(
-    data: DataFolder, number: int, file: CaseFile, patient: Patient
-) -> PriorInput:
+def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> PriorInput:
     """Read an earlier course that has a dose."""
     table = file.prior_course[number]
     key = f"prior_course.{number}"

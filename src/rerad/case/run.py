@@ -24,6 +24,9 @@ from rerad.reporting import write_report
 LIBRARIES = ("numpy", "scipy", "numba", "pydicom", "SimpleITK", "matplotlib", "typst")
 """Libraries that touch numbers, pictures or files of a result."""
 
+RUN_FILE_NAME = "run.json"
+"""Record of a run; also the sign that a folder is a result of rerad."""
+
 RESULT_FOLDER_NAME = "result"
 """Where a run writes inside a case folder, unless told otherwise."""
 
@@ -122,7 +125,8 @@ def run_case(case: Path, *, out: Path | None = None, progress: Progress) -> RunR
     result = replace(
         result,
         provenance=_provenance(
-            loaded, (StepTime("reading the case", round(read_seconds, 3)), *result.provenance.steps)
+            loaded,
+            (StepTime("reading the case", round(read_seconds, 3)), *result.provenance.steps),
         ),
     )
     with replacing(folder) as temporary:
@@ -130,9 +134,7 @@ def run_case(case: Path, *, out: Path | None = None, progress: Progress) -> RunR
     return _report(result, folder)
 
 
-def _write(
-    result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progress
-) -> CaseResult:
+def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progress) -> CaseResult:
     """Write everything into a folder that nobody sees yet."""
     steps = list(result.provenance.steps)
     since = time.perf_counter()
@@ -144,7 +146,7 @@ def _write(
     write_report(result, folder, progress=_say(progress))
     steps.append(StepTime("figures and report", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
-    write_json(folder / "run.json", run_document(result, peak_memory_mb()))
+    write_json(folder / RUN_FILE_NAME, run_document(result, peak_memory_mb()))
     return result
 
 
@@ -164,7 +166,7 @@ def _report(result: CaseResult, folder: Path) -> RunReport:
         folder=folder,
         html=folder / "report.html",
         pdf=folder / "report.pdf",
-        run_json=folder / "run.json",
+        run_json=folder / RUN_FILE_NAME,
         figures=tuple(sorted((folder / "figures").glob("*.png"))),
         dicom=tuple(sorted((folder / "dicom").rglob("*.dcm"))),
     )
@@ -195,7 +197,17 @@ def peak_memory_mb() -> float:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`, and put it in its place when all went well."""
+    """Give a temporary folder beside `folder`, and put it in its place when all went well.
+
+    Raises
+    ------
+    CaseError
+        If `folder` holds something that no run of rerad wrote: it is never replaced.
+    """
+    is_ours = (folder / RUN_FILE_NAME).is_file()
+    if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
+        msg = f"{folder} is there and is not an earlier result of rerad; name another folder"
+        raise CaseError(msg)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:

@@ -102,5 +102,3 @@ def say(text: str, *, is_quiet: bool) -> None:
     """Print a line on stderr unless told to be quiet."""
     if not is_quiet:
         typer.echo(text, err=True)
-
-

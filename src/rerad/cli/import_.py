@@ -28,7 +28,9 @@ def _print(report: ImportReport) -> None:
     """Print the report for a reader."""
     for line in report.lines:
         files = "file" if line.n_files == 1 else "files"
-        typer.echo(f"{line.kind:9} {line.description or '(no description)'}, {line.n_files} {files}")
+        typer.echo(
+            f"{line.kind:9} {line.description or '(no description)'}, {line.n_files} {files}"
+        )
         typer.echo(f"          {line.uid}")
         typer.echo(f"          {line.use}")
         for problem in line.problems:

@@ -27,7 +27,7 @@ app.command()(run)
 app.command()(schema)
 
 
-def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - the shape typer asks for
+def _print_version(is_wanted: bool) -> None:
     if is_wanted:
         typer.echo(f"rerad {__version__}")
         raise typer.Exit
@@ -35,7 +35,7 @@ def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - the shape typer a
 
 @app.callback()
 def options(
-    version: Annotated[  # noqa: ARG001 - acted on by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
     ] = False,
 ) -> None:

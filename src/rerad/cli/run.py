@@ -11,6 +11,7 @@ from rerad.case import RunReport, run_case, run_summary
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
 from rerad.reporting import closing_table
+from rerad.reporting.document import Cell
 
 
 def run(
@@ -36,17 +37,22 @@ def finish(report: RunReport, *, as_json: bool) -> None:
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
 
 
+def _text(cell: Cell) -> str:
+    """Return a cell's two lines."""
+    return f"{cell.text}\n{cell.sub}" if cell.sub else cell.text
+
+
 def print_table(report: RunReport) -> None:
     """Print the closing table and the paths of what was written."""
     content = closing_table(report.result)
     console = Console()
     if not console.is_terminal:
         console = Console(width=180)
-    table = Table(title=content.caption, header_style="bold", title_justify="left")
-    for name in content.header:
-        table.add_column(name)
+    table = Table(title=content.title, header_style="bold", title_justify="left")
+    for cell in content.header:
+        table.add_column(_text(cell))
     for row in content.rows:
-        table.add_row(*[str(cell) for cell in row])
+        table.add_row(*[_text(cell) for cell in row])
     console.print(table)
     for path in (report.html, report.pdf, report.run_json):
         typer.echo(str(path))

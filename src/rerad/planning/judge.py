@@ -9,7 +9,6 @@ from rerad.core import Dose, DoseScope, Goal, Mask, Structure
 from rerad.evaluation import (
     Dvh,
     GoalResult,
-    Verdict,
     dvh,
     evaluate_goal,
     evaluate_metric,
@@ -180,13 +179,12 @@ def _cumulative_goal(
         raise AssertionError(goal.text)
     own = own_eqd2[goal.alpha_beta_gy]
     total = own if prior is None else prior + own
-    result = evaluate_goal(
-        goal, dvh(total, judgement.region(goal.structure)), prescription_gy=None
+    return evaluate_goal(
+        goal,
+        dvh(total, judgement.region(goal.structure)),
+        prescription_gy=None,
+        is_accepted=goal.structure in judgement.accepted,
     )
-    reason = judgement.accepted.get(goal.structure)
-    if result.verdict is Verdict.EXCEEDED and reason is not None:
-        return replace(result, verdict=Verdict.ACCEPTED)
-    return result
 
 
 def summary_rows(

@@ -6,7 +6,7 @@ plan is optimised on the dose that it will really give.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,7 +255,7 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
             term_values=dict(solution.term_values),
             status=solution.status,
         ),
-        complexity=complexity(plan),
+        complexity=_complexity(plan, request.machine),
         correction_gy=tuple(corrections),
         findings=tuple(findings),
     )
@@ -329,6 +329,13 @@ def _problem(
         else ()
     )
     return Problem(operator, tuple(terms), smoothness, caps=caps), findings
+
+
+def _complexity(plan: Plan, machine: Machine) -> dict[str, float]:
+    """Return the plan's own measures of complexity by name."""
+    measured = complexity(plan, machine)
+    values = {item.name: getattr(measured, item.name) for item in fields(measured)}
+    return {name: float(v) for name, v in values.items() if isinstance(v, int | float)}
 
 
 def _with_background(problem: Problem, background: NDArray[np.float64] | None) -> Problem:

@@ -19,7 +19,7 @@ from rerad.core import (
     Study,
     TreatmentHistory,
 )
-from rerad.evaluation import Dvh, GoalResult
+from rerad.evaluation import Dvh, GoalResult, Verdict
 from rerad.registration import RegistrationQuality
 
 
@@ -301,5 +301,6 @@ class CaseResult:
 
     @property
     def is_within_limits(self) -> bool:
-        """Whether no goal of the plan as planned is exceeded."""
-        return not any(result.is_exceeded for result in self.planned.goals)
+        """Whether no goal of the plan as planned is exceeded, knowingly or not."""
+        exceeded = {Verdict.EXCEEDED, Verdict.ACCEPTED}
+        return not any(result.verdict in exceeded for result in self.planned.goals)

@@ -1,0 +1,235 @@
+"""The demo patient: DICOM files as hospitals would send them, then the case from end to end."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rerad import dicom
+from rerad.case.files import read_case, write_case
+from rerad.case.import_folder import import_folder
+from rerad.case.published_case import (
+    PRIOR_FRACTIONS,
+    PRIOR_PRESCRIPTIONS,
+    complete,
+)
+from rerad.case.run import RunReport, replacing, run_case
+from rerad.core import (
+    Course,
+    Dose,
+    Image,
+    Mask,
+    Patient,
+    Plan,
+    Prescription,
+    RecordGrade,
+    StructureSet,
+)
+from rerad.dicom import StudyHeader, UidFactory
+from rerad.dosecalc import load_machine
+from rerad.imaging import load_hounsfield_curve
+from rerad.phantoms import PelvisPhantom, PelvisVisit, make_pelvis
+from rerad.planning import (
+    ObjectiveSettings,
+    PlanRequest,
+    PlanSettings,
+    Progress,
+    coplanar_beams,
+    density_on,
+    dose_grid_for,
+    external_of,
+    isocenter_of,
+    make_plan,
+    rasterize_all,
+)
+from rerad.structures import contours_from_mask
+from rerad.tables import load_table
+
+PATIENT = Patient(patient_id="RERAD-DEMO-1", name="Phantom^Digital", sex="F")
+"""Nobody: a digital phantom."""
+
+COLORS: Mapping[str, tuple[int, int, int]] = {
+    "GTV": (220, 30, 30),
+    "CTV": (240, 200, 30),
+    "PTV": (90, 160, 250),
+}
+"""Display colours by kind: GTV red and CTV yellow, as in the published figures."""
+
+
+def run_demo(out: Path, *, seed: int, progress: Progress) -> RunReport:
+    """Make the demo patient, import her folder, complete the case file, and run it.
+
+    Parameters
+    ----------
+    out : Path
+        Gets `patient` (DICOM files), `case` (case.toml) and the results; an earlier demo there
+        is replaced when the new one is complete.
+    seed : int
+        Of the phantom.
+    progress : callable
+        Told what is being done.
+
+    Returns
+    -------
+    RunReport
+    """
+    with replacing(out) as folder:
+        write_demo_patient(folder / "patient", seed=seed, progress=progress)
+        report = import_folder(folder / "patient", folder / "case")
+        write_case(complete(read_case(report.case_file)), report.case_file)
+        run = run_case(folder / "case", out=folder / "result", progress=progress)
+        for item in sorted(run.folder.iterdir()):
+            item.rename(folder / item.name)
+        run.folder.rmdir()
+    return replace(
+        run,
+        folder=out,
+        html=out / run.html.name,
+        pdf=out / run.pdf.name,
+        run_json=out / run.run_json.name,
+        figures=tuple(out / path.relative_to(run.folder) for path in run.figures),
+        dicom=tuple(out / path.relative_to(run.folder) for path in run.dicom),
+    )
+
+
+def write_demo_patient(folder: Path, *, seed: int, progress: Progress) -> None:
+    """Write the demo patient's DICOM files.
+
+    Course 1 (CT, RTSTRUCT, RTPLAN, RTDOSE) as another hospital would send it, without dates;
+    today's CT, PET, MRI and RTSTRUCT in a frame of reference of their own.
+
+    Parameters
+    ----------
+    folder : Path
+        Made; gets `course-1` and `today`.
+    seed : int
+        Of the phantom and of all UIDs.
+    progress : callable
+        Told what is being done.
+    """
+    uids = UidFactory(f"rerad demo {seed}")
+    progress("making the digital patient at her first course", 0.0)
+    first = make_pelvis(PelvisVisit.first(uids.new("frame")), seed=seed)
+    _write_first_course(first, folder / "course-1", uids, progress)
+    del first
+    progress("making the digital patient today", 0.0)
+    second = make_pelvis(PelvisVisit.second(uids.new("frame")), seed=seed)
+    _write_today(second, folder / "today", uids, progress)
+
+
+def structures_of(phantom: PelvisPhantom, label: str) -> StructureSet:
+    """Return the phantom's masks as contours."""
+    return StructureSet(
+        label,
+        tuple(
+            contours_from_mask(
+                mask.fraction,
+                mask.grid,
+                name=name,
+                kind=mask.kind,
+                color=color_of(name, mask),
+            )
+            for name, mask in phantom.masks.items()
+        ),
+    )
+
+
+def color_of(name: str, mask: Mask) -> tuple[int, int, int]:
+    """Return the display colour of a structure: by kind for targets, else from its name."""
+    for kind, color in COLORS.items():
+        if mask.kind.name == kind:
+            return color
+    code = sum(ord(letter) * (place + 1) for place, letter in enumerate(name))
+    return 60 + code % 160, 60 + (code * 7) % 160, 60 + (code * 13) % 160
+
+
+def _write_first_course(
+    phantom: PelvisPhantom, folder: Path, uids: UidFactory, progress: Progress
+) -> None:
+    """Plan the first course on the first CT and write it."""
+    header = StudyHeader(
+        study_uid=uids.new("study"), uids=uids, study_description="Pelvis, course 1"
+    )
+    progress("writing the first CT", 0.0)
+    image = dicom.write_image(phantom.ct, PATIENT, folder / "CT", study=header)
+    structures = structures_of(phantom, "Course 1")
+    plan, dose = plan_first_course(image, structures, progress)
+    progress("writing the first course", 0.0)
+    structures = dicom.write_structure_set(
+        structures, image, PATIENT, folder / "RTSTRUCT.dcm", study=header
+    )
+    plan = replace(plan, structure_set_uid=structures.instance_uid)
+    machine = load_machine(plan.machine_name)
+    plan = dicom.write_plan(
+        plan, machine, PATIENT, folder / "RTPLAN.dcm", study=header, image=image, prior=None
+    )
+    dicom.write_dose(dose, PATIENT, folder / "RTDOSE.dcm", study=header, plans=(plan,))
+
+
+def plan_first_course(
+    image: Image, structures: StructureSet, progress: Progress
+) -> tuple[Plan, Dose]:
+    """Plan 55 and 45 Gy in 25 fractions on the first CT."""
+    table = load_table("planning_proposal")
+    planning, beams = table["planning"], table["beams"]
+    body = external_of(structures)
+    grid = dose_grid_for(image, body, planning["dose_grid_mm"])
+    prescriptions = tuple(
+        Prescription(item.structure, item.dose_gy) for item in PRIOR_PRESCRIPTIONS
+    )
+    wanted = {item.structure for item in prescriptions} | {body.name}
+    masks = rasterize_all(
+        StructureSet(
+            structures.label, tuple(s for s in structures.structures if s.name in wanted)
+        ),
+        grid,
+    )
+    curve = load_hounsfield_curve(planning["hounsfield_curve"])
+    request = PlanRequest(
+        label="Pelvis SIB",
+        course=Course(
+            name="Course 1",
+            site="Pelvis",
+            technique="IMRT",
+            prescriptions=prescriptions,
+            n_fractions_planned=PRIOR_FRACTIONS,
+            n_fractions_delivered=PRIOR_FRACTIONS,
+            grade=RecordGrade.FULL_DICOM,
+        ),
+        density=density_on(image, grid, curve),
+        masks=masks,
+        body=masks[body.name],
+        machine=load_machine(planning["machine"]),
+        beams=coplanar_beams(
+            tuple(beams["gantry_angles_deg"]),
+            beams["collimator_angle_deg"],
+            isocenter_of(masks["PTV_4500"]),
+        ),
+        organ_caps=(),
+        physical_caps=(),
+        objectives=ObjectiveSettings(**table["objectives"]),
+        settings=PlanSettings(
+            column_width_mm=beams["column_width_mm"],
+            field_margin_mm=beams["field_margin_mm"],
+            n_correction_passes=0,
+            max_evaluations=planning["max_evaluations"] // 2,
+            seed=planning["seed"],
+        ),
+    )
+    outcome = make_plan(request, lambda what, share: progress(f"course 1, {what}", share))
+    return outcome.plan, outcome.dose
+
+
+def _write_today(
+    phantom: PelvisPhantom, folder: Path, uids: UidFactory, progress: Progress
+) -> None:
+    """Write today's images and structures."""
+    header = StudyHeader(
+        study_uid=uids.new("study"), uids=uids, study_description="Pelvis, re-irradiation"
+    )
+    progress("writing today's images", 0.0)
+    image = dicom.write_image(phantom.ct, PATIENT, folder / "CT", study=header)
+    for other, name in ((phantom.pet, "PT"), (phantom.mr, "MR")):
+        if other is not None:
+            dicom.write_image(other, PATIENT, folder / name, study=header)
+    structures = structures_of(phantom, "Today")
+    dicom.write_structure_set(structures, image, PATIENT, folder / "RTSTRUCT.dcm", study=header)

@@ -1,0 +1,265 @@
+"""What a run writes besides the report: DICOM objects and the record of the run."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rerad import dicom
+from rerad.core import Dose, Mask, Patient, Plan, StructureKind
+from rerad.dicom import DoseDerivation, StudyHeader, UidFactory
+from rerad.planning import BudgetRow, CaseResult, DeliveryState, SummaryRow
+
+if TYPE_CHECKING:
+    from rerad.case.run import RunReport
+
+MODEL = "linear-quadratic EQD2, each course at its own dose per fraction; no recovery"
+"""What the written EQD2 doses are."""
+
+
+def write_dicom(result: CaseResult, patient: Patient, folder: Path) -> tuple[Path, ...]:
+    """Write structures, plan, physical dose and cumulative EQD2 under new UIDs.
+
+    Parameters
+    ----------
+    result : CaseResult
+        A finished run.
+    patient : Patient
+        As in the planning CT.
+    folder : Path
+        Made.
+
+    Returns
+    -------
+    tuple of Path
+        Every file. The EQD2 doses are raw sums: a recovery factor belongs to a limit, not to a
+        dose that others read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    image = result.planning_image
+    header = StudyHeader(
+        study_uid=image.study_uid, uids=UidFactory(), study_description="Re-irradiation, rerad"
+    )
+    paths = [folder / "RTSTRUCT.dcm", folder / "RTPLAN.dcm"]
+    structures = dicom.write_structure_set(
+        result.structures, image, patient, paths[0], study=replace(header, series_number=101)
+    )
+    plan = replace(result.plan, structure_set_uid=structures.instance_uid)
+    priors = tuple(prior.study.plan for prior in result.priors if prior.study.plan is not None)
+    plan = dicom.write_plan(
+        plan,
+        result.machine,
+        patient,
+        paths[1],
+        study=replace(header, series_number=102),
+        image=image,
+        prior=_prior_reference(result),
+    )
+    paths += _write_doses(result, patient, folder, header, (plan, priors))
+    return tuple(paths)
+
+
+def _prior_reference(result: CaseResult) -> dicom.PriorReference | None:
+    """Return what the plan refers to as earlier dose."""
+    doses = tuple(
+        prior.study.dose.instance_uid
+        for prior in result.priors
+        if prior.study.dose is not None and prior.study.dose.instance_uid
+    )
+    return dicom.PriorReference(dose_uids=doses) if doses else None
+
+
+def _write_doses(
+    result: CaseResult,
+    patient: Patient,
+    folder: Path,
+    header: StudyHeader,
+    plans: tuple[Plan, tuple[Plan, ...]],
+) -> list[Path]:
+    """Write physical and cumulative doses, planned and delivered."""
+    plan, priors = plans
+    body = next(mask for mask in result.masks.values() if mask.kind is StructureKind.EXTERNAL)
+    paths = [folder / "RTDOSE_physical_planned.dcm"]
+    dicom.write_dose(
+        result.planned.physical,
+        patient,
+        paths[0],
+        study=replace(header, series_number=103),
+        plans=(plan,),
+    )
+    number = 104
+    states = [(result.planned, "planned"), (result.delivered, "delivered")]
+    for state, word in states:
+        for alpha_beta, dose in state.cumulative.items() if state is not None else ():
+            known = known_part(dose, body)
+            if known is None:
+                continue
+            path = folder / f"RTDOSE_EQD2_ab{alpha_beta:g}_{word}.dcm"
+            dicom.write_dose(
+                known,
+                patient,
+                path,
+                study=replace(header, series_number=number),
+                plans=(plan, *priors),
+                derivation=DoseDerivation(
+                    includes_prior=bool(result.priors),
+                    is_weighted_for_fractions=word == "delivered",
+                    model=MODEL,
+                ),
+                comment=word,
+                unknown_as_zero=True,
+            )
+            paths.append(path)
+            number += 1
+    return paths
+
+
+def known_part(dose: Dose, body: Mask) -> Dose | None:
+    """Return the slices of a dose in which every voxel of the body is known.
+
+    RTDOSE has no value for unknown. Slices that hold body voxels of unknown dose are left out,
+    so that no reader takes them for zero; what remains unknown then is air.
+
+    Returns
+    -------
+    Dose or None
+        None if no slice is left.
+    """
+    unknown = np.isnan(dose.values) & (body.on(dose.grid) > 0)
+    is_known = ~np.any(unknown, axis=(1, 2))
+    if not np.any(is_known):
+        return None
+    padded = np.concatenate(([False], is_known, [False]))
+    edges = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+    first, last = max(edges.tolist(), key=lambda run: run[1] - run[0])
+    _, n_rows, n_columns = dose.grid.shape
+    grid = dose.grid.crop((first, 0, 0), (last, n_rows, n_columns))
+    return replace(dose, values=dose.values[first:last], grid=grid)
+
+
+def number_or_none(value: float) -> float | None:
+    """Return a finite number rounded to six places, or None for unknown."""
+    return round(float(value), 6) if math.isfinite(value) else None
+
+
+def run_document(result: CaseResult, peak_memory_mb: float) -> dict[str, Any]:
+    """Return the record of a run as JSON: versions, inputs, settings, steps, numbers, findings."""
+    provenance = result.provenance
+    steps = sorted(provenance.steps, key=lambda item: -item.seconds)
+    return {
+        "research_use_only": True,
+        "title": result.title,
+        "rerad_version": provenance.rerad_version,
+        "library_versions": dict(provenance.library_versions),
+        "settings": dict(provenance.settings),
+        "inputs": [
+            {"what": item.what, "uid": item.uid, "sha256": item.sha256}
+            for item in provenance.inputs
+        ],
+        "steps": [{"step": item.step, "seconds": item.seconds} for item in steps],
+        "total_seconds": round(sum(item.seconds for item in steps), 3),
+        "peak_memory_mb": peak_memory_mb,
+        "is_within_limits": result.is_within_limits,
+        "summary": [_summary(row) for row in result.summary],
+        "goals": {
+            state.label: _goals(state)
+            for state in (result.planned, result.delivered)
+            if state is not None
+        },
+        "budget": [_budget(row) for row in result.budget],
+        "registration": [
+            {"course": prior.course.name, "matrix": prior.transform.matrix.tolist()}
+            for prior in result.priors
+        ],
+        "optimisation": {
+            "status": result.convergence.status,
+            "terms": {k: number_or_none(v) for k, v in result.convergence.term_values.items()},
+        },
+        "complexity": {k: number_or_none(v) for k, v in result.complexity.items()},
+        "assumptions": list(result.assumptions),
+        "unknowns": list(result.history.unknowns),
+        "findings": [
+            {
+                "severity": item.severity,
+                "code": item.code,
+                "text": item.text,
+                "where": item.where,
+            }
+            for item in result.findings
+        ],
+    }
+
+
+def _summary(row: SummaryRow) -> dict[str, Any]:
+    """Return one line of the closing table."""
+    return {
+        "structure": row.structure,
+        "is_target": row.is_target,
+        "metric": row.metric,
+        "physical_gy": number_or_none(row.physical_gy),
+        "alpha_beta_gy": row.alpha_beta_gy,
+        "prior_eqd2_gy": number_or_none(row.prior_eqd2_gy),
+        "cumulative_eqd2_gy": number_or_none(row.cumulative_eqd2_gy),
+        "delivered_cumulative_eqd2_gy": number_or_none(row.delivered_cumulative_eqd2_gy),
+        "goal": row.planned.goal.text,
+        "citation": row.planned.goal.citation,
+        "verdict": row.planned.verdict,
+        "verdict_delivered": row.delivered.verdict if row.delivered is not None else None,
+    }
+
+
+def _goals(state: DeliveryState) -> list[dict[str, Any]]:
+    """Return every goal of one state."""
+    return [
+        {
+            "structure": item.goal.structure,
+            "goal": item.goal.text,
+            "value": number_or_none(item.value),
+            "unit": item.goal.unit,
+            "verdict": item.verdict,
+            "unknown_fraction": number_or_none(item.unknown_fraction),
+            "citation": item.goal.citation,
+        }
+        for item in state.goals
+    ]
+
+
+def _budget(row: BudgetRow) -> dict[str, Any]:
+    """Return one row of the budget."""
+    return {
+        "structure": row.structure,
+        "rule_set": row.rule_set,
+        "metric": row.limit.metric,
+        "alpha_beta_gy": row.limit.alpha_beta_gy,
+        "scenarios": [
+            {
+                "label": item.label,
+                "recovery_fraction": item.recovery_fraction,
+                "prior_eqd2_gy": number_or_none(item.prior_eqd2_gy),
+                "limit_eqd2_gy": item.limit_eqd2_gy,
+                "remaining_eqd2_gy": number_or_none(item.remaining_eqd2_gy),
+                "remaining_physical_gy": number_or_none(item.remaining_physical_gy),
+                "is_planned_with": item.is_planned_with,
+                "citation": item.citation,
+            }
+            for item in row.scenarios
+        ],
+    }
+
+
+def run_summary(report: "RunReport") -> dict[str, Any]:
+    """Return what `rerad run --json` prints."""
+    document = run_document(report.result, 0.0)
+    return {
+        "status": "done" if report.result.is_within_limits else "limit exceeded",
+        "folder": str(report.folder),
+        "report_html": str(report.html),
+        "report_pdf": str(report.pdf),
+        "run_json": str(report.run_json),
+        "figures": [str(path) for path in report.figures],
+        "dicom": [str(path) for path in report.dicom],
+        "summary": document["summary"],
+        "findings": document["findings"],
+    }
