@@ -219,7 +219,7 @@ def to_bed(
     values = bed(dose.values, n_fractions_planned, alpha_beta_gy) * share
     return replace(
         dose,
-        values=values,
+        values=values.astype(np.float32),
         quantity=DoseQuantity.BED,
         alpha_beta_gy=alpha_beta_gy,
         instance_uid="",
@@ -273,7 +273,7 @@ def to_eqd2(
         alpha_beta_gy=alpha_beta_gy,
     )
     values = as_bed.values * np.float64(alpha_beta_gy / (2.0 + alpha_beta_gy))
-    return replace(as_bed, values=values, quantity=DoseQuantity.EQD2)
+    return replace(as_bed, values=values.astype(np.float32), quantity=DoseQuantity.EQD2)
 
 
 def fraction_size_finding(fraction_gy: float, where: str = "") -> Finding | None:

@@ -17,8 +17,12 @@ BODY_HU = -300.0
 """Between air and skin: halfway from -1000 to about +40 HU would be -480; -300 keeps foam and
 clothing out."""
 
-BONE_HU = 200.0
-"""Cortical bone begins here; soft tissue with contrast mostly stays below."""
+BONE_HU = 150.0
+"""Surface of bone in the smoothed CT: above soft tissue, below cancellous bone with its shell."""
+
+BONE_SMOOTHING_MM = 3.0
+"""Standard deviation of the Gaussian before the threshold: two scans of one bone with other
+slices, kernels and noise then give the same surface to about half a millimetre."""
 
 CEILING_HU = 1200.0
 """Metal and streaks are cut here so that an implant does not rule the registration."""
@@ -27,7 +31,8 @@ MIN_BONE_CC = 50.0
 """A pelvis or three vertebrae have more than this above `BONE_HU`; less cannot fix six numbers."""
 
 _AIR_HU = -1000.0
-_SPECK_CC = 0.3
+_CONTRAST_FLOOR_HU = 100.0
+_SPECK_CC = 1.0
 _BODY_SPACING_MM = 4.0
 
 
@@ -39,20 +44,23 @@ class BoneImage:
     ----------
     hu : ndarray of shape (K, J, I)
         HU up to `CEILING_HU`, air outside the body.
+    smooth_hu : ndarray of shape (K, J, I)
+        The same without air, smoothed by `BONE_SMOOTHING_MM`.
     bone : ndarray of shape (K, J, I)
-        Whether a voxel is bone or marrow enclosed by it.
+        Whether a voxel of `smooth_hu` is bone.
     grid : Grid
         Cropped to the body, in the frame of the CT.
     """
 
     hu: NDArray[np.float32]
+    smooth_hu: NDArray[np.float32]
     bone: NDArray[np.bool_]
     grid: Grid
 
     @property
     def density(self) -> NDArray[np.float32]:
         """Bone contrast: 0 in soft tissue and air, 1 at the ceiling."""
-        low = 0.5 * BONE_HU
+        low = _CONTRAST_FLOOR_HU
         scaled = (np.clip(self.hu, low, CEILING_HU) - low) / (CEILING_HU - low)
         return np.asarray(scaled, dtype=np.float32)
 
@@ -78,25 +86,18 @@ def bone_image(image: Image, spacing_mm: float) -> BoneImage:
     if image.modality is not Modality.CT:
         msg = f"registration by bones expects a CT, got {image.modality} {name}"
         raise InputError(msg)
-    ceiling = np.array(CEILING_HU, dtype=image.values.dtype)
-    cut = Image(np.minimum(image.values, ceiling), image.grid, image.modality, image.unit)
-    grid = image.grid.with_spacing((spacing_mm,) * 3)
-    # The new box may end up to half a voxel outside the old one; edge voxels are then air.
-    full = resample_image(cut, grid, outside=_AIR_HU).values.astype(np.float32)
-    coarse = grid.with_spacing((_BODY_SPACING_MM,) * 3)
-    coarse_hu = resample_image(
-        Image(full, grid, image.modality, image.unit), coarse, outside=_AIR_HU
-    ).values
-    body = _body(np.asarray(coarse_hu))
+    body, coarse = _body(image)
     if not body.any():
         msg = f"registration by bones: {name} shows no body above {BODY_HU:g} HU"
         raise RegistrationError(msg)
-    box = _box_around(body, coarse, grid)
-    part = grid.crop(*box)
-    region = tuple(slice(a, b) for a, b in zip(*box, strict=True))
-    inside = resample_mask(body, coarse, part)
-    hu = np.where(inside, full[region], np.float32(_AIR_HU))
-    bone = _solid_bone(hu, part)
+    near = _cropped(image, _box_around(body, coarse, image.grid))
+    part = near.grid.with_spacing((spacing_mm,) * 3)
+    # Edge voxels of the new box may lie half an old voxel outside: they are air then.
+    hu = resample_image(near, part, outside=_AIR_HU).values
+    inside = _nearest(body, coarse, part)
+    hu = np.where(inside, hu, np.float32(_AIR_HU)).astype(np.float32)
+    smooth = _smoothed(hu, spacing_mm)
+    bone = _without_specks(smooth > BONE_HU, part)
     if np.count_nonzero(bone) * part.voxel_volume_cc < MIN_BONE_CC:
         msg = (
             f"registration by bones expects at least {MIN_BONE_CC:g} cc above {BONE_HU:g} HU, got "
@@ -104,10 +105,17 @@ def bone_image(image: Image, spacing_mm: float) -> BoneImage:
             "of the region that was treated?"
         )
         raise RegistrationError(msg)
-    return BoneImage(hu, bone, part)
+    return BoneImage(hu, smooth, bone, part)
 
 
-def resample_mask(mask: NDArray[np.bool_], grid: Grid, onto: Grid) -> NDArray[np.bool_]:
+def _cropped(image: Image, box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Image:
+    """Return a box of the image with HU cut at the ceiling."""
+    region = tuple(slice(a, b) for a, b in zip(*box, strict=True))
+    values = np.minimum(image.values[region], image.values.dtype.type(CEILING_HU))
+    return Image(values, image.grid.crop(*box), image.modality, image.unit)
+
+
+def _nearest(mask: NDArray[np.bool_], grid: Grid, onto: Grid) -> NDArray[np.bool_]:
     """Return a mask on another grid of the same frame, by its nearest voxel."""
     picks = []
     for axis, coordinates in enumerate(reversed(onto.axes_mm)):
@@ -127,14 +135,22 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(labels == np.argmax(sizes))
 
 
-def _body(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the body: the largest thing left when thin shells (couch, mask) are opened away."""
+def _body(image: Image) -> tuple[NDArray[np.bool_], Grid]:
+    """Return the body on a grid of every few voxels.
+
+    It is the largest thing left when thin shells (couch, mask) are opened away.
+    """
+    spacing = np.array(image.grid.spacing_mm)
+    step = np.maximum(1, np.rint(_BODY_SPACING_MM / spacing)).astype(int)
+    hu = image.values[:: step[2], :: step[1], :: step[0]]
+    sx, sy, sz = (float(v) for v in spacing * step)
+    grid = Grid(hu.shape, image.grid.origin_mm, (sx, sy, sz), image.grid.frame_uid)
     tissue = hu > BODY_HU
     core = _largest(ndimage.binary_opening(tissue, iterations=2))
     body = ndimage.binary_dilation(core, iterations=3, mask=tissue)
     for plane in body:
         plane[:] = ndimage.binary_fill_holes(plane)
-    return np.asarray(body)
+    return np.asarray(body), grid
 
 
 def _box_around(
@@ -150,15 +166,17 @@ def _box_around(
     return (k0, j0, i0), (k1, j1, i1)
 
 
-def _solid_bone(hu: NDArray[np.float32], grid: Grid) -> NDArray[np.bool_]:
-    """Return bone with its marrow: thresholded, specks dropped, closed, filled slice by slice."""
-    bone = hu > BONE_HU
+def _smoothed(hu: NDArray[np.float32], spacing_mm: float) -> NDArray[np.float32]:
+    """Return HU without air, smoothed: gas and skin must not wear the bones beside them down."""
+    smooth = ndimage.gaussian_filter(np.maximum(hu, 0.0), BONE_SMOOTHING_MM / spacing_mm)
+    return np.asarray(smooth, dtype=np.float32)
+
+
+def _without_specks(bone: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    """Return bone without calcifications and other small parts."""
     labels, n = ndimage.label(bone)
-    if n:
-        keep = np.bincount(labels.ravel()) * grid.voxel_volume_cc >= _SPECK_CC
-        keep[0] = False
-        bone = keep[labels]
-    bone = ndimage.binary_closing(bone, iterations=2)
-    for plane in bone:
-        plane[:] = ndimage.binary_fill_holes(plane)
-    return np.asarray(bone)
+    if n == 0:
+        return bone
+    keep = np.bincount(labels.ravel()) * grid.voxel_volume_cc >= _SPECK_CC
+    keep[0] = False
+    return np.asarray(keep[labels])

@@ -29,7 +29,7 @@ class RegistrationQuality:
     Parameters
     ----------
     bone_dice : float
-        Dice coefficient of solid bone in the region that both CTs show, 0 to 1.
+        Dice coefficient of bone in the region that both CTs show, 0 to 1.
     mean_surface_mm : float
         Mean distance of the two bone surfaces, both ways.
     surface_95_mm : float
@@ -93,7 +93,7 @@ def _surface(image: BoneImage, rng: np.random.Generator) -> _Surface:
         index = np.argwhere(low != high)
         other = index.copy()
         other[:, axis] += 1
-        a, b = image.hu[tuple(index.T)], image.hu[tuple(other.T)]
+        a, b = image.smooth_hu[tuple(index.T)], image.smooth_hu[tuple(other.T)]
         crosses = (a > BONE_HU) != (b > BONE_HU)
         gap = np.where(crosses, b - a, 1.0)
         share = np.where(crosses, (BONE_HU - a) / gap, 0.5)
@@ -103,8 +103,7 @@ def _surface(image: BoneImage, rng: np.random.Generator) -> _Surface:
     kji = np.concatenate(found)
     if len(kji) > MAX_SURFACE_POINTS:
         kji = kji[np.sort(rng.choice(len(kji), MAX_SURFACE_POINTS, replace=False))]
-    smooth = ndimage.gaussian_filter(image.bone.astype(np.float32), 1.0)
-    slopes = np.gradient(smooth)
+    slopes = np.gradient(image.smooth_hu)
     normal = np.stack(
         [ndimage.map_coordinates(slopes[axis], kji.T, order=1) for axis in (2, 1, 0)], axis=-1
     )
@@ -163,11 +162,11 @@ def assess(
             [_distances_mm(here, there, spacing_mm), _distances_mm(there, here, spacing_mm)]
         )
     return _judged(
-        bone_dice=2.0 * both / max(either, 1),
+        bone_dice=2.0 * both / max(int(either), 1),
         mean_surface_mm=float(np.mean(distances)),
         surface_95_mm=float(np.percentile(distances, 95)),
         metric=metric,
-        bone_overlap=float(np.count_nonzero(fixed.bone & seen) / np.count_nonzero(fixed.bone)),
+        bone_overlap=int(np.count_nonzero(fixed.bone & seen)) / int(np.count_nonzero(fixed.bone)),
     )
 
 

@@ -25,6 +25,13 @@ RESIDUAL_SCALE = 0.15
 """Difference of bone contrast at which a point has lost three quarters of its weight."""
 
 
+MAX_DAMPING = 1e4
+"""Damping at which no useful step is left."""
+
+MAX_CONDITION = 1e14
+"""Condition number beyond which the points do not fix all six numbers."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Pose:
     """``p_moving = rotation @ (p_fixed - centre_mm) + target_mm``."""
@@ -59,6 +66,8 @@ class Level:
         Its derivatives along x, y, z per mm.
     grid : Grid
         Grid of `moving`.
+    margin : float
+        Voxels at the edge of `moving` that are not compared.
     """
 
     points_mm: NDArray[np.float64]
@@ -66,6 +75,12 @@ class Level:
     moving: NDArray[np.float32]
     gradient: NDArray[np.float32]
     grid: Grid
+    margin: float
+
+    def is_inside(self, index_kji: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which points of the moving grid are trusted: smoothing blurs in its edges."""
+        last = np.array(self.grid.shape) - 1 - self.margin
+        return np.asarray(np.all((index_kji >= self.margin) & (index_kji <= last), axis=-1))
 
 
 def make_level(
@@ -93,7 +108,11 @@ def make_level(
     """
     contrast, region, grid = fixed
     smooth_fixed = ndimage.gaussian_filter(contrast, sigma_mm / grid.spacing_mm[0])
-    index = np.flatnonzero(region)
+    margin = _margin_voxels(sigma_mm, grid.spacing_mm[0])
+    kept = np.zeros_like(region)
+    middle = tuple(slice(margin, n - margin) for n in region.shape)
+    kept[middle] = region[middle]
+    index = np.flatnonzero(kept)
     if len(index) > n_points:
         index = np.sort(rng.choice(index, n_points, replace=False))
     kji = np.stack(np.unravel_index(index, grid.shape), axis=-1)
@@ -107,7 +126,13 @@ def make_level(
         moving=smooth_moving,
         gradient=np.stack([along_x, along_y, along_z]).astype(np.float32),
         grid=moving_grid,
+        margin=float(_margin_voxels(sigma_mm, spacing)),
     )
+
+
+def _margin_voxels(sigma_mm: float, spacing_mm: float) -> int:
+    """Return how many voxels at an edge are spoilt by smoothing and by half-filled voxels."""
+    return 1 + int(np.ceil(sigma_mm / spacing_mm))
 
 
 def _sampled(
@@ -115,23 +140,27 @@ def _sampled(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Return moving contrast (N,), its gradient (N, 3) and which points are inside."""
     index = level.grid.indices(points_mm)
-    inside = np.all((index >= 0) & (index <= np.array(level.grid.shape) - 1), axis=-1)
     where = index.T
     value = ndimage.map_coordinates(level.moving, where, order=1, mode="nearest")
     slope = np.stack(
         [ndimage.map_coordinates(part, where, order=1, mode="nearest") for part in level.gradient],
         axis=-1,
     )
-    return value.astype(np.float64), slope.astype(np.float64), inside
+    return value.astype(np.float64), slope.astype(np.float64), level.is_inside(index)
+
+
+def _costs(pose: Pose, level: Level) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the robust cost of every point, 0 (perfect) to 1, and which points are inside."""
+    index = level.grid.indices(pose.apply(level.points_mm))
+    value = ndimage.map_coordinates(level.moving, index.T, order=1, mode="nearest")
+    squared = ((value - level.wanted) / RESIDUAL_SCALE) ** 2
+    return squared / (1.0 + squared), level.is_inside(index)
 
 
 def cost_of(pose: Pose, level: Level) -> float:
     """Return the mean robust cost of a pose, 0 (perfect) to 1; points outside count in full."""
-    index = level.grid.indices(pose.apply(level.points_mm))
-    inside = np.all((index >= 0) & (index <= np.array(level.grid.shape) - 1), axis=-1)
-    value = ndimage.map_coordinates(level.moving, index.T, order=1, mode="nearest")
-    squared = ((value - level.wanted) / RESIDUAL_SCALE) ** 2
-    return float(np.mean(np.where(inside, squared / (1.0 + squared), 1.0)))
+    costs, inside = _costs(pose, level)
+    return float(np.mean(np.where(inside, costs, 1.0)))
 
 
 def refine(pose: Pose, level: Level) -> Pose:
@@ -147,30 +176,44 @@ def refine(pose: Pose, level: Level) -> Pose:
     pose = pose.about(level.points_mm.mean(axis=0))
     radius_mm = float(np.percentile(np.linalg.norm(level.points_mm - pose.centre_mm, axis=1), 95))
     damping = 1e-3
-    cost = cost_of(pose, level)
     for _ in range(MAX_STEPS):
-        arm = (level.points_mm - pose.centre_mm) @ pose.rotation.T
-        value, slope, inside = _sampled(level, arm + pose.target_mm)
-        residual = value - level.wanted
-        weight = inside / (1.0 + (residual / RESIDUAL_SCALE) ** 2) ** 2
-        jacobian = np.concatenate([np.cross(arm, slope), slope], axis=1)
-        weighted = jacobian * weight[:, None]
-        normal = weighted.T @ jacobian
-        pull = weighted.T @ residual
-        normal[np.diag_indices(6)] *= 1.0 + damping
-        if np.linalg.cond(normal) > 1e14:
+        step = _step(pose, level, damping)
+        if step is None:
             break
-        step = -np.linalg.solve(normal, pull)
         turn = Rotation.from_rotvec(step[:3]).as_matrix()
         tried = Pose(turn @ pose.rotation, pose.centre_mm, pose.target_mm + step[3:])
-        tried_cost = cost_of(tried, level)
         moved_mm = float(np.linalg.norm(step[3:]) + np.linalg.norm(step[:3]) * radius_mm)
-        if tried_cost <= cost:
-            pose, cost, damping = tried, tried_cost, max(damping / 4, 1e-6)
+        if _is_better(tried, pose, level):
+            pose, damping = tried, max(damping / 4, 1e-6)
         else:
             damping *= 8
-            if damping > 1e4:
-                break
-        if moved_mm < STEP_TOLERANCE_MM:
+        if moved_mm < STEP_TOLERANCE_MM or damping > MAX_DAMPING:
             break
     return pose
+
+
+def _step(pose: Pose, level: Level, damping: float) -> NDArray[np.float64] | None:
+    """Return rotation vector and shift of a damped Gauss-Newton step; None if undetermined."""
+    arm = (level.points_mm - pose.centre_mm) @ pose.rotation.T
+    value, slope, inside = _sampled(level, arm + pose.target_mm)
+    residual = value - level.wanted
+    weight = inside / (1.0 + (residual / RESIDUAL_SCALE) ** 2) ** 2
+    jacobian = np.concatenate([np.cross(arm, slope), slope], axis=1)
+    weighted = jacobian * weight[:, None]
+    normal = weighted.T @ jacobian
+    normal[np.diag_indices(6)] *= 1.0 + damping
+    if np.linalg.cond(normal) > MAX_CONDITION:
+        return None
+    return np.asarray(-np.linalg.solve(normal, weighted.T @ residual))
+
+
+def _is_better(tried: Pose, pose: Pose, level: Level) -> bool:
+    """Return whether a pose agrees better on the points that both poses see.
+
+    Comparing one set of points only: else a step that pushes a few points over the edge of a
+    short scan would be refused although it fits better.
+    """
+    new, is_in_new = _costs(tried, level)
+    old, is_in_old = _costs(pose, level)
+    both = is_in_new & is_in_old
+    return bool(both.any() and new[both].mean() <= old[both].mean())
