@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import Beam, ControlPoint, Fluence, Machine
+from rerad.core import Beam, BixelGrid, ControlPoint, Fluence, Machine
 from rerad.errors import DeliverabilityError, InputError
 from rerad.sequencing.deliverability import beam_violations
 from rerad.sequencing.passing_times import Floats, Sweep, mean_open_times
-from rerad.sequencing.split import split_fluence
+from rerad.sequencing.split import balance_parts, split_fluence
 
 logger = logging.getLogger(__name__)
 
@@ -120,9 +120,14 @@ def sequence_sliding_window(
         - mlc.dosimetric_leaf_gap_mm
     )
     parts = split_fluence(trimmed, width_max, settings.feather_mm)
+    fields = [_Field.of(part, machine, n_fractions, settings) for part in parts]
+    if len(parts) > 1:
+        floors = [field.least_mu * n_fractions for field in fields]
+        parts = balance_parts(parts, floors)
+        fields = [_Field.of(part, machine, n_fractions, settings) for part in parts]
     beams = tuple(
-        _sequence_part(part, machine, n_fractions, first_beam_number + number, settings)
-        for number, part in enumerate(parts)
+        _beam(field, machine, first_beam_number + number, settings)
+        for number, field in enumerate(fields)
     )
     for beam in beams:
         violations = beam_violations(beam, machine)
@@ -149,34 +154,64 @@ def _trimmed(fluence: Fluence, border_share: float) -> Fluence:
     return Fluence(fluence.grid, kept)
 
 
-def _sequence_part(
-    fluence: Fluence, machine: Machine, n_fractions: int, number: int, settings: SequenceSettings
-) -> Beam:
-    grid = fluence.grid
-    rows = np.flatnonzero(np.any(fluence.values_mu > 0, axis=1))
-    columns = np.flatnonzero(np.any(fluence.values_mu > 0, axis=0))
-    rows = np.arange(rows[0], rows[-1] + 1)
-    leaves = _leaf_numbers(fluence, machine)[rows]
-    edges = grid.x_edges_mm[columns[0] : columns[-1] + 2]
-    wanted = fluence.values_mu[rows, columns[0] : columns[-1] + 1] / n_fractions
-    sweep = _sweep(edges, machine, settings)
-    is_open, meterset = _meterset(sweep, wanted)
-    open_mu = sweep.open_times(wanted[is_open], meterset)
-    shares, trailing, leading = _sampled(sweep, open_mu, meterset, settings)
-    parked = (sweep.edges_mm[0] - sweep.gap_mm, sweep.edges_mm[0])
+@dataclass(frozen=True, eq=False, slots=True)
+class _Field:
+    """One part of a fluence, ready to be swept: what is wanted in a fraction, and where."""
+
+    grid: BixelGrid
+    leaves: NDArray[np.int64]
+    jaw_x_mm: tuple[float, float]
+    jaw_y_mm: tuple[float, float]
+    wanted_mu: Floats
+    sweep: Sweep
+    is_open: NDArray[np.bool_]
+    meterset_mu: float
+
+    @classmethod
+    def of(
+        cls, fluence: Fluence, machine: Machine, n_fractions: int, settings: SequenceSettings
+    ) -> "_Field":
+        grid = fluence.grid
+        used_rows = np.flatnonzero(np.any(fluence.values_mu > 0, axis=1))
+        used = np.flatnonzero(np.any(fluence.values_mu > 0, axis=0))
+        rows = np.arange(used_rows[0], used_rows[-1] + 1)
+        edges = grid.x_edges_mm[used[0] : used[-1] + 2]
+        wanted = fluence.values_mu[rows, used[0] : used[-1] + 1] / n_fractions
+        sweep = _sweep(edges, machine, settings)
+        is_open, meterset = _meterset(sweep, wanted)
+        return cls(
+            grid=grid,
+            leaves=_leaf_numbers(fluence, machine)[rows],
+            jaw_x_mm=(float(edges[0]), float(edges[-1])),
+            jaw_y_mm=(float(grid.y_edges_mm[rows[0]]), float(grid.y_edges_mm[rows[-1] + 1])),
+            wanted_mu=wanted,
+            sweep=sweep,
+            is_open=is_open,
+            meterset_mu=meterset,
+        )
+
+    @property
+    def least_mu(self) -> float:
+        """What a column gets at least in a fraction if a leaf pair crosses it."""
+        leak = self.sweep.transmission
+        return leak * self.meterset_mu + (1.0 - leak) * self.sweep.floor_mu
+
+
+def _beam(field: _Field, machine: Machine, number: int, settings: SequenceSettings) -> Beam:
+    sweep, is_open = field.sweep, field.is_open
+    open_mu = sweep.open_times(field.wanted_mu[is_open], field.meterset_mu)
+    shares, trailing, leading = _sampled(sweep, open_mu, field.meterset_mu, settings)
     half_gap = 0.5 * machine.mlc.dosimetric_leaf_gap_mm
     tips = np.empty((len(shares), 2, machine.mlc.n_leaf_pairs))
-    tips[:, 0], tips[:, 1] = parked
-    tips[:, 0, leaves[is_open]] = trailing
-    tips[:, 1, leaves[is_open]] = leading
+    tips[:, 0], tips[:, 1] = sweep.edges_mm[0] - sweep.gap_mm, sweep.edges_mm[0]
+    tips[:, 0, field.leaves[is_open]] = trailing
+    tips[:, 1, field.leaves[is_open]] = leading
     tips = np.round(tips + np.array([half_gap, -half_gap])[:, None], 2)
-    jaw_x = (float(edges[0]), float(edges[-1]))
-    jaw_y = (float(grid.y_edges_mm[rows[0]]), float(grid.y_edges_mm[rows[-1] + 1]))
     points = tuple(
-        ControlPoint(float(weight), jaw_x, jaw_y, leaf_tips)
-        for weight, leaf_tips in zip(shares, tips, strict=True)
+        ControlPoint(float(share), field.jaw_x_mm, field.jaw_y_mm, leaf_tips)
+        for share, leaf_tips in zip(shares, tips, strict=True)
     )
-    return Beam(number, grid.geometry, points, meterset)
+    return Beam(number, field.grid.geometry, points, field.meterset_mu)
 
 
 def _leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """Fields wider than the leaves of a bank may spread are delivered in parts that overlap softly."""
 
 import string
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -92,3 +93,39 @@ def split_fluence(fluence: Fluence, width_max_mm: float, feather_mm: float) -> t
         geometry = replace(fluence.grid.geometry, name=f"{fluence.grid.geometry.name}{letter}")
         parts.append(Fluence(replace(fluence.grid, geometry=geometry), values))
     return tuple(parts)
+
+
+def balance_parts(parts: Sequence[Fluence], least_mu: Sequence[float]) -> tuple[Fluence, ...]:
+    """Shift fluence between overlapping parts so that neither gets less than it can deliver.
+
+    A small share of a small fluence may be less than what a crossing leaf pair leaves behind;
+    the neighbour then takes that much less, and the sum stays as it was.
+
+    Parameters
+    ----------
+    parts : sequence of Fluence
+        As from :func:`split_fluence`, on the same columns.
+    least_mu : sequence of float
+        Least fluence that each part gives a column that it crosses.
+
+    Returns
+    -------
+    tuple of Fluence
+        The same sum. Where even both least fluences together are more than is wanted, they
+        share it in proportion.
+    """
+    values = [part.values_mu.copy() for part in parts]
+    for number in range(len(parts) - 1):
+        here, there = values[number], values[number + 1]
+        overlap = np.any(here > 0, axis=0) & np.any(there > 0, axis=0)
+        both = (here + there)[:, overlap]
+        low, high = least_mu[number], least_mu[number + 1]
+        fair = np.clip(here[:, overlap], low, np.maximum(both - high, low))
+        scarce = both < low + high
+        fair[scarce] = both[scarce] * (low / (low + high))
+        here[:, overlap] = fair
+        there[:, overlap] = both - fair
+    return tuple(
+        Fluence(part.grid, np.maximum(value, 0.0))
+        for part, value in zip(parts, values, strict=True)
+    )

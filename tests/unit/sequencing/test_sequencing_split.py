@@ -12,6 +12,7 @@ from rerad.sequencing import (
     split_fluence,
     split_weights,
 )
+from rerad.sequencing.split import balance_parts
 
 
 @given(
@@ -72,3 +73,15 @@ def test_a_wide_field_becomes_two_beams(machine, make_fluence):
     assert left[0] == -100.0
     assert right[1] == 100.0
     assert left[1] - right[0] == pytest.approx(20.0)
+
+
+def test_small_shares_go_to_the_neighbour_and_the_sum_stays(make_fluence):
+    values = np.full((2, 40), 10.0)
+    values[0] = 3.0
+    parts = split_fluence(make_fluence(values, x_start_mm=-100.0), 138.0, 20.0)
+    balanced = balance_parts(parts, (2.0, 4.0))
+    left, right = (part.values_mu for part in balanced)
+    assert left + right == pytest.approx(values)
+    overlap = (parts[0].values_mu[1] > 0) & (parts[1].values_mu[1] > 0)
+    assert left[1, overlap] == pytest.approx([6.0, 6.0, 3.75, 2.0])  # shares were 8.75 ... 1.25
+    assert left[0, overlap] == pytest.approx(np.full(4, 1.0))  # 3 for two that need 2 and 4
