@@ -119,5 +119,6 @@ def density_from_hu(image: Image, curve: HounsfieldCurve) -> Image:
         if not np.all(np.isfinite(values)):
             msg = "expected finite CT numbers; mask or replace the others first"
             raise InputError(msg)
-        density = np.interp(values.astype(np.float64), curve.hu, curve.density_g_cm3).astype(np.float32)
+        precise = np.interp(values.astype(np.float64), curve.hu, curve.density_g_cm3)
+        density = precise.astype(np.float32)
     return replace(image, values=density, unit=ImageUnit.DENSITY)
