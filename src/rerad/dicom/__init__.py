@@ -7,6 +7,7 @@ whole or not at all.
 
 from rerad.dicom.dose_writing import DoseDerivation, write_dose
 from rerad.dicom.doses import read_dose, read_effective_dose
+from rerad.dicom.folder_items import FolderItem
 from rerad.dicom.headers import StudyHeader, read_patient
 from rerad.dicom.image_writing import write_image
 from rerad.dicom.images import read_image
@@ -14,7 +15,7 @@ from rerad.dicom.plan_writing import PriorReference, write_plan
 from rerad.dicom.plans import read_plan
 from rerad.dicom.structure_set_writing import write_structure_set
 from rerad.dicom.structure_sets import check_structure_set, read_structure_set
-from rerad.dicom.study import FolderItem, FolderScan, SkippedFile, scan_folder
+from rerad.dicom.study import FolderScan, SkippedFile, scan_folder
 from rerad.dicom.uids import UidFactory
 
 __all__ = [

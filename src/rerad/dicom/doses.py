@@ -132,10 +132,10 @@ def why_not_physical_total(dataset: Dataset) -> str:
     kind = text_of(dataset, "DoseType")
     summation = text_of(dataset, "DoseSummationType")
     if units != "GY":
-        return (
-            f"expected DoseUnits GY, got {units or 'none'}; a relative dose has no absolute "
-            "value, export the dose in Gy"
-        )
+        remedy = "a relative dose has no value in Gy; export the absolute dose"
+        if not units:
+            remedy = "export the dose with its units stated"
+        return f"expected DoseUnits GY, got {units or 'none'}; {remedy}"
     if kind != "PHYSICAL":
         remedy = {
             "EFFECTIVE": "it is weighted by a biological model; export the physical dose",
@@ -231,6 +231,20 @@ def _plane_steps(
             raise DicomError(msg)
         return thickness, first
     offsets = np.asarray(numbers_of(dataset, "GridFrameOffsetVector"))
+    step = _even_step(offsets, n_frames, where)
+    if abs(offsets[0]) <= PLANE_TOLERANCE_MM:
+        return step, first
+    if abs(offsets[0] - first[2]) > PLANE_TOLERANCE_MM or abs(normal[2]) < 0.5:
+        msg = (
+            f"{where}: expected Grid Frame Offset Vector to begin with 0 or with z of Image "
+            f"Position ({first[2]:g} mm), got {offsets[0]:g}; export it again"
+        )
+        raise DicomError(msg)
+    return step * float(np.sign(normal[2])), first
+
+
+def _even_step(offsets: NDArray[np.float64], n_frames: int, where: str) -> float:
+    """Return the step of evenly spaced plane offsets, which may be negative."""
     if len(offsets) != n_frames:
         msg = (
             f"{where}: expected {n_frames} values in Grid Frame Offset Vector, one per plane, "
@@ -246,12 +260,4 @@ def _plane_steps(
             f"{steps.max():g} mm; export the dose on a uniform grid"
         )
         raise DicomError(msg)
-    if abs(offsets[0]) <= PLANE_TOLERANCE_MM:
-        return step, first
-    if abs(offsets[0] - first[2]) > PLANE_TOLERANCE_MM or abs(normal[2]) < 0.5:
-        msg = (
-            f"{where}: expected Grid Frame Offset Vector to begin with 0 or with z of Image "
-            f"Position ({first[2]:g} mm), got {offsets[0]:g}; export it again"
-        )
-        raise DicomError(msg)
-    return step * float(np.sign(normal[2])), first
+    return step

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
@@ -21,6 +22,9 @@ from pydicom.uid import (
 )
 
 from rerad.errors import DicomError
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+"""Length of an element that ends with a delimiter."""
 
 UNREADABLE = (
     InvalidDicomError,
@@ -71,8 +75,28 @@ def read_dataset(path: Path) -> Dataset:
     if not has_class:
         msg = f"expected a DICOM object, but {path.name} has no SOP Class UID; it is not DICOM"
         raise DicomError(msg)
+    _require_complete(dataset, path.name)
     set_transfer_syntax(dataset)
     return dataset
+
+
+def _require_complete(dataset: Dataset, where: str) -> None:
+    """Refuse a file whose last element is shorter than it says.
+
+    The parser passes over this in silence, and half a structure set looks like a whole one.
+    """
+    tags = list(dataset.keys())
+    for tag in tags:
+        element = dataset.get_item(tag)
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+            continue
+        found = len(element.value) if element.value is not None else 0
+        if found < element.length:
+            msg = (
+                f"{where}: expected {element.length} bytes of {element.tag}, found {found}; "
+                "the file is truncated, export or copy it again"
+            )
+            raise DicomError(msg)
 
 
 def set_transfer_syntax(dataset: Dataset) -> None:

@@ -33,6 +33,18 @@ UNSUPPORTED_POSITIONS = {
 }
 """Patient positions that DICOM knows and rerad refuses."""
 
+POSITION_CODES = {
+    "102540008": "HF",
+    "F-10470": "HF",
+    "102541007": "FF",
+    "F-10480": "FF",
+    "40199007": "S",
+    "F-10340": "S",
+    "1240000": "P",
+    "F-10310": "P",
+}
+"""SNOMED CT codes of patient position (Context Groups 20 and 21), and their older SRT forms."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyHeader:
@@ -123,6 +135,34 @@ def patient_position_of(value: str, where: str) -> PatientPosition:
     meaning = UNSUPPORTED_POSITIONS.get(value, "not supported")
     msg = f"{where}: expected patient position HFS, FFS, HFP or FFP, got {value} ({meaning})"
     raise DicomError(msg)
+
+
+def position_text(dataset: Dataset) -> str:
+    """Return the patient position as a data set says it, directly or in codes; empty if neither.
+
+    Emission images say by codes how the patient lay (PS3.3 C.8.4.6).
+    """
+    stated = text_of(dataset, "PatientPosition").upper()
+    recumbent = items_of(dataset, "PatientOrientationCodeSequence")
+    gantry = items_of(dataset, "PatientGantryRelationshipCodeSequence")
+    if stated or not recumbent or not gantry:
+        return stated
+    facing = items_of(recumbent[0], "PatientOrientationModifierCodeSequence")
+    first = POSITION_CODES.get(text_of(gantry[0], "CodeValue"), "")
+    side = POSITION_CODES.get(text_of(facing[0], "CodeValue"), "") if facing else ""
+    return first + side if first and side else ""
+
+
+def set_position_codes(dataset: Dataset, position: PatientPosition) -> None:
+    """Say in codes how the patient lies."""
+    recumbent = code("102538003", "recumbent", "SCT")
+    is_supine = position in {PatientPosition.HFS, PatientPosition.FFS}
+    facing = ("40199007", "supine") if is_supine else ("1240000", "prone")
+    recumbent.PatientOrientationModifierCodeSequence = items(code(*facing, "SCT"))
+    dataset.PatientOrientationCodeSequence = items(recumbent)
+    is_head_first = position in {PatientPosition.HFS, PatientPosition.HFP}
+    entry = ("102540008", "headfirst") if is_head_first else ("102541007", "feet-first")
+    dataset.PatientGantryRelationshipCodeSequence = items(code(*entry, "SCT"))
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
@@ -240,16 +280,20 @@ def new_dataset(
     new.StudyInstanceUID = study.study_uid
     new.StudyDate = dicom_date(study.study_date)
     new.StudyTime = dicom_time(study.study_time)
-    new.StudyID = study.study_id
-    new.AccessionNumber = study.accession_number
+    new.StudyID = require_text_length(study.study_id, 16, "study ID")
+    new.AccessionNumber = require_text_length(study.accession_number, 16, "accession number")
     new.ReferringPhysicianName = ""
     if study.study_description:
-        new.StudyDescription = study.study_description
+        new.StudyDescription = require_text_length(
+            study.study_description, 64, "study description"
+        )
     new.Modality = modality
     new.SeriesInstanceUID = study.uids.new(f"{modality} series")
     new.SeriesNumber = study.series_number
     if study.series_description:
-        new.SeriesDescription = study.series_description
+        new.SeriesDescription = require_text_length(
+            study.series_description, 64, "series description"
+        )
     new.Manufacturer = study.manufacturer
     new.ManufacturerModelName = "rerad"
     new.SoftwareVersions = version("rerad")

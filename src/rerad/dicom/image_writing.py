@@ -27,6 +27,7 @@ from rerad.dicom.headers import (
     make_item,
     new_dataset,
     require_text_length,
+    set_position_codes,
 )
 from rerad.dicom.pet_headers import injection_moment
 from rerad.dicom.pixels import set_pixels
@@ -85,8 +86,6 @@ def write_image(image: Image, patient: Patient, folder: Path, *, study: StudyHea
     if not np.all(np.isfinite(image.values)):
         msg = "expected finite image values, got some that are not; fill them before writing"
         raise InputError(msg)
-    if image.modality is Modality.CT and not image.description and not study.series_description:
-        study = replace(study, series_description="CT")
     series_uid = study.uids.new(f"{image.modality} series")
     uids = tuple(study.uids.new(f"{image.modality} slice") for _ in range(image.grid.shape[0]))
     written = replace(image, series_uid=series_uid, study_uid=study.study_uid, instance_uids=uids)
@@ -118,6 +117,7 @@ def _series_header(image: Image, patient: Patient, study: StudyHeader) -> Datase
     if image.description:
         common.SeriesDescription = require_text_length(image.description, 64, "image description")
     common.PatientPosition = str(image.patient_position)
+    common.Laterality = ""
     common.FrameOfReferenceUID = image.grid.frame_uid
     common.PositionReferenceIndicator = ""
     common.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -199,6 +199,8 @@ def _add_pet(common: Dataset, image: Image, study: StudyHeader) -> None:
         drug.RadiopharmaceuticalStartDateTime = f"{injected:%Y%m%d%H%M%S.%f}"
         drug.RadiopharmaceuticalStartTime = f"{injected:%H%M%S.%f}"
     common.RadiopharmaceuticalInformationSequence = items(drug)
+    del common.PatientPosition  # PS3.3 C.7.3.1: must not stand beside the codes
+    set_position_codes(common, image.patient_position)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from pydicom.uid import (
 
 from rerad.core import Grid, Image, ImageUnit, Modality
 from rerad.dicom.files import read_dataset
-from rerad.dicom.headers import date_of, number_of, patient_position_of, text_of
+from rerad.dicom.headers import date_of, number_of, patient_position_of, position_text, text_of
 from rerad.dicom.orientation import StoredVoxels, to_patient_axes
 from rerad.dicom.pet_headers import pet_acquisition_of, require_activity_units
 from rerad.dicom.pixels import stored_pixels
@@ -87,7 +87,7 @@ def read_image(paths: Sequence[Path]) -> Image:
     name, first = ordered[0]
     values = _rescaled([_slice_values(d, n, modality) for n, d in ordered], modality)
     stored = StoredVoxels(values, order.first_mm, order.directions, order.spacing_mm)
-    position = patient_position_of(text_of(first, "PatientPosition"), name)
+    position = patient_position_of(position_text(first), name)
     voxels = _on_patient_axes(stored, modality, name)
     k, j, i = voxels.values.shape
     uids = tuple(text_of(dataset, "SOPInstanceUID") for _, dataset in ordered)
@@ -144,25 +144,38 @@ def _slice_values(dataset: Dataset, name: str, modality: Modality) -> tuple[Any,
         raise DicomError(msg)
     if modality is Modality.PET:
         require_activity_units(dataset, name)
+    kind = text_of(dataset, "RescaleType")
+    if modality is Modality.CT and kind not in {"", "HU"}:
+        msg = f"{name}: expected CT values in HU, got Rescale Type {kind}; export the CT in HU"
+        raise DicomError(msg)
     return pixels, slope, intercept or 0.0
 
 
 def _rescaled(slices: list[tuple[Any, float, float]], modality: Modality) -> NDArray[Any]:
     """Return the volume in its unit, as int16 where that is exact for a CT."""
-    is_whole = modality is Modality.CT and all(
-        slope == int(slope) and intercept == int(intercept) for _, slope, intercept in slices
-    )
-    if is_whole:
-        whole = np.empty((len(slices), *slices[0][0].shape), dtype=np.int32)
-        for k, (pixels, slope, intercept) in enumerate(slices):
-            np.multiply(pixels, int(slope), out=whole[k], dtype=np.int32, casting="unsafe")
-            whole[k] += int(intercept)
-        if int(whole.min()) >= -32768 and int(whole.max()) <= 32767:
-            return whole.astype(np.int16)
-        return whole.astype(np.float32)
+    if modality is Modality.CT:
+        whole = _as_whole_numbers(slices)
+        if whole is not None:
+            return whole
     volume = np.empty((len(slices), *slices[0][0].shape), dtype=np.float32)
     for k, (pixels, slope, intercept) in enumerate(slices):
         volume[k] = pixels * np.float64(slope) + intercept
+    return volume
+
+
+def _as_whole_numbers(slices: list[tuple[Any, float, float]]) -> NDArray[np.int16] | None:
+    """Return the volume as int16; None if a value is not whole or does not fit."""
+    volume = np.empty((len(slices), *slices[0][0].shape), dtype=np.int16)
+    for k, (pixels, slope, intercept) in enumerate(slices):
+        if slope != int(slope) or intercept != int(intercept):
+            return None
+        ends = [int(v) * int(slope) + int(intercept) for v in (pixels.min(), pixels.max())]
+        if min(ends) < -32768 or max(ends) > 32767:
+            return None
+        values = pixels.astype(np.int32)
+        if slope != 1:
+            values *= int(slope)
+        volume[k] = values + int(intercept)
     return volume
 
 

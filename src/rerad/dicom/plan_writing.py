@@ -180,7 +180,9 @@ def _prescription_item(number: int, prescription: Prescription) -> Dataset:
     return make_item(
         DoseReferenceNumber=number,
         DoseReferenceStructureType="SITE",
-        DoseReferenceDescription=prescription.structure,
+        DoseReferenceDescription=require_text_length(
+            prescription.structure, 64, f"prescription to {prescription.structure}"
+        ),
         DoseReferenceType="TARGET",
         TargetPrescriptionDose=ds(prescription.dose_gy),
     )
@@ -229,7 +231,6 @@ def _beam_item(beam: Beam, machine: Machine) -> Dataset:
         FinalCumulativeMetersetWeight=1,
         NumberOfControlPoints=len(beam.control_points),
         ReferencedPatientSetupNumber=1,
-        HighDoseTechniqueType="NORMAL",
     )
     item.PrimaryFluenceModeSequence = items(make_item(FluenceMode="STANDARD"))
     item.ControlPointSequence = items(*_control_point_items(beam, machine))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from rerad.dicom.headers import number_of, numbers_of, text_of
+from rerad.dicom.headers import number_of, numbers_of, position_text, text_of
 from rerad.dicom.orientation import row_and_column_directions
 from rerad.errors import DicomError, FrameMismatchError
 
@@ -48,7 +48,7 @@ class SliceHeader:
             series_uid=text_of(dataset, "SeriesInstanceUID"),
             frame_uid=text_of(dataset, "FrameOfReferenceUID"),
             patient_id=text_of(dataset, "PatientID"),
-            patient_position=text_of(dataset, "PatientPosition"),
+            patient_position=position_text(dataset),
             position_mm=tuple(numbers_of(dataset, "ImagePositionPatient")),
             orientation=tuple(numbers_of(dataset, "ImageOrientationPatient")),
             pixel_spacing_mm=tuple(numbers_of(dataset, "PixelSpacing")),

@@ -65,16 +65,7 @@ def write_structure_set(
     FrameMismatchError
         If a structure is in another frame than the image.
     """
-    if not image.series_uid or len(image.instance_uids) != image.grid.shape[0]:
-        msg = "structures refer to the slices of an image; write it first and pass what returns"
-        raise DicomError(msg)
-    for structure in structures.structures:
-        if structure.frame_uid != image.grid.frame_uid:
-            msg = (
-                f"{structure.name}: expected frame {image.grid.frame_uid}, got "
-                f"{structure.frame_uid}; draw it on this image, or register the two"
-            )
-            raise FrameMismatchError(msg)
+    _check(structures, image)
     new = new_dataset(RTStructureSetStorage, "RTSTRUCT", patient, study)
     new.OperatorsName = ""
     new.InstanceNumber = 1
@@ -97,6 +88,19 @@ def write_structure_set(
         instance_uid=str(new.SOPInstanceUID),
         referenced_series_uid=image.series_uid,
     )
+
+
+def _check(structures: StructureSet, image: Image) -> None:
+    if not image.series_uid or len(image.instance_uids) != image.grid.shape[0]:
+        msg = "structures refer to the slices of an image; write it first and pass what returns"
+        raise DicomError(msg)
+    for structure in structures.structures:
+        if structure.frame_uid != image.grid.frame_uid:
+            msg = (
+                f"{structure.name}: expected frame {image.grid.frame_uid}, got "
+                f"{structure.frame_uid}; draw it on this image, or register the two"
+            )
+            raise FrameMismatchError(msg)
 
 
 def _frame_item(image: Image, study: StudyHeader) -> Dataset:

@@ -29,8 +29,9 @@ from rerad.errors import DicomError, FrameMismatchError
 
 _log = logging.getLogger(__name__)
 
-PLANE_TOLERANCE_MM = 0.01
-"""Points of one contour may differ this much in z: decimal strings are rounded."""
+PLANE_TOLERANCE_MM = 0.05
+"""Points of one contour may differ this much in z: planning systems round, and some turn points
+through a registration and back."""
 
 CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR", "INTERPOLATED_PLANAR"}
 """Contour Geometric Types that are closed polygons."""
@@ -177,7 +178,7 @@ def _contours(name: str, drawn: Dataset | None, findings: list[Finding]) -> tupl
                 text = f"{name} has contours outside axial planes; export it on axial slices"
                 findings.append(Finding(Severity.SERIOUS, "contour-not-axial", text, name))
                 return ()
-            contours.append(Contour(float(points[0, 2]), points[:, :2]))
+            contours.append(Contour(float(np.median(points[:, 2])), points[:, :2]))
             continue
         left_out[reason] = left_out.get(reason, 0) + 1
     for reason, n_left_out in left_out.items():
@@ -238,7 +239,7 @@ def _planes(structure: Structure) -> NDArray[np.float64]:
 def _smallest_distance(planes: NDArray[np.float64]) -> float | None:
     """Return the smallest distance of two planes that are not the same one."""
     distances = np.diff(np.sort(planes))
-    distances = distances[distances > 10 * PLANE_TOLERANCE_MM]
+    distances = distances[distances > 2 * PLANE_TOLERANCE_MM]
     return float(distances.min()) if len(distances) else None
 
 
