@@ -15,6 +15,7 @@ from pydicom.uid import (
 )
 
 from rerad.dicom.doses import QUANTITY_PATTERN, why_not_physical_total
+from rerad.dicom.files import read_dataset
 from rerad.dicom.headers import (
     UNSUPPORTED_POSITIONS,
     date_of,
