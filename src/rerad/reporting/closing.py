@@ -7,22 +7,22 @@ from rerad.reporting.wording import (
     Citations,
     bound_text,
     compact,
-    goal_scope,
+    goal_basis,
     number_cell,
     short_citation,
     verdict_cell,
 )
 
 _COLUMNS: tuple[tuple[str, str, Align, float], ...] = (
-    ("Structure", "", Align.LEFT, 1.9),
+    ("Structure", "", Align.LEFT, 1.75),
     ("Metric", "", Align.LEFT, 0.9),
-    ("This plan", "physical Gy", Align.RIGHT, 0.9),
+    ("This plan", "physical Gy", Align.RIGHT, 0.95),
     ("Prior", "EQD2 Gy", Align.RIGHT, 0.9),
-    ("Cumulative", "EQD2 Gy, planned", Align.RIGHT, 1.1),
-    ("Delivered", "EQD2 Gy, cumulative", Align.RIGHT, 1.1),
-    ("Limit", "source", Align.LEFT, 2.1),
-    ("Planned", "", Align.CENTER, 1.05),
-    ("Delivered", "", Align.CENTER, 1.05),
+    ("Cumulative", "EQD2 Gy, planned", Align.RIGHT, 1.15),
+    ("Delivered", "EQD2 Gy, cumulative", Align.RIGHT, 1.15),
+    ("Limit", "compared with · source", Align.LEFT, 1.55),
+    ("Planned", "", Align.CENTER, 1.2),
+    ("Delivered", "", Align.CENTER, 1.2),
 )
 
 
@@ -50,11 +50,12 @@ def closing_table(result: CaseResult, citations: Citations | None = None) -> Tab
     )
     columns = [_COLUMNS[i] for i in keep]
     note = (
-        "Metric as named; EQD2 at each structure's own α/β. Prior: earlier courses as delivered, "
-        "without recovery. "
+        "EQD2 at each structure's own α/β; prior: earlier courses as delivered, with recovery "
+        "only where the limit is one for a discounted sum. "
+        f"Planned: {result.planned.n_fractions} fractions. "
     )
     if result.delivered is not None:
-        note += f"Planned: {result.planned.label}. Delivered: {result.delivered.label}."
+        note += f"Delivered: {result.delivered.n_fractions} fractions."
     return Table(
         key="closing",
         title="The result at a look",
@@ -82,7 +83,7 @@ def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]
         _eqd2_cell(row.prior_eqd2_gy, row),
         _eqd2_cell(row.cumulative_eqd2_gy, row),
         _eqd2_cell(row.delivered_cumulative_eqd2_gy, row, is_asked=row.delivered is not None),
-        Cell(bound_text(goal), f"{goal_scope(goal)} · {source}"),
+        Cell(bound_text(goal), f"{goal_basis(goal)} · {source}"),
         verdict_cell(row.planned),
         verdict_cell(row.delivered),
     )

@@ -2,9 +2,17 @@
 
 from rerad.planning.result import CaseResult
 from rerad.reporting import content_history, content_plan, content_record
-from rerad.reporting.document import Paragraph, ReportContent, Section
+from rerad.reporting.document import (
+    Paragraph,
+    ReferenceList,
+    ReportContent,
+    Section,
+    SignatureLines,
+)
 from rerad.reporting.registration_text import registration_section
 from rerad.reporting.wording import BANNER, TRUST_MEANINGS, Citations
+
+_SIGNATURES: tuple[str, ...] = ("Radiation oncologist", "Medical physicist", "Second check")
 
 
 def report_content(result: CaseResult) -> ReportContent:
@@ -37,45 +45,38 @@ def report_content(result: CaseResult) -> ReportContent:
         content_history.outcome_section(result),
         content_record.beams_section(result),
         content_record.provenance_section(result),
-        _references_section(),
     )
-    tags = citations.tags()
     return ReportContent(
         title=result.title,
         subtitle="Re-irradiation planning report",
         banner=BANNER,
         footer=f"rerad {result.provenance.rerad_version} · plan {result.plan.label} · unapproved",
-        sections=sections,
-        references=citations.references(),
-        trust_legend=tuple((t, m) for t, m in TRUST_MEANINGS.items() if t in tags),
+        sections=(*sections, _sources_section(citations)),
     )
 
 
-def _references_section() -> Section:
-    """The last section; the templates add the numbered list to it."""
+def _sources_section(citations: Citations) -> Section:
+    """The numbered sources, and blank lines to sign on: the last section."""
     text = (
-        "Each number that limits or converts a dose carries its source and how far that source "
-        "was read."
+        "Each number that limits or converts a dose carries its source, and a tag that says how "
+        "far that source was read."
     )
-    return Section("references", "Sources", (Paragraph(text),))
+    tags = citations.tags()
+    legend = tuple((tag, words) for tag, words in TRUST_MEANINGS.items() if tag in tags)
+    sources = ReferenceList(citations.references(), legend)
+    return Section("sources", "Sources", (Paragraph(text), sources, SignatureLines(_SIGNATURES)))
 
 
 def nerve_alpha_beta_gy(result: CaseResult) -> float | None:
     """Return the alpha/beta that the cumulative pictures are drawn with, in Gy.
 
-    That of the organ whose cumulative limit is used up most, as planned: in a case about nerves
-    the nerves'. None if there is no cumulative dose.
+    The lowest of any organ that is judged: nerves and other late-reacting tissue. None if there
+    is no cumulative dose.
     """
-    rows = [
-        row
+    judged = [
+        row.alpha_beta_gy
         for row in result.summary
         if not row.is_target and row.alpha_beta_gy in result.planned.cumulative
     ]
-    if not rows:
-        return min(result.planned.cumulative, default=None)
-    shares = [
-        (row.cumulative_eqd2_gy / row.planned.goal.at_most, row.alpha_beta_gy)
-        for row in rows
-        if row.planned.goal.at_most and row.cumulative_eqd2_gy == row.cumulative_eqd2_gy
-    ]
-    return max(shares)[1] if shares else rows[0].alpha_beta_gy
+    values = [value for value in judged if value is not None]
+    return min(values or result.planned.cumulative, default=None)

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from rerad.core import Course, HistoryEvent, Prescription
+from rerad.core import Course, HistoryEvent, Prescription, Severity
 from rerad.evaluation import Verdict
 from rerad.planning.result import CaseResult, PriorCourse
 from rerad.radiobiology import eqd2
@@ -54,8 +54,17 @@ def who_section(result: CaseResult, citations: Citations) -> Section:
             Facts(pairs),
             Paragraph(_answer_text(result), Emphasis.NONE),
             closing_table(result, citations),
+            *_first_to_weigh(result),
         ),
     )
+
+
+def _first_to_weigh(result: CaseResult) -> tuple[Bullets, ...]:
+    """The serious findings, in short, on the first page; all of them follow in their section."""
+    serious = tuple(
+        finding.text for finding in result.findings if finding.severity is Severity.SERIOUS
+    )
+    return (Bullets("To be weighed first", serious),) if serious else ()
 
 
 def _prescription_text(course: Course) -> str:
@@ -85,7 +94,6 @@ def _answer_text(result: CaseResult) -> str:
     verdicts = Counter(goal.verdict for goal in result.planned.goals)
     n_goals = len(result.planned.goals)
     n_accepted, n_unknown = verdicts[Verdict.ACCEPTED], verdicts[Verdict.UNKNOWN]
-    n_serious = sum(finding.severity.value == "serious" for finding in result.findings)
     if not n_goals:
         return "No goal was given, so nothing is judged."
     parts = [
@@ -94,9 +102,6 @@ def _answer_text(result: CaseResult) -> str:
         + (f" ({n_accepted} of them knowingly)" if n_accepted else "")
         + (f"; {n_unknown} cannot be judged, because a dose is unknown." if n_unknown else ".")
     ]
-    if n_serious:
-        word = "finding" if n_serious == 1 else "findings"
-        parts.append(f"{n_serious} serious {word} must be weighed first (see Findings).")
     return " ".join(parts)
 
 
@@ -149,7 +154,7 @@ def levels_table(
         Cell("Planned", "Gy in fractions"),
         Cell("Per fraction", "Gy"),
         Cell("Delivered", "Gy in fractions"),
-        *(Cell(f"EQD2 α/β {ab:g}", "Gy, delivered") for ab in alpha_betas_gy),
+        *(Cell("EQD2", f"α/β {ab:g} Gy") for ab in alpha_betas_gy),
     )
     rows = []
     for course in courses:
@@ -164,7 +169,7 @@ def levels_table(
         header=header,
         rows=tuple(rows),
         align=(Align.LEFT, Align.LEFT, *(Align.RIGHT,) * (3 + len(alpha_betas_gy))),
-        widths=(2.0, 1.5, 1.5, 1.1, 1.6, *(1.2,) * len(alpha_betas_gy)),
+        widths=(2.0, 1.5, 1.4, 1.2, 1.4, *(1.0,) * len(alpha_betas_gy)),
         note=(
             "EQD2 = D (d + α/β) / (2 + α/β) of the nominal dose delivered at each level; α/β in "
             "Gy. It describes the prescription, not an organ: the tables below use the dose in "
@@ -179,7 +184,7 @@ def _level_cells(
     """Cells of one prescription level, without the course's name."""
     planned, given = course.n_fractions_planned, course.n_fractions_delivered
     if level is None:
-        blank = Cell(UNKNOWN, emphasis=Emphasis.UNKNOWN)
+        blank = Cell(UNKNOWN, emphasis=Emphasis.ABSENT)
         return (blank,) * (4 + len(alpha_betas_gy))
     per_fraction = None if not planned else level.dose_gy / planned
     delivered = delivered_dose_gy(course, level)
@@ -191,22 +196,23 @@ def _level_cells(
             f"{number(delivered, 1)} in {UNKNOWN if given is None else given}"
             if delivered is not None
             else UNKNOWN,
-            emphasis=Emphasis.CAUTION if course.is_stopped_early else Emphasis.NONE,
+            emphasis=Emphasis.STRONG if course.is_stopped_early else Emphasis.NONE,
         ),
     ]
     for ab in alpha_betas_gy:
         if delivered is None or not given:
-            cells.append(Cell(UNKNOWN, emphasis=Emphasis.UNKNOWN))
+            cells.append(Cell(UNKNOWN, emphasis=Emphasis.ABSENT))
         else:
             equivalent_gy = eqd2(delivered, given, ab)
-            cells.append(Cell(number(equivalent_gy, 1)))
+            cells.append(Cell(number(equivalent_gy, 2)))
     return tuple(cells)
 
 
 def delivered_dose_gy(course: Course, level: Prescription) -> float | None:
     """Return what a level got: as recorded where there is one level, else by its fractions."""
     planned, given = course.n_fractions_planned, course.n_fractions_delivered
-    if course.delivered_dose_gy is not None and len(course.prescriptions) == 1:
+    is_one_dose = len({item.dose_gy for item in course.prescriptions}) == 1
+    if course.delivered_dose_gy is not None and is_one_dose:
         return course.delivered_dose_gy
     if not planned or given is None:
         return None

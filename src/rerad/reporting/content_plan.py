@@ -93,13 +93,19 @@ def _budget_table(rows: list[BudgetRow], index: int, citations: Citations) -> Ta
     )
     return Table(
         key=f"budget_{index}",
-        title=f"{rows[0].rule_set}",
+        title=_budget_title(rows[0]),
         header=tuple(header),
         rows=body,
         align=(Align.LEFT, *(Align.RIGHT,) * len(scenarios)),
         widths=(2.2, *(1.2,) * len(scenarios)),
         note=f"Sources of the assumptions: {marks}." if marks else "",
     )
+
+
+def _budget_title(row: BudgetRow) -> str:
+    """The rule set and what its limits are compared with."""
+    basis = row.limit.recovery_basis
+    return row.rule_set if basis is None else f"{row.rule_set} · limits for a {basis}"
 
 
 def _recovery_text(rows: list[BudgetRow], k: int) -> str:
@@ -116,7 +122,7 @@ def _scenario_cell(scenario: BudgetScenario) -> Cell:
     """Remaining physical dose, and the EQD2 behind it."""
     text = number(scenario.remaining_physical_gy, 1)
     if text == UNKNOWN:
-        return Cell(UNKNOWN, "prior dose unknown", Emphasis.UNKNOWN)
+        return Cell(UNKNOWN, "prior dose unknown", Emphasis.ABSENT)
     sub = f"EQD2 {number(scenario.remaining_eqd2_gy)} of {compact(scenario.limit_eqd2_gy)}"
     if scenario.remaining_eqd2_gy <= 0:
         return Cell("nothing left", f"prior {number(scenario.prior_eqd2_gy)}", Emphasis.EXCEEDED)
@@ -210,13 +216,13 @@ def goals_section(result: CaseResult, citations: Citations) -> Section:
         if delivered:
             cells += [goal_value_cell(delivered[index]), verdict_cell(delivered[index])]
         rows.append(tuple(cells))
-    header = [Cell("Structure"), Cell("Goal"), Cell("Source"), Cell("Planned"), Cell("")]
+    header = [Cell("Structure"), Cell("Goal"), Cell("Source"), Cell("Planned"), Cell("Verdict")]
     align = [Align.LEFT, Align.LEFT, Align.LEFT, Align.RIGHT, Align.CENTER]
-    widths = [1.6, 3.4, 0.9, 0.9, 1.1]
+    widths = [1.5, 3.1, 0.8, 1.0, 1.25]
     if delivered:
-        header += [Cell("Delivered"), Cell("")]
+        header += [Cell("Delivered"), Cell("Verdict")]
         align += [Align.RIGHT, Align.CENTER]
-        widths += [0.9, 1.1]
+        widths += [1.0, 1.25]
     table = Table("goals", "", tuple(header), tuple(rows), tuple(align), tuple(widths))
     return Section("goals", "Goals", (table,))
 
@@ -256,7 +262,7 @@ def _deficit_table(result: CaseResult, citations: Citations) -> Table:
             Cell(gray(t.dose_delivered_gy)),
             number_cell(t.bed_planned_gy, 2),
             number_cell(t.bed_delivered_gy, 2),
-            Cell(number(t.bed_deficit_gy, 2), emphasis=Emphasis.CAUTION),
+            Cell(number(t.bed_deficit_gy, 2), emphasis=Emphasis.STRONG),
             Cell(f"{compact(t.alpha_beta_gy)} Gy {citations.mark(t.citation)}"),
         )
         for t in result.targets
@@ -285,7 +291,11 @@ def _organ_table(result: CaseResult, delivered: DeliveryState) -> Table:
     """Cumulative EQD2 of the organs for all and for the delivered fractions."""
     rows = tuple(
         (
-            Cell(row.structure, f"{row.metric}, α/β {compact(row.alpha_beta_gy)} Gy"),
+            Cell(
+                row.structure,
+                f"{row.metric}, α/β {compact(row.alpha_beta_gy)} Gy",
+                Emphasis.STRONG,
+            ),
             number_cell(row.prior_eqd2_gy),
             number_cell(row.cumulative_eqd2_gy),
             verdict_cell(row.planned),
@@ -299,9 +309,9 @@ def _organ_table(result: CaseResult, delivered: DeliveryState) -> Table:
         Cell("Organ"),
         Cell("Prior", "EQD2 Gy"),
         Cell("Cumulative planned", f"EQD2 Gy, {result.planned.n_fractions} fractions"),
-        Cell(""),
+        Cell("Verdict"),
         Cell("Cumulative delivered", f"EQD2 Gy, {delivered.n_fractions} fractions"),
-        Cell(""),
+        Cell("Verdict"),
     )
     return Table(
         key="organs_delivered",

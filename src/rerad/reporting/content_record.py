@@ -13,12 +13,20 @@ from rerad.reporting.document import (
     Paragraph,
     Picture,
     Section,
-    SignatureLines,
     Table,
 )
 from rerad.reporting.wording import UNKNOWN, compact, number
 
-_SIGNATURES: tuple[str, ...] = ("Radiation oncologist", "Medical physicist", "Second check")
+_UNIT_WORDS: dict[str, str] = {
+    "mu": "MU",
+    "gy": "Gy",
+    "cm2": "cm²",
+    "mm2": "mm²",
+    "percent": "%",
+    "deg": "°",
+    "mlc": "MLC",
+}
+"""How units in names are written."""
 
 
 def beams_section(result: CaseResult) -> Section:
@@ -57,7 +65,10 @@ def beams_section(result: CaseResult) -> Section:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").strip().capitalize()
+    """A name with its unit as a label."""
+    words = [_UNIT_WORDS.get(word, word) for word in name.split("_") if word]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
 
 
 def _beam_table(beams: tuple[Beam, ...]) -> Table:
@@ -124,7 +135,6 @@ def provenance_section(result: CaseResult) -> Section:
         pairs = [(step.step, f"{step.seconds:.1f} s") for step in record.steps]
         pairs.append(("Together", f"{total:.1f} s"))
         blocks.append(_two_columns("steps", "Step times", tuple(pairs)))
-    blocks.append(SignatureLines(_SIGNATURES))
     return Section("provenance", "Provenance", tuple(blocks))
 
 

@@ -4,7 +4,7 @@ Everything is text and frozen, so one content serves HTML, PDF, the terminal and
 block says what it is in ``kind``, which is what the templates choose by.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ class Emphasis(StrEnum):
     UNKNOWN = "unknown"
     CHOSEN = "chosen"
     CAUTION = "caution"
+    ABSENT = "absent"
 
 
 class Align(StrEnum):
@@ -166,7 +167,27 @@ class SignatureLines:
     roles: tuple[str, ...]
 
 
-Block = Paragraph | Bullets | Facts | Table | Picture | FindingList | SignatureLines
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A numbered source and how far it was read."""
+
+    number: int
+    citation: str
+    trust: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceList:
+    """The sources by number, and what each trust tag means."""
+
+    kind: ClassVar[str] = "references"
+    references: tuple[Reference, ...]
+    trust_legend: tuple[tuple[str, str], ...]
+
+
+Block = (
+    Paragraph | Bullets | Facts | Table | Picture | FindingList | ReferenceList | SignatureLines
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +197,6 @@ class Section:
     key: str
     title: str
     blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A numbered source and how far it was read."""
-
-    number: int
-    citation: str
-    trust: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +213,6 @@ class ReportContent:
         Software and version, for the foot of every page.
     sections : tuple of Section
         In reading order.
-    references : tuple of Reference
-        Numbered from 1.
-    trust_legend : tuple of (str, str)
-        Each trust tag that occurs, and its meaning.
     """
 
     title: str
@@ -212,8 +220,16 @@ class ReportContent:
     banner: str
     footer: str
     sections: tuple[Section, ...]
-    references: tuple[Reference, ...] = field(default=())
-    trust_legend: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table in order."""
+        return tuple(
+            block
+            for section in self.sections
+            for block in section.blocks
+            if isinstance(block, Table)
+        )
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

@@ -182,7 +182,7 @@ def draw_surroundings(axes: Axes, plane: Plane, window: Window, *, bar_mm: float
     axes.text(0.5, 0.985, top, ha="center", va="top", **letter)
     axes.text(0.5, 0.015, bottom, ha="center", va="bottom", **letter)
     small = letter | {"fontsize": 5.6, "weight": "normal"}
-    axes.text(0.018, 0.985, plane.label, ha="left", va="top", **small)
+    write_corner(axes, plane.label, line=0)
     low, high = window.horizontal
     start, share = 0.982 - bar_mm / (high - low), 0.035
     axes.plot(
@@ -202,6 +202,24 @@ def draw_surroundings(axes: Axes, plane: Plane, window: Window, *, bar_mm: float
         ha="center",
         va="bottom",
         **small,
+    )
+
+
+def write_corner(axes: Axes, text: str, *, line: int) -> None:
+    """Write a line of small text in the upper left corner of a picture."""
+    axes.annotate(
+        text,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(3, -3 - 8 * line),
+        textcoords="offset points",
+        ha="left",
+        va="top",
+        color="#f4f6f8",
+        fontsize=6.2 if line else 5.6,
+        weight="bold" if line else "normal",
+        path_effects=[withStroke(linewidth=1.6, foreground="black")],
+        zorder=9,
     )
 
 

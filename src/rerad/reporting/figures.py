@@ -32,11 +32,12 @@ def figure_makers(result: CaseResult) -> dict[str, Draw]:
             for prior in result.priors
             if alpha_beta in prior.eqd2_on_planning
         ]
-        if prior_doses:
-            makers["prior"] = lambda: figures_dose.draw_eqd2(result, prior_doses)
         states = [s for s in (result.planned, result.delivered) if s is not None]
         sums = [(s.label, s.cumulative[alpha_beta]) for s in states]
-        makers["cumulative"] = lambda: figures_dose.draw_eqd2(result, sums)
+        isodoses = figures_dose.eqd2_isodoses(result.planned.cumulative[alpha_beta])
+        if prior_doses:
+            makers["prior"] = lambda: figures_dose.draw_eqd2(result, prior_doses, isodoses)
+        makers["cumulative"] = lambda: figures_dose.draw_eqd2(result, sums, isodoses)
     if result.pet_suv is not None or result.mr is not None:
         makers["fusion"] = lambda: figures_images.draw_fusion(result)
     makers["dvh_physical"] = lambda: figures_dvh.draw_dvh_physical(result)

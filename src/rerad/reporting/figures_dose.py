@@ -1,10 +1,8 @@
 """Pictures of dose on the planning CT: this plan, the earlier courses, and their sum."""
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from rerad.core import Dose, StructureKind
 from rerad.planning.result import CaseResult
@@ -18,12 +16,14 @@ from rerad.reporting.drawing import (
     draw_targets,
     frame,
     target_handles,
+    write_corner,
 )
 from rerad.reporting.planes import Plane, View, Window, target_point
 
 _PLAN_PERCENT = (30.0, 50.0, 70.0, 90.0, 95.0, 100.0, 107.0)
 _PLAN_COLORS = ("#3f6fe0", "#17a9d8", "#1fbf8f", "#8fce3c", "#ff8c1a", "#ff5fd2", "#a64dff")
 _EQD2_STEPS_GY = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 120.0, 140.0)
+_ORGAN_KINDS = frozenset({StructureKind.OAR, StructureKind.PRV})
 _HALF_MM = 110.0
 """Half the width of the close pictures."""
 
@@ -70,8 +70,8 @@ def organ_colors(result: CaseResult) -> dict[str, str]:
         if not row.is_target and row.structure not in names:
             names.append(row.structure)
     for name in result.planned.physical_dvhs:
-        is_target = name in result.masks and result.masks[name].kind.is_target
-        if name not in names and not is_target:
+        kind = result.masks[name].kind if name in result.masks else StructureKind.OTHER
+        if name not in names and kind in _ORGAN_KINDS:
             names.append(name)
     cycle = style.STRUCTURE_CYCLE
     return {name: cycle[n % len(cycle)] for n, name in enumerate(names)}
@@ -130,16 +130,15 @@ def draw_plan(result: CaseResult) -> Figure:
         draw_organs(axes, result, plane, organs)
         draw_targets(axes, result, plane)
         draw_surroundings(axes, plane, window)
-        _title(axes, title)
+        write_corner(axes, title, line=1)
     drawn = {name: color for name, color in organs.items() if name in result.structures}
     _legend(figure, target_handles(result), isodoses.handles(), legend_in / height, drawn)
     return figure
 
 
-def draw_eqd2(result: CaseResult, doses: list[tuple[str, Dose]]) -> Figure:
+def draw_eqd2(result: CaseResult, doses: list[tuple[str, Dose]], isodoses: Isodoses) -> Figure:
     """Draw one row of axial, coronal and sagittal pictures for each dose, on common levels."""
     planes = planes_at(target_point(result))
-    isodoses = eqd2_isodoses(max((d for _, d in doses), key=lambda d: np.nan_to_num(d.max_gy)))
     n_rows, legend_in, gap_in = len(doses), 0.36, 0.04
     panel = (style.PAGE_WIDTH_IN - 2 * gap_in) / 3
     height = n_rows * (panel + gap_in) + legend_in
@@ -156,24 +155,9 @@ def draw_eqd2(result: CaseResult, doses: list[tuple[str, Dose]]) -> Figure:
             draw_targets(axes, result, plane, width=0.9)
             draw_surroundings(axes, plane, window)
             if n == 0:
-                _title(axes, label)
+                write_corner(axes, label, line=1)
     _legend(figure, target_handles(result), isodoses.handles(), legend_in / height, {})
     return figure
-
-
-def _title(axes: Axes, text: str) -> None:
-    axes.text(
-        0.018,
-        0.93,
-        text,
-        transform=axes.transAxes,
-        color="white",
-        fontsize=6.4,
-        va="top",
-        weight="bold",
-        path_effects=[withStroke(linewidth=1.6, foreground="black")],
-        zorder=9,
-    )
 
 
 def _legend(

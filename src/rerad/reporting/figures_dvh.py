@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from rerad.core import DoseScope
 from rerad.evaluation import Dvh, GoalResult
@@ -29,6 +30,7 @@ def draw_dvh_physical(result: CaseResult) -> Figure:
     _draw_curves(axes, later, wanted, (0, (3, 1.6)))
     for prescription in result.plan.prescriptions:
         axes.axvline(prescription.dose_gy, color=style.FAINT, lw=0.6, ls=":")
+    axes.set_xlim(left=0)
     axes.set_xlabel("physical dose of this plan, Gy", color=style.SLATE)
     _legend(axes, result.planned.physical_dvhs, wanted, {}, has_later=bool(later))
     return figure
@@ -52,6 +54,7 @@ def draw_dvh_cumulative(result: CaseResult) -> Figure:
         name = goal_result.goal.structure
         if name in names:
             _draw_limit(axes, goal_result, curves[name], names[name])
+    axes.set_xlim(left=0)
     axes.set_xlabel("cumulative EQD2, Gy", color=style.SLATE)
     _legend(axes, curves, names, alpha_betas, has_later=bool(later), has_limits=True)
     return figure
@@ -81,7 +84,6 @@ def _panel() -> tuple[Figure, Axes]:
     axes = figure.add_axes((0.065, 0.125, 1 - 0.08 - _LEGEND_SHARE, 0.85))
     axes.set_ylabel("volume, %", color=style.SLATE)
     axes.set_ylim(0, 102)
-    axes.set_xlim(left=0)
     style.quiet(axes)
     return figure, axes
 
@@ -210,7 +212,7 @@ def draw_budget(result: CaseResult) -> Figure:
             ms=7,
             mew=1.4,
             lw=0,
-            path_effects=[],
+            path_effects=[withStroke(linewidth=7, foreground=style.ACCENT)],
             label="delivered fractions end here",
         ),
         Line2D([], [], color=style.INK, marker="|", ms=8, mew=1.8, lw=0, label="limit"),

@@ -222,7 +222,7 @@ def _draw_hot(axes: Axes, flat: Cut, peak: float) -> None:
     """PET as a hot colour over CT, clearer where it is weak."""
     share = np.clip(np.nan_to_num(flat.values) / peak, 0, 1)
     rgba = ScalarMappable(Normalize(0, 1), "hot").to_rgba(share)
-    rgba[..., 3] = np.clip(share * 2.2, 0, 0.75)
+    rgba[..., 3] = np.clip((share - 0.18) * 2.4, 0, 0.8)
     dh = 0.5 * (flat.horizontal_mm[1] - flat.horizontal_mm[0])
     dv = 0.5 * (flat.vertical_mm[1] - flat.vertical_mm[0])
     extent = (

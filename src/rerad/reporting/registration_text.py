@@ -17,6 +17,7 @@ from rerad.reporting.document import (
     Section,
     Table,
 )
+from rerad.reporting.planes import target_point
 from rerad.reporting.wording import NOT_APPLICABLE, Citations, number
 
 
@@ -24,26 +25,29 @@ def registration_section(result: CaseResult, citations: Citations) -> Section:
     """Return the fit of each earlier course, in numbers and in a picture."""
     blocks: list[Block] = []
     for index, prior in enumerate(result.priors, 1):
-        if prior.registration is None:
-            text = f"{prior.course.name} shares today's frame of reference: not registered."
-            blocks.append(Paragraph(text))
-        else:
-            blocks.extend(_course_blocks(prior, prior.registration, index, citations))
+        blocks.extend(_course_blocks(prior, index, target_point(result), citations))
     if not result.priors:
         blocks.append(Paragraph("No earlier course has images to register."))
     return Section("registration", "Registration", tuple(blocks))
 
 
 def _course_blocks(
-    prior: PriorCourse, quality: RegistrationQuality, index: int, citations: Citations
+    prior: PriorCourse,
+    index: int,
+    target: tuple[float, float, float],
+    citations: Citations,
 ) -> list[Block]:
     """Table, findings and picture of one course."""
+    quality = prior.registration
+    if quality is None:
+        text = f"{prior.course.name} shares today's frame of reference: not registered."
+        return [Paragraph(text)]
     blocks: list[Block] = [
         Table(
             key=f"registration_{index}",
             title=f"CT of {prior.course.name} onto today's CT: rigid, driven by bone",
             header=(Cell("Measure"), Cell("Found"), Cell("Asked for"), Cell("")),
-            rows=_rows(quality, prior.transform),
+            rows=_rows(quality, prior.transform, target),
             align=(Align.LEFT, Align.RIGHT, Align.RIGHT, Align.CENTER),
             widths=(3.4, 1.2, 1.2, 1.2),
             note=(
@@ -67,11 +71,16 @@ def _course_blocks(
     return blocks
 
 
-def _rows(quality: RegistrationQuality, transform: RigidTransform) -> tuple[tuple[Cell, ...], ...]:
+def _rows(
+    quality: RegistrationQuality,
+    transform: RigidTransform,
+    target: tuple[float, float, float],
+) -> tuple[tuple[Cell, ...], ...]:
     """Measures with their thresholds, then what the transform does."""
     none = Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED)
     blank = Cell("")
-    shift = " / ".join(number(float(v), 1) for v in transform.matrix[:3, 3])
+    moved = np.asarray(target) - transform.inverse().apply(target)
+    shift = " / ".join(number(float(v), 1) for v in moved)
     return (
         (
             Cell("Mean distance of bone surfaces"),
@@ -104,7 +113,7 @@ def _rows(quality: RegistrationQuality, transform: RigidTransform) -> tuple[tupl
             none,
             blank,
         ),
-        (Cell("Translation x / y / z of the matrix"), Cell(f"{shift} mm"), none, blank),
+        (Cell("Shift of the point at the target, x / y / z"), Cell(f"{shift} mm"), none, blank),
     )
 
 

@@ -296,6 +296,7 @@ def _draw_measures(axes: Axes, event: HistoryEvent, y: float, drug_max: float) -
         low, high = event.pain_score
         x0, x1 = (_PAIN_X[0] + (_PAIN_X[1] - _PAIN_X[0]) * v / 10 for v in (low, high))
         axes.plot([x0, x1], [y, y], color=style.RED, lw=3.2, solid_capstyle="round", zorder=3)
+        axes.plot([x0, x1], [y, y], color=style.RED, marker="o", ms=3.6, lw=0, zorder=3)
         words = compact(low) if low == high else f"{compact(low)}–{compact(high)}"
         axes.text(
             x1 + 0.9, y - 0.02, words, va="center", fontsize=6.4, color=style.RED, weight="bold"

@@ -32,7 +32,7 @@ SEVERITY_ORDER: tuple[Severity, ...] = (Severity.SERIOUS, Severity.CAUTION, Seve
 _VERDICTS: dict[Verdict, tuple[str, Emphasis]] = {
     Verdict.MET: ("met", Emphasis.MET),
     Verdict.EXCEEDED: ("exceeded", Emphasis.EXCEEDED),
-    Verdict.ACCEPTED: ("knowingly exceeded", Emphasis.CAUTION),
+    Verdict.ACCEPTED: ("exceeded", Emphasis.CAUTION),
     Verdict.UNKNOWN: (UNKNOWN, Emphasis.UNKNOWN),
 }
 
@@ -61,7 +61,7 @@ def gray(value: float | None, decimals: int = 1) -> str:
 def number_cell(value: float | None, decimals: int = 1, sub: str = "") -> Cell:
     """Return a cell with a number, marked where it is unknown."""
     text = number(value, decimals)
-    return Cell(text, sub, Emphasis.UNKNOWN if text == UNKNOWN else Emphasis.NONE)
+    return Cell(text, sub, Emphasis.ABSENT if text == UNKNOWN else Emphasis.NONE)
 
 
 def text_or_unknown(text: str) -> str:
@@ -94,11 +94,20 @@ def goal_scope(goal: Goal) -> str:
     return f"all courses, EQD2 α/β {compact(goal.alpha_beta_gy)} Gy{basis}"
 
 
+def goal_basis(goal: Goal) -> str:
+    """Return what a bound is compared with, in two words."""
+    if goal.scope is DoseScope.PLAN:
+        return "physical"
+    return "cumulative" if goal.recovery_basis is None else str(goal.recovery_basis)
+
+
 def verdict_cell(result: GoalResult | None, sub: str = "") -> Cell:
     """Return the verdict as a chip; a goal that was not judged is a dash."""
     if result is None:
         return Cell(NOT_APPLICABLE, sub, Emphasis.MUTED)
     word, emphasis = _VERDICTS[result.verdict]
+    if result.verdict is Verdict.ACCEPTED:
+        sub = joined(("knowingly", sub))
     return Cell(word, sub, emphasis)
 
 
@@ -108,7 +117,7 @@ def goal_value_cell(result: GoalResult) -> Cell:
         return number_cell(result.value)
     low = result.low
     sub = f"at least {number(low)}" if math.isfinite(low) and low > 0 else ""
-    return Cell(UNKNOWN, sub, Emphasis.UNKNOWN)
+    return Cell(UNKNOWN, sub, Emphasis.ABSENT)
 
 
 def course_fractions(course: Course) -> str:

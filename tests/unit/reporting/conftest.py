@@ -100,8 +100,8 @@ SHAPES = {
     "GTV_Nerve": (StructureKind.GTV, ellipse((-32, 28), (6, 7), (-0.3, -0.2), (-32, 34))),
     "CTV_Nodes": (StructureKind.CTV, ellipse((-38, 18), (22, 30), (-0.3, -0.2), (-46, 48))),
     "PTV": (StructureKind.PTV, ellipse((-38, 18), (28, 36), (-0.3, -0.2), (-52, 54))),
-    "SacralPlex_R": (StructureKind.OAR, ellipse((-34, 30), (9, 9), (-0.3, -0.2), (-62, 64))),
-    "CaudaEquina": (StructureKind.OAR, ellipse((0, 62), (8, 7), (0, 0.1), (-20, 86))),
+    "SacralPlex_R": (StructureKind.OAR, ellipse((-34, 30), (9, 9), (-0.3, -0.2), (-62, 58))),
+    "CaudaEquina": (StructureKind.OAR, ellipse((0, 62), (8, 7), (0, 0.1), (-20, 60))),
     "Bladder": (StructureKind.OAR, ellipse((2, -48), (36, 26), (0, 0), (-84, -30))),
     "Rectum": (StructureKind.OAR, ellipse((4, 36), (15, 17), (0, 0.2), (-84, -20))),
     "Bowel_Small": (StructureKind.OAR, ellipse((10, -50), (70, 36), (0, 0), (-4, 80))),
@@ -298,7 +298,7 @@ def make_history() -> TreatmentHistory:
 
 def make_prior() -> PriorCourse:
     physical = falloff(-25, 22, 48, 52, 62, 55.0)
-    physical[-4:] = np.nan
+    physical[-2:] = np.nan
     angle = math.radians(3.2)
     matrix = np.eye(4)
     matrix[1:3, 1:3] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
