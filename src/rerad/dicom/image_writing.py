@@ -221,8 +221,9 @@ def _scale(image: Image) -> _Scale:
         return _Scale(1, 0, is_identity=True)
     if image.modality is Modality.CT:
         low, high = float(values.min()), float(values.max())
-        middle = float(np.rint((low + high) / 2))
-        return _Scale(ds((high - low) / (2 * LARGEST_STORED - 2)), ds(middle), is_identity=False)
+        # Two HU more than the range, so that rounding the middle to a whole HU clips nothing.
+        slope = ds((high - low + 2) / (2 * LARGEST_STORED))
+        return _Scale(slope, ds(np.rint((low + high) / 2)), is_identity=False)
     return _Scale(ds(highest / LARGEST_STORED), 0, is_identity=False)
 
 
