@@ -60,7 +60,7 @@ class SolveSettings:
     patience: int = 10
     memory: int = 30
     cap_tolerance_gy: float = 0.02
-    cap_stiffness: float = 2.0
+    cap_stiffness: float = 20.0
     cap_growth: float = 2.0
     max_cap_updates: int = 30
 
