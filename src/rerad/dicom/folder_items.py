@@ -17,10 +17,10 @@ from pydicom.uid import (
 from rerad.dicom.doses import QUANTITY_PATTERN, why_not_physical_total
 from rerad.dicom.files import read_dataset
 from rerad.dicom.headers import (
-    UNSUPPORTED_POSITIONS,
     date_of,
     items_of,
     number_of,
+    patient_position_of,
     position_text,
     text_of,
 )
@@ -122,19 +122,21 @@ def _series_item(uid: str, slices: list[ScannedHeader]) -> FolderItem:
 
 def _series_problems(slices: list[ScannedHeader]) -> tuple[str, ...]:
     problems = [header.problem for header in slices if header.problem]
-    first = slices[0].dataset
-    position = position_text(first)
-    if not position:
-        problems.append("Patient Position is missing")
-    elif position in UNSUPPORTED_POSITIONS:
-        problems.append(f"patient position {position} is not handled")
+    whole = [header for header in slices if not header.problem]
+    if not whole:
+        return tuple(problems)
+    first = whole[0].dataset
+    try:
+        patient_position_of(position_text(first), whole[0].path.name)
+    except DicomError as error:
+        problems.append(str(error))
     if text_of(first, "Modality") == "CT" and "RescaleSlope" not in first:
         problems.append("Rescale Slope is missing")
     units = text_of(first, "Units")
     if text_of(first, "Modality") == "PT" and units != "BQML":
         problems.append(f"PET units are {units or 'not given'}, not BQML")
     try:
-        sort_slices([SliceHeader.of(header.dataset, header.path.name) for header in slices])
+        sort_slices([SliceHeader.of(header.dataset, header.path.name) for header in whole])
     except (DicomError, InputError) as error:
         problems.append(str(error))
     return tuple(problems)

@@ -119,6 +119,9 @@ def _modality(datasets: list[tuple[str, Dataset]]) -> Modality:
             kind = dataset.SOPClassUID.name
             msg = f"{name}: expected a CT, PET or MR image, got {kind}; leave it out of the series"
             raise DicomError(msg)
+        if "PixelData" not in dataset:
+            msg = f"{name}: expected pixels, but the file breaks off before; export it again"
+            raise DicomError(msg)
         if (number_of(dataset, "NumberOfFrames") or 1) > 1:
             msg = f"{name}: expected one slice per file, got several frames; export single slices"
             raise DicomError(msg)

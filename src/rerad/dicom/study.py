@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    UID,
-)
+from pydicom.uid import UID, RTDoseStorage
 
 from rerad.core import Finding, Severity
 from rerad.dicom.files import UNREADABLE, set_transfer_syntax
@@ -193,14 +191,20 @@ def _judge(path: Path, dataset: Dataset, sop_class: str) -> ScannedHeader | Skip
         return SkippedFile(path, f"is {UID(sop_class).name}, which rerad has no use for")
     if "LOCALIZER" in [str(part).upper() for part in dataset.get("ImageType") or []]:
         return SkippedFile(path, "is a localizer (scout view)")
-    return ScannedHeader(path, dataset, _truncation(path, dataset))
+    problem = _truncation(path, dataset)
+    if problem and "SeriesInstanceUID" not in dataset:
+        return SkippedFile(path, problem.removeprefix(f"{path.name} "))
+    return ScannedHeader(path, dataset, problem)
 
 
 def _truncation(path: Path, dataset: Dataset) -> str:
     """Say whether a file is too short for its pixels; empty if not or if that cannot be known."""
     set_transfer_syntax(dataset)
-    if UID(dataset.file_meta.TransferSyntaxUID).is_compressed or "Rows" not in dataset:
+    has_pixels = text_of(dataset, "SOPClassUID") in {*MODALITY_OF_CLASS, str(RTDoseStorage)}
+    if not has_pixels or UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
         return ""
+    if "Rows" not in dataset or "Columns" not in dataset:
+        return f"{path.name} is truncated: it breaks off before its pixels"
     n_values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
     expected = n_values * int(dataset.get("BitsAllocated") or 16) // 8
     found = path.stat().st_size
