@@ -14,45 +14,59 @@ rounding of decimal coordinates must not turn an edge voxel into an unknown one.
 
 
 @njit(cache=True)
-def _axis_position(position, n):
-    """Return lower index, weight of the upper neighbour and whether the axis is inside."""
-    last = n - 1
-    if position < -EDGE_TOLERANCE or position > last + EDGE_TOLERANCE:
-        return 0, 0.0, False
-    clipped = min(max(position, 0.0), float(last))
-    low = int(np.floor(clipped))
-    if low >= last and last > 0:
-        low = last - 1
-    weight = clipped - low
-    return low, weight, True
+def _careful_sample(values, low, weight):
+    """Return the trilinear value without reading neighbours of weight zero.
 
-
-@njit(cache=True)
-def _sample(values, k, j, i):
-    """Return the trilinear value at continuous index and whether it is inside.
-
-    Neighbours of weight zero are not read: an unknown (NaN) voxel beside a voxel centre does not
-    spoil it.
+    An unknown (NaN) voxel beside a voxel centre must not spoil it, although zero times NaN is NaN.
     """
-    n_k, n_j, n_i = values.shape
-    k0, wk, in_k = _axis_position(k, n_k)
-    j0, wj, in_j = _axis_position(j, n_j)
-    i0, wi, in_i = _axis_position(i, n_i)
-    if not (in_k and in_j and in_i):
-        return 0.0, False
     total = 0.0
     for dk in range(2):
-        ck = wk if dk == 1 else 1.0 - wk
-        if ck == 0.0:
-            continue
+        ck = weight[0] if dk == 1 else 1.0 - weight[0]
         for dj in range(2):
-            cj = ck * (wj if dj == 1 else 1.0 - wj)
-            if cj == 0.0:
-                continue
+            cj = weight[1] if dj == 1 else 1.0 - weight[1]
             for di in range(2):
-                c = cj * (wi if di == 1 else 1.0 - wi)
+                ci = weight[2] if di == 1 else 1.0 - weight[2]
+                c = ck * cj * ci
                 if c != 0.0:
-                    total += c * values[k0 + dk, j0 + dj, i0 + di]
+                    total += c * values[low[0] + dk, low[1] + dj, low[2] + di]
+    return total
+
+
+@njit(cache=True, inline="always")
+def _sample(values, k, j, i):
+    """Return the trilinear value at continuous index and whether it is inside."""
+    n_k, n_j, n_i = values.shape
+    if (
+        k < -EDGE_TOLERANCE
+        or j < -EDGE_TOLERANCE
+        or i < -EDGE_TOLERANCE
+        or k > n_k - 1 + EDGE_TOLERANCE
+        or j > n_j - 1 + EDGE_TOLERANCE
+        or i > n_i - 1 + EDGE_TOLERANCE
+    ):
+        return 0.0, False
+    k = min(max(k, 0.0), n_k - 1.0)
+    j = min(max(j, 0.0), n_j - 1.0)
+    i = min(max(i, 0.0), n_i - 1.0)
+    # The lower neighbour of the last voxel is the last but one, except on an axis of one voxel.
+    k0 = max(min(int(k), n_k - 2), 0)
+    j0 = max(min(int(j), n_j - 2), 0)
+    i0 = max(min(int(i), n_i - 2), 0)
+    k1 = min(k0 + 1, n_k - 1)
+    j1 = min(j0 + 1, n_j - 1)
+    i1 = min(i0 + 1, n_i - 1)
+    wk = k - k0
+    wj = j - j0
+    wi = i - i0
+    low = (1.0 - wj) * ((1.0 - wi) * values[k0, j0, i0] + wi * values[k0, j0, i1]) + wj * (
+        (1.0 - wi) * values[k0, j1, i0] + wi * values[k0, j1, i1]
+    )
+    high = (1.0 - wj) * ((1.0 - wi) * values[k1, j0, i0] + wi * values[k1, j0, i1]) + wj * (
+        (1.0 - wi) * values[k1, j1, i0] + wi * values[k1, j1, i1]
+    )
+    total = (1.0 - wk) * low + wk * high
+    if np.isnan(total):
+        total = _careful_sample(values, (k0, j0, i0), (wk, wj, wi))
     return total, True
 
 
