@@ -14,10 +14,8 @@ tips by the dosimetric leaf gap, half on either side.
 References
 ----------
 .. [1] Spirou & Chui (1994), Med. Phys. 21, 1031, doi:10.1118/1.597345.
-.. [2] Stein, Bortfeld, Dörschel & Schlegel (1994), Radiother. Oncol. 32, 163,
-   doi:10.1016/0167-8140(94)90103-1.
-.. [3] Svensson, Källman & Brahme (1994), Phys. Med. Biol. 39, 37,
-   doi:10.1088/0031-9155/39/1/003.
+.. [2] Stein, Bortfeld, Dörschel & Schlegel (1994), Radiother. Oncol. 32, 163.
+.. [3] Svensson, Källman & Brahme (1994), Phys. Med. Biol. 39, 37.
 """
 
 from dataclasses import dataclass
