@@ -1,5 +1,9 @@
 """The closing table: what each target and organ gets, has had, and may have, with the verdict."""
 
+import math
+
+from rerad.core import DoseScope
+from rerad.evaluation import GoalResult
 from rerad.planning.result import CaseResult, SummaryRow
 from rerad.reporting.document import Align, Cell, Emphasis, Table
 from rerad.reporting.wording import (
@@ -8,6 +12,7 @@ from rerad.reporting.wording import (
     bound_text,
     compact,
     goal_basis,
+    goal_value_cell,
     number_cell,
     short_citation,
     verdict_cell,
@@ -81,16 +86,21 @@ def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]
         Cell(row.metric),
         number_cell(row.physical_gy),
         _eqd2_cell(row.prior_eqd2_gy, row),
-        _eqd2_cell(row.cumulative_eqd2_gy, row),
-        _eqd2_cell(row.delivered_cumulative_eqd2_gy, row, is_asked=row.delivered is not None),
+        _eqd2_cell(row.cumulative_eqd2_gy, row, row.planned),
+        _eqd2_cell(row.delivered_cumulative_eqd2_gy, row, row.delivered)
+        if row.delivered is not None
+        else Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED),
         Cell(bound_text(goal), f"{goal_basis(goal)} · {source}"),
         verdict_cell(row.planned),
         verdict_cell(row.delivered),
     )
 
 
-def _eqd2_cell(value_gy: float, row: SummaryRow, *, is_asked: bool = True) -> Cell:
-    """EQD2 has no meaning without alpha/beta, and is unknown where it is NaN."""
-    if row.alpha_beta_gy is None or not is_asked:
+def _eqd2_cell(value_gy: float, row: SummaryRow, judged: GoalResult | None = None) -> Cell:
+    """EQD2 has no meaning without alpha/beta; where it is unknown, a bound may still be known."""
+    if row.alpha_beta_gy is None:
         return Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED)
+    is_sum = judged is not None and judged.goal.scope is DoseScope.CUMULATIVE
+    if judged is not None and is_sum and not math.isfinite(value_gy):
+        return goal_value_cell(judged)
     return number_cell(value_gy)

@@ -136,8 +136,9 @@ def plan_section(result: CaseResult, nerve_alpha_beta_gy: float | None) -> Secti
         Picture(
             "plan",
             f"Dose of this plan as planned ({result.planned.label}) on the planning CT, through "
-            "the centroid of the GTV. GTV red, CTV yellow, PTV dashed; isodose lines and colour "
-            "wash in Gy. Patient's right is on the viewer's left; window 400 HU, level 40 HU.",
+            "the point of the GTV nearest its centroid. GTV red, CTV yellow, PTV dashed; isodose "
+            "lines and colour wash in Gy. Patient's right is on the viewer's left; window 400 HU, "
+            "level 40 HU.",
             "Axial, coronal and sagittal CT with targets and isodoses",
         )
     ]
@@ -148,15 +149,17 @@ def plan_section(result: CaseResult, nerve_alpha_beta_gy: float | None) -> Secti
                 Picture(
                     "prior",
                     f"Earlier courses as delivered, {name}, mapped onto today's CT, without "
-                    "recovery, in the same planes. Hatched: the earlier dose is unknown.",
+                    "recovery, in the same planes. White: the lowest limit for a raw sum at this "
+                    "α/β. Hatched: the earlier dose is unknown.",
                     "Earlier dose on today's CT",
                 )
             )
         blocks.append(
             Picture(
                 "cumulative",
-                f"Cumulative {name}, earlier courses and this plan as planned, without recovery, "
-                "in the same planes. Hatched: unknown.",
+                f"Cumulative {name}, earlier courses and this plan, without recovery, in the same "
+                "planes and colours. White: the lowest limit for a raw sum at this α/β. Hatched: "
+                "unknown.",
                 "Cumulative dose on today's CT",
             )
         )

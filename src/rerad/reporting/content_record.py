@@ -41,6 +41,7 @@ def beams_section(result: CaseResult) -> Section:
             f"{plan.label}. Angles by IEC 61217. Nothing here has been approved; recalculate in a "
             "commissioned system before any use."
         ),
+        *((Facts(facts),) if facts else ()),
         _beam_table(plan.beams),
         Picture(
             "beams",
@@ -50,15 +51,13 @@ def beams_section(result: CaseResult) -> Section:
             "Beam's-eye fluence maps",
         ),
     ]
-    if facts:
-        blocks.append(Facts(facts))
     blocks.append(
         Picture(
             "convergence",
             f"Objective at each evaluation of the last optimisation "
             f"({result.convergence.status}).",
             "Objective against evaluation",
-            width=0.62,
+            width=0.55,
         )
     )
     return Section("beams", "Beams and complexity", tuple(blocks))

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from rerad.core import Dose, Image, StructureKind
 from rerad.planning.result import CaseResult
@@ -16,6 +17,8 @@ from rerad.reporting.planes import Cut, Plane, Window, cut, outline
 
 CT_WINDOW_HU = (-160.0, 240.0)
 """Level 40, width 400: soft tissue of the pelvis."""
+
+_LIMIT_EFFECT: list[AbstractPathEffect] = [withStroke(linewidth=2.0, foreground="#1b2430")]
 
 _TARGET_LINES: tuple[tuple[StructureKind, str, float, str], ...] = (
     (StructureKind.PTV, style.PTV, 0.7, "--"),
@@ -28,15 +31,22 @@ _TARGET_LINES: tuple[tuple[StructureKind, str, float, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Isodoses:
-    """Levels in Gy, ascending, each with its colour."""
+    """Levels in Gy, ascending, each with its colour; perhaps a limit."""
 
     levels_gy: tuple[float, ...]
     colors: tuple[str, ...]
+    limit_gy: float | None = None
 
     def handles(self) -> list[Line2D]:
-        """Entries for a legend, highest first."""
+        """Entries for a legend, highest first; the limit, drawn white, comes last."""
         pairs = zip(self.levels_gy, self.colors, strict=True)
-        return [Line2D([], [], color=c, lw=1.6, label=f"{level:g} Gy") for level, c in pairs][::-1]
+        handles = [Line2D([], [], color=c, lw=1.6, label=f"{v:g} Gy") for v, c in pairs][::-1]
+        if self.limit_gy is not None:
+            label = f"limit {self.limit_gy:g} Gy"
+            handles.append(
+                Line2D([], [], color="white", lw=1.3, label=label, path_effects=_LIMIT_EFFECT)
+            )
+        return handles
 
 
 def frame(axes: Axes, window: Window, *, flip: bool) -> None:
@@ -106,8 +116,14 @@ def draw_dose(axes: Axes, dose: Dose, plane: Plane, window: Window, isodoses: Is
             zorder=2,
         )
         axes.contour(
-            h, v, known, levels=levels, colors=list(isodoses.colors), linewidths=0.8, zorder=3
+            h, v, known, levels=levels, colors=list(isodoses.colors), linewidths=0.75, zorder=3
         )
+    limit = isodoses.limit_gy
+    if limit is not None and known.count() and known.max() > limit:
+        line = axes.contour(
+            h, v, known, levels=[limit], colors=["white"], linewidths=0.9, zorder=4
+        )
+        line.set_path_effects(_LIMIT_EFFECT)
     unknown = np.isnan(flat.values)
     if unknown.any():
         shade = axes.contourf(
@@ -169,7 +185,7 @@ def draw_surroundings(axes: Axes, plane: Plane, window: Window, *, bar_mm: float
     """Write the patient directions, the position of the plane and a scale bar."""
     left, right, top, bottom = plane.view.letters
     glow = [withStroke(linewidth=1.6, foreground="black")]
-    letter = {
+    letter: dict[str, Any] = {
         "color": "#f4f6f8",
         "fontsize": 7.5,
         "weight": "bold",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -34,7 +35,8 @@ def figure_makers(result: CaseResult) -> dict[str, Draw]:
         ]
         states = [s for s in (result.planned, result.delivered) if s is not None]
         sums = [(s.label, s.cumulative[alpha_beta]) for s in states]
-        isodoses = figures_dose.eqd2_isodoses(result.planned.cumulative[alpha_beta])
+        limit_gy = figures_dose.raw_limit_gy(result, alpha_beta)
+        isodoses = figures_dose.eqd2_isodoses(result.planned.cumulative[alpha_beta], limit_gy)
         if prior_doses:
             makers["prior"] = lambda: figures_dose.draw_eqd2(result, prior_doses, isodoses)
         makers["cumulative"] = lambda: figures_dose.draw_eqd2(result, sums, isodoses)
@@ -68,7 +70,7 @@ def draw_figures(
         Files by the key of their picture, in the order of the report.
     """
     paths = {}
-    settings = {
+    settings: dict[Any, Any] = {
         "font.family": style.FONT["family"],
         "font.size": style.FONT["size"],
         "axes.labelsize": 7,

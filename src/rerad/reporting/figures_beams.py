@@ -71,7 +71,7 @@ def draw_beams(result: CaseResult) -> Figure:
     n_columns = min(5, max(1, len(beams)))
     n_rows = -(-len(beams) // n_columns)
     panel = min(style.PAGE_WIDTH_IN / n_columns, 1.6)
-    panel_height = min(panel * 0.9 * (y_high - y_low) / (x_high - x_low), 1.7) + 0.2
+    panel_height = min(panel * 0.9 * (y_high - y_low) / (x_high - x_low), 1.25) + 0.2
     foot_in = 0.34
     height = n_rows * panel_height + foot_in
     figure = style.new_figure(height)

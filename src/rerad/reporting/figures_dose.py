@@ -1,10 +1,12 @@
 """Pictures of dose on the planning CT: this plan, the earlier courses, and their sum."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rerad.core import Dose, StructureKind
+from rerad.core import Dose, RecoveryBasis, StructureKind
 from rerad.planning.result import CaseResult
 from rerad.reporting import style
 from rerad.reporting.drawing import (
@@ -22,7 +24,6 @@ from rerad.reporting.planes import Plane, View, Window, target_point
 
 _PLAN_PERCENT = (30.0, 50.0, 70.0, 90.0, 95.0, 100.0, 107.0)
 _PLAN_COLORS = ("#3f6fe0", "#17a9d8", "#1fbf8f", "#8fce3c", "#ff8c1a", "#ff5fd2", "#a64dff")
-_EQD2_STEPS_GY = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 120.0, 140.0)
 _ORGAN_KINDS = frozenset({StructureKind.OAR, StructureKind.PRV})
 _HALF_MM = 110.0
 """Half the width of the close pictures."""
@@ -85,15 +86,27 @@ def plan_isodoses(result: CaseResult) -> Isodoses:
     return Isodoses(levels, _PLAN_COLORS)
 
 
-def eqd2_isodoses(dose: Dose) -> Isodoses:
-    """Return round levels from 20 Gy up to the highest dose, in at most eight steps."""
+def eqd2_isodoses(dose: Dose, limit_gy: float | None) -> Isodoses:
+    """Return round levels up to the highest dose, about six of them, and the limit."""
     top = dose.max_gy
-    levels = [level for level in _EQD2_STEPS_GY if level < top and level >= 20] or [0.5 * top]
-    if len(levels) > 8:
-        levels = levels[-8:]
+    step = 10.0 if top <= 75 else 20.0
+    levels = np.arange(20.0, top, step).tolist() or [0.5 * top]
     positions = np.linspace(0, 1, len(levels)) if len(levels) > 1 else np.array([0.5])
     colors = tuple(_hex(position) for position in positions)
-    return Isodoses(tuple(levels), colors)
+    return Isodoses(tuple(levels), colors, limit_gy)
+
+
+def raw_limit_gy(result: CaseResult, alpha_beta_gy: float) -> float | None:
+    """Return the lowest limit for a raw sum at an alpha/beta, the only kind that a map shows."""
+    limits = [
+        goal_result.goal.at_most
+        for goal_result in result.planned.goals
+        if goal_result.goal.recovery_basis is RecoveryBasis.RAW
+        and goal_result.goal.alpha_beta_gy == alpha_beta_gy
+        and goal_result.goal.unit == "Gy"
+        and goal_result.goal.at_most is not None
+    ]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _hex(position: float) -> str:
@@ -139,7 +152,10 @@ def draw_plan(result: CaseResult) -> Figure:
 def draw_eqd2(result: CaseResult, doses: list[tuple[str, Dose]], isodoses: Isodoses) -> Figure:
     """Draw one row of axial, coronal and sagittal pictures for each dose, on common levels."""
     planes = planes_at(target_point(result))
-    n_rows, legend_in, gap_in = len(doses), 0.36, 0.04
+    alpha_betas = {row.structure: row.alpha_beta_gy for row in result.summary}
+    drawn_ab = doses[0][1].alpha_beta_gy
+    nerves = {n: c for n, c in organ_colors(result).items() if alpha_betas.get(n) == drawn_ab}
+    n_rows, legend_in, gap_in = len(doses), 0.4, 0.04
     panel = (style.PAGE_WIDTH_IN - 2 * gap_in) / 3
     height = n_rows * (panel + gap_in) + legend_in
     figure = style.new_figure(height)
@@ -152,11 +168,12 @@ def draw_eqd2(result: CaseResult, doses: list[tuple[str, Dose]], isodoses: Isodo
             frame(axes, window, flip=plane.view is View.AXIAL)
             draw_image(axes, result.planning_image, plane, window)
             draw_dose(axes, dose, plane, window, isodoses)
+            draw_organs(axes, result, plane, nerves)
             draw_targets(axes, result, plane, width=0.9)
             draw_surroundings(axes, plane, window)
             if n == 0:
                 write_corner(axes, label, line=1)
-    _legend(figure, target_handles(result), isodoses.handles(), legend_in / height, {})
+    _legend(figure, target_handles(result), isodoses.handles(), legend_in / height, nerves)
     return figure
 
 
@@ -168,7 +185,7 @@ def _legend(
     organs: dict[str, str],
 ) -> None:
     """Two lines below the pictures: targets and doses, then organs."""
-    shared = {
+    shared: dict[str, Any] = {
         "loc": "upper center",
         "frameon": False,
         "handlelength": 1.6,

@@ -98,7 +98,7 @@ def _draw_comparison(axes: Axes, column: int, today: Cut, earlier: Cut) -> None:
         mixed = np.where(is_today, today.values, earlier.values)
         draw_gray(axes, Cut(mixed, today.horizontal_mm, today.vertical_mm), CT_WINDOW_HU)
         tint = np.zeros((*is_today.shape, 4))
-        tint[~is_today] = (1.0, 0.75, 0.2, 0.13)
+        tint[~is_today & (earlier.values > -500.0)] = (1.0, 0.75, 0.2, 0.16)
         axes.imshow(
             tint,
             extent=_extent(today),

@@ -234,7 +234,7 @@ def _stack_outline(
         return []
     heights = sorted(chords)
     n_layers = round((heights[-1] - heights[0]) / thickness_mm) + 5
-    z = heights[0] + thickness_mm * (np.arange(n_layers) - 2)
+    z = np.asarray(heights[0] + thickness_mm * (np.arange(n_layers) - 2), dtype=np.float64)
     low = min(at[0] for at in chords.values()) - 3
     high = max(at[-1] for at in chords.values()) + 3
     h = np.arange(low, high + _SAMPLE_MM, _SAMPLE_MM)
@@ -244,7 +244,7 @@ def _stack_outline(
         inside[k] ^= np.searchsorted(np.asarray(at), h) % 2 == 1
     sampling = (thickness_mm, _SAMPLE_MM)
     depth = distance_transform_edt(inside, sampling) - distance_transform_edt(~inside, sampling)
-    return _level_lines(h, z, depth, 0.0)
+    return _level_lines(h, z, np.asarray(depth, dtype=np.float64), 0.0)
 
 
 def _cut_mask(mask: Mask, plane: Plane) -> list[NDArray[np.float64]]:
@@ -253,16 +253,18 @@ def _cut_mask(mask: Mask, plane: Plane) -> list[NDArray[np.float64]]:
     flat = cut(mask.fraction, mask.grid, plane, Window(far, far))
     if flat is None or not np.any(flat.values >= 0.5):
         return []
-    values = np.pad(flat.values, 1)
-    h, v = (
-        np.pad(a, 1, mode="reflect", reflect_type="odd")
-        for a in (flat.horizontal_mm, flat.vertical_mm)
-    )
-    return _level_lines(h, v, values, 0.5)
+    values = np.pad(flat.values, 1).astype(np.float64)
+    return _level_lines(_extended(flat.horizontal_mm), _extended(flat.vertical_mm), values, 0.5)
+
+
+def _extended(axis_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One more coordinate at each end."""
+    first, last = 2 * axis_mm[0] - axis_mm[1], 2 * axis_mm[-1] - axis_mm[-2]
+    return np.concatenate([[first], axis_mm, [last]])
 
 
 def _level_lines(
-    h: NDArray[np.float64], v: NDArray[np.float64], values: NDArray[np.floating], level: float
+    h: NDArray[np.float64], v: NDArray[np.float64], values: NDArray[np.float64], level: float
 ) -> list[NDArray[np.float64]]:
     generator = contour_generator(h, v, values, line_type=LineType.Separate)
     return [np.asarray(line) for line in generator.lines(level)]

@@ -27,14 +27,14 @@ PTV = "#ff9ad5"
 STRUCTURE_CYCLE: tuple[str, ...] = (
     "#0072b2",
     "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
     "#7b5ea7",
     "#8c564b",
+    "#56b4e9",
     "#5a6b1f",
+    "#e07b39",
     "#00798c",
     "#a23b72",
+    "#6b7280",
 )
 """Colours for organs that colour-blind readers tell apart; line styles repeat beyond them."""
 

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -165,7 +166,7 @@ def _columns_in_use(rows: list[_Row]) -> dict[str, bool]:
 
 def _draw_head(axes: Axes, columns: dict[str, bool]) -> None:
     """Column titles and the scale of pain."""
-    kwargs = {"fontsize": 5.8, "color": style.SLATE, "va": "center"}
+    kwargs: dict[str, Any] = {"fontsize": 5.8, "color": style.SLATE, "va": "center"}
     axes.text(_WHEN_X, 0.7, "WHEN", ha="right", **kwargs)
     axes.text(_STORY_X, 0.7, "WHAT HAPPENED", ha="left", **kwargs)
     if columns["pain"]:

@@ -106,6 +106,8 @@ def verdict_cell(result: GoalResult | None, sub: str = "") -> Cell:
     if result is None:
         return Cell(NOT_APPLICABLE, sub, Emphasis.MUTED)
     word, emphasis = _VERDICTS[result.verdict]
+    if result.goal.at_least is not None and result.verdict is not Verdict.UNKNOWN:
+        word = "met" if result.verdict is Verdict.MET else "not met"
     if result.verdict is Verdict.ACCEPTED:
         sub = joined(("knowingly", sub))
     return Cell(word, sub, emphasis)
