@@ -205,7 +205,7 @@ def section_distance(
                 w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
                 if bend.shape[0] > 1:
                     v, w = _bend(bend, bend_first, bend_step, v, w)
-                row = int(round((w - table_first) / table_step))
+                row = round((w - table_first) / table_step)
                 row = min(rows - 1, max(0, row))
                 d = _section_distance(u, v, table[row], closed)
                 out[k, j, i] = max(d, max(low - w, w - high))
@@ -360,3 +360,44 @@ def sample_noise(first, step, shape, matrix, noise, grain):
                 w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
                 out[k, j, i] = _noise_at(noise, u / grain, v / grain, w / grain)
     return out
+
+
+@njit(cache=True, parallel=True)
+def compete(nearest, second, which, start, sdf, grow, number):
+    """Let one more shape claim the voxels that it is nearest to.
+
+    Parameters
+    ----------
+    nearest, second : float32 (K, J, I)
+        Distances to the nearest and second nearest shape so far, changed in place.
+    which : int16 (K, J, I)
+        Number of the nearest shape, changed in place.
+    start : int64 (3,)
+        Index of ``sdf[0, 0, 0]`` in these arrays.
+    sdf : float32 (k, j, i)
+        Signed distance to the new shape, mm.
+    grow : float
+        How much the new shape is grown, mm.
+    number : int
+        Its number.
+    """
+    nk, nj, ni = sdf.shape
+    for k in prange(nk):
+        kk = k + start[0]
+        if kk < 0 or kk >= nearest.shape[0]:
+            continue
+        for j in range(nj):
+            jj = j + start[1]
+            if jj < 0 or jj >= nearest.shape[1]:
+                continue
+            for i in range(ni):
+                ii = i + start[2]
+                if ii < 0 or ii >= nearest.shape[2]:
+                    continue
+                d = sdf[k, j, i] - np.float32(grow)
+                if d < nearest[kk, jj, ii]:
+                    second[kk, jj, ii] = nearest[kk, jj, ii]
+                    nearest[kk, jj, ii] = d
+                    which[kk, jj, ii] = number
+                elif d < second[kk, jj, ii]:
+                    second[kk, jj, ii] = d

@@ -1,76 +1,33 @@
 """From shapes to CT numbers: painting in the order of anatomy, then noise."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from rerad.kernels.phantom import paint, sample_noise
-from rerad.phantoms.envelope import COUCH_SHELL_MM, Envelope, build_envelope
-from rerad.phantoms.muscles import muscle_field, muscle_names, sphincter_field
-from rerad.phantoms.nerves import ROOTS, Nerves, build_nerves
+from rerad.phantoms.envelope import Envelope, build_envelope
+from rerad.phantoms.muscles import build_muscles
+from rerad.phantoms.nerves import (
+    ROOTS,
+    THICK_DIAMETER_MM,
+    Nerves,
+    build_nerves,
+    involved_part,
+)
 from rerad.phantoms.organs import Organs, build_organs
-from rerad.phantoms.shapes import Field, Placement, carved, tube, within
+from rerad.phantoms.palettes import Palette, Tissue
+from rerad.phantoms.shapes import Field, Placement, make_texture, tube
 from rerad.phantoms.skeleton import Skeleton, build_skeleton
 from rerad.phantoms.visit import PelvisVisit
 
-Progress = Callable[[str, float], None]
+OUTLINE_SEED = 11
+"""Seed of the irregularity of outlines: one patient, so the same at every visit."""
 
 
-@dataclass(frozen=True)
-class Tissue:
-    """What a painted shape looks like on CT.
-
-    Parameters
-    ----------
-    hu, texture_hu : float
-        Mean CT number of the core and standard deviation of its texture.
-    grain_mm : float
-        Size of the texture.
-    shell_hu, shell_mm, shell_texture_hu : float
-        A layer inside the surface: cortex, wall.
-    rim_hu, rim_mm : float
-        A layer outside the surface: fat plane, cartilage.
-    edge_mm : float
-        Width over which the edge is blurred.
-    """
-
-    hu: float
-    texture_hu: float = 0.0
-    grain_mm: float = 3.0
-    shell_hu: float = 0.0
-    shell_mm: float = 0.0
-    shell_texture_hu: float = 0.0
-    rim_hu: float = 0.0
-    rim_mm: float = 0.0
-    edge_mm: float = 1.3
-
-
-FAT = Tissue(-104, 9, 3.0, shell_hu=15, shell_mm=2.2, edge_mm=1.6)
-VISCERAL_FAT = Tissue(-104, 13, 2.2)
-MUSCLE = Tissue(58, 11, 2.2, rim_hu=-80, rim_mm=1.1)
-WALL_MUSCLE = Tissue(54, 10, 2.2)
-VESSEL = Tissue(46, 3, 3.0, rim_hu=-90, rim_mm=1.0)
-NERVE = Tissue(38, 4, 2.0, rim_hu=-85, rim_mm=1.2, edge_mm=1.0)
-HIP = Tissue(170, 70, 1.8, shell_hu=860, shell_mm=1.7, shell_texture_hu=120)
-FEMUR = Tissue(215, 70, 1.8, shell_hu=900, shell_mm=1.9, shell_texture_hu=110)
-VERTEBRA = Tissue(150, 65, 1.6, shell_hu=620, shell_mm=1.3, shell_texture_hu=120)
-SACRUM = Tissue(90, 65, 1.8, shell_hu=560, shell_mm=1.4, shell_texture_hu=120)
-MARROW = Tissue(-30, 25, 3.0, edge_mm=2.0)
-DISC = Tissue(82, 8, 3.0)
-CARTILAGE = Tissue(70, 8, 3.0)
-SAC = Tissue(18, 5, 2.0)
-BLADDER = Tissue(8, 2, 4.0, shell_hu=34, shell_mm=2.8, rim_hu=-95, rim_mm=0.8)
-COLON = Tissue(-20, 90, 3.2, shell_hu=40, shell_mm=2.6, rim_hu=-100, rim_mm=1.0)
-BOWEL = Tissue(22, 8, 3.0, shell_hu=45, shell_mm=2.0)
-GAS = Tissue(-960, 8, 3.0, edge_mm=1.2)
-CUFF = Tissue(50, 10, 2.5)
-COUCH = Tissue(-930, 5, 4.0, shell_hu=-40, shell_mm=COUCH_SHELL_MM, edge_mm=1.0)
-
-
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Anatomy:
     """Everything drawn for one visit.
 
@@ -88,8 +45,10 @@ class Anatomy:
         By side.
     sac : Field
         Thecal sac.
-    gas : dict of str to Field
-        Gas in rectum and colon.
+    all_muscle : Field
+        All muscles together, parted by fat planes.
+    lesion : Field or None
+        The thickened part of the involved roots.
     """
 
     place: Placement
@@ -100,27 +59,46 @@ class Anatomy:
     root_fields: dict[str, Field]
     sciatic: dict[str, Field]
     sac: Field
-    muscles: dict[str, Field] = field(default_factory=dict)
-    gas: dict[str, Field] = field(default_factory=dict)
+    muscles: dict[str, Field]
+    all_muscle: Field
+    lesion: Field | None
 
 
 def build_anatomy(place: Placement, visit: PelvisVisit) -> Anatomy:
-    """Return the shapes of a visit on its grid."""
+    """Return the shapes of a visit on a grid.
+
+    Parameters
+    ----------
+    place : Placement
+        Grid and pose.
+    visit : PelvisVisit
+        Bladder, bowel, lesion.
+    """
     nerves = build_nerves(place.spine, has_lesion=visit.has_lesion)
-    roots = {name: place.tubes(segments) for name, segments in nerves.roots.items()}
     # Foramina are those of the healthy nerves on both days: bone does not change in between.
     healthy = build_nerves(place.spine, has_lesion=False)
     channel = place.tubes(*healthy.roots.values(), *healthy.sciatic.values())
+    texture = make_texture(OUTLINE_SEED)
+    envelope = build_envelope(place)
+    skeleton = build_skeleton(place, channel, texture)
     rng = np.random.default_rng(visit.bowel_seed)
+    organs = build_organs(place, visit.bladder_volume_cc, envelope.cavity, (rng, texture))
+    all_muscle, muscles = build_muscles(place, envelope, skeleton, organs, texture)
+    lesion = None
+    if visit.has_lesion:
+        lesion = place.tubes(*(involved_part(nerves, name) for name in THICK_DIAMETER_MM))
     return Anatomy(
         place=place,
-        envelope=build_envelope(place),
-        skeleton=build_skeleton(place, channel),
-        organs=build_organs(place, visit.bladder_volume_cc, rng),
+        envelope=envelope,
+        skeleton=skeleton,
+        organs=organs,
         nerves=nerves,
-        root_fields=roots,
+        root_fields={name: place.tubes(segments) for name, segments in nerves.roots.items()},
         sciatic={side: place.tubes(nerves.sciatic[side]) for side in "LR"},
         sac=_thecal_sac(place),
+        muscles=muscles,
+        all_muscle=all_muscle,
+        lesion=lesion,
     )
 
 
@@ -140,7 +118,7 @@ def _thecal_sac(place: Placement) -> Field:
 
 
 class Canvas:
-    """A CT volume while it is painted.
+    """An image while it is painted.
 
     Parameters
     ----------
@@ -148,134 +126,85 @@ class Canvas:
         Grid and pose.
     seed : int
         Of the texture.
+    background : float
+        Value of air.
     """
 
-    def __init__(self, place: Placement, seed: int) -> None:
+    def __init__(self, place: Placement, seed: int, background: float) -> None:
         self.place = place
-        self.image = np.full(place.grid.shape, -1000.0, dtype=np.float32)
+        self.image = np.full(place.grid.shape, background, dtype=np.float32)
         self.texture = make_texture(seed)
         self._matrix = place.index_to_anatomy
 
     def paint(self, shape: Field, tissue: Tissue) -> None:
         """Paint a tissue where the field is negative."""
         t = tissue
-        core = [t.hu, t.texture_hu, t.grain_mm]
-        layers = [t.shell_hu, t.shell_mm, t.shell_texture_hu, t.rim_hu, t.rim_mm]
+        core = [t.core, t.texture, t.grain_mm]
+        layers = [t.shell, t.shell_mm, t.shell_texture, t.rim, t.rim_mm]
         numbers = np.array([*core, *layers, t.edge_mm])
         start = np.asarray(shape.start, dtype=np.int64)
         paint(self.image, start, shape.sdf, numbers, self.texture, self._matrix)
 
 
-def make_texture(seed: int) -> NDArray[np.float32]:
-    """Return a periodic cube of correlated noise of mean 0 and standard deviation 1."""
-    rng = np.random.default_rng([seed, 1])
-    cube = gaussian_filter(rng.standard_normal((64, 64, 64)), 0.7, mode="wrap")
-    cube = (cube - cube.mean()) / cube.std()
-    return cube.astype(np.float32)
-
-
-def paint_anatomy(anatomy: Anatomy, canvas: Canvas) -> None:
+def paint_anatomy(anatomy: Anatomy, canvas: Canvas, palette: Palette) -> None:
     """Paint everything from the skin inwards; later tissues cover earlier ones."""
     env, bones, organs = anatomy.envelope, anatomy.skeleton, anatomy.organs
-    canvas.paint(env.couch, COUCH)
-    canvas.paint(env.body, FAT)
-    _paint_wall(anatomy, canvas)
-    _paint_muscles(anatomy, canvas)
-    _paint_organs(anatomy, canvas)
-    _paint_bones(bones, canvas, anatomy.place)
-    canvas.paint(bones.canal, Tissue(-60, 8, 2.0))
-    canvas.paint(anatomy.sac, SAC)
+    canvas.paint(env.couch, palette.couch)
+    canvas.paint(env.body, palette.fat)
+    canvas.paint(env.cavity, palette.visceral_fat)
+    canvas.paint(anatomy.all_muscle, palette.muscle)
+    canvas.paint(organs.mesentery, palette.mesentery)
+    _paint_organs(anatomy, canvas, palette)
+    _paint_bones(bones, canvas, palette)
+    canvas.paint(bones.canal, palette.canal)
+    canvas.paint(anatomy.sac, palette.sac)
     for root in (*anatomy.root_fields.values(), *anatomy.sciatic.values()):
-        canvas.paint(root, NERVE)
-    for vessel in (organs.other_vessels, *organs.vessels.values()):
-        canvas.paint(vessel, VESSEL)
+        canvas.paint(root, palette.nerve)
+    if anatomy.lesion is not None:
+        canvas.paint(anatomy.lesion, palette.lesion)
+    canvas.paint(organs.other_vessels, palette.artery)
+    for name, vessel in organs.vessels.items():
+        canvas.paint(vessel, palette.artery if name.startswith("A_") else palette.vein)
 
 
-def _paint_wall(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Paint the three flat muscles of the abdominal wall and the fat inside it."""
-    cavity, body = anatomy.envelope.cavity, anatomy.envelope.body
-    k, j, i = np.indices(cavity.sdf.shape, sparse=True)
-    m = anatomy.place.index_to_anatomy
-    index = (i + cavity.start[2], j + cavity.start[1], k + cavity.start[0])
-    x, y, z = (
-        m[a, 0] * index[0] + m[a, 1] * index[1] + m[a, 2] * index[2] + m[a, 3] for a in range(3)
-    )
-    # Lateral of the semilunar line, above the iliac crest and the inguinal ligament, in front
-    # of the lumbar fascia.
-    ligament = 20.0 + 0.62 * np.abs(x)
-    side = np.maximum(np.maximum(61.0 - np.abs(x), y - 34.0), ligament - z)
-    for inner, outer in ((0.3, 3.6), (4.6, 9.6), (10.6, 15.4)):
-        layer = np.maximum(cavity.sdf - outer, inner - cavity.sdf)
-        sheet = Field(cavity.start, np.maximum(layer, side).astype(np.float32))
-        canvas.paint(within(sheet, body, 6.0), WALL_MUSCLE)
-    canvas.paint(cavity, VISCERAL_FAT)
-
-
-def _paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
-    place, bones = anatomy.place, anatomy.skeleton
-    for name in muscle_names():
-        for side in "LR":
-            shape = within(muscle_field(place, name, side), anatomy.envelope.body, 3.5)
-            canvas.paint(shape, MUSCLE)
-            if name in ("Psoas", "Piriformis", "GluteusMax"):
-                anatomy.muscles[f"{name}_{side}"] = carved(
-                    shape, bones.hips[side], bones.sacrum, bones.femurs[side]
-                )
-    canvas.paint(sphincter_field(place), MUSCLE)
-
-
-def _paint_organs(anatomy: Anatomy, canvas: Canvas) -> None:
-    place, organs = anatomy.place, anatomy.organs
-    cavity = anatomy.envelope.cavity
-    loops = carved(
-        within(organs.loops, cavity, 1.5), organs.bladder, *organs.colon.values(), gap_mm=1.5
-    )
-    canvas.paint(loops, BOWEL)
-    canvas.paint(within(organs.loop_gas, loops, 2.4), GAS)
-    canvas.paint(organs.ureters, Tissue(30))
-    canvas.paint(organs.vagina, CUFF)
-    canvas.paint(organs.cuff, CUFF)
-    canvas.paint(organs.bladder, BLADDER)
+def _paint_organs(anatomy: Anatomy, canvas: Canvas, palette: Palette) -> None:
+    organs = anatomy.organs
+    canvas.paint(organs.loops, palette.bowel)
+    canvas.paint(organs.loop_gas, palette.gas)
+    canvas.paint(organs.ureters, palette.ureter)
+    canvas.paint(organs.vagina, palette.vagina)
+    canvas.paint(organs.cuff, palette.cuff)
+    canvas.paint(organs.bladder, palette.bladder)
     for name, shape in organs.colon.items():
-        inside = shape if name == "Rectum" else carved(shape, organs.bladder, gap_mm=1.0)
-        canvas.paint(inside, COLON)
-        gas = colon_gas(place, shape, canvas.texture, 0.55 if name == "Rectum" else 0.1)
-        canvas.paint(gas, GAS)
-        anatomy.gas[name] = gas
-    anatomy.muscles["Bowel_Small"] = loops
+        canvas.paint(shape, palette.colon)
+        canvas.paint(_colon_gas(anatomy, name, canvas.texture), palette.gas)
 
 
-def colon_gas(
-    place: Placement, shape: Field, texture: NDArray[np.float32], threshold: float
-) -> Field:
-    """Return gas in the upper part of a piece of large bowel where a slow texture is high."""
-    step = np.asarray(place.grid.spacing_mm)
-    noise = sample_noise(
-        place.first_mm(shape.start), step, shape.sdf.shape, place.to_anatomy, texture, 13.0
-    )
-    bubble = (threshold - noise) * np.float32(7.0)
-    return Field(shape.start, np.maximum(shape.sdf + np.float32(3.2), bubble))
-
-
-def _paint_bones(bones: Skeleton, canvas: Canvas, place: Placement) -> None:
-    capsule = {side: Field(f.start, f.sdf - np.float32(3.4)) for side, f in bones.heads.items()}
-    canvas.paint(
-        place.tubes(tube([(0, -43, -6, 6), (0, -40, -22, 6), (0, -36, -36, 5)])), CARTILAGE
-    )
-    canvas.paint(bones.discs, DISC)
-    for side in "LR":
-        canvas.paint(capsule[side], CARTILAGE)
+def _paint_bones(bones: Skeleton, canvas: Canvas, palette: Palette) -> None:
+    canvas.paint(bones.cartilage, palette.cartilage)
+    canvas.paint(bones.discs, palette.disc)
     for shape in bones.vertebrae.values():
-        canvas.paint(shape, VERTEBRA)
-    canvas.paint(bones.sacrum, SACRUM)
+        canvas.paint(shape, palette.vertebra)
+    canvas.paint(bones.sacrum, palette.sacrum)
     for side in "LR":
-        canvas.paint(bones.hips[side], HIP)
-        canvas.paint(bones.femurs[side], FEMUR)
-        sign = 1 if side == "L" else -1
-        marrow = tube(
-            [(sign * 123, 8, -52, 5), (sign * 119, 2, -110, 7.5), (sign * 114, 0, -210, 7)]
-        )
-        canvas.paint(place.tubes(marrow), MARROW)
+        canvas.paint(bones.hips[side], palette.hip)
+        canvas.paint(bones.femurs[side], palette.femur)
+        head = bones.heads[side]
+        canvas.paint(Field(head.start, head.sdf + np.float32(6.5)), palette.head)
+        canvas.paint(bones.marrow[side], palette.marrow)
+
+
+def _colon_gas(anatomy: Anatomy, name: str, texture: NDArray[np.float32]) -> Field:
+    """Return gas in a piece of large bowel, where a slow texture is high."""
+    place, shape = anatomy.place, anatomy.organs.colon[name]
+    threshold, shift = anatomy.organs.colon_gas[name]
+    # The texture is looked up elsewhere at each visit: gas moves, trabeculae do not.
+    matrix = place.to_anatomy + np.array([[0, 0, 0, shift], [0, 0, 0, 0.7 * shift], [0, 0, 0, 0]])
+    step = np.asarray(place.grid.spacing_mm)
+    first = place.first_mm(shape.start)
+    noise = sample_noise(first, step, shape.sdf.shape, matrix, texture, 13.0)
+    bubble = (np.float32(threshold) - noise) * np.float32(7.0)
+    return Field(shape.start, np.maximum(shape.sdf + np.float32(3.2), bubble))
 
 
 def add_scan_noise(image: NDArray[np.float32], sigma_hu: float, seed: int) -> NDArray[np.int16]:

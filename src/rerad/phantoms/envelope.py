@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rerad.phantoms.shapes import Field, Placement, solid, tube, union
 
@@ -12,152 +13,50 @@ COUCH_Y_MM = 104.0
 COUCH_THICKNESS_MM = 50.0
 """Thickness of the couch: a carbon shell around foam."""
 
-COUCH_SHELL_MM = 2.0
-"""Thickness of the carbon shell."""
-
 COUCH_HALF_WIDTH_MM = 262.0
 """Half width of the couch top (a usual top is about 53 cm wide)."""
 
-TRUNK = {
-    226.0: [
-        (0, -98),
-        (50, -98),
-        (98, -84),
-        (132, -48),
-        (142, -5),
-        (128, 50),
-        (92, 86),
-        (40, 96),
-        (0, 93),
-    ],
-    180.0: [
-        (0, -100),
-        (50, -101),
-        (100, -87),
-        (136, -50),
-        (147, -4),
-        (134, 54),
-        (96, 92),
-        (40, 101),
-        (0, 97),
-    ],
-    130.0: [
-        (0, -101),
-        (52, -102),
-        (106, -88),
-        (145, -52),
-        (160, -2),
-        (150, 56),
-        (108, 96),
-        (45, 107),
-        (0, 103),
-    ],
-    95.0: [
-        (0, -101),
-        (54, -102),
-        (110, -88),
-        (152, -52),
-        (170, 0),
-        (162, 58),
-        (120, 100),
-        (52, 112),
-        (0, 109),
-    ],
-    60.0: [
-        (0, -99),
-        (52, -100),
-        (110, -88),
-        (156, -54),
-        (177, 0),
-        (170, 60),
-        (128, 104),
-        (56, 116),
-        (0, 114),
-    ],
-    20.0: [
-        (0, -90),
-        (46, -93),
-        (106, -87),
-        (158, -56),
-        (182, 0),
-        (176, 60),
-        (134, 106),
-        (62, 119),
-        (0, 118),
-    ],
-    -15.0: [
-        (0, -80),
-        (40, -86),
-        (102, -88),
-        (160, -58),
-        (186, 0),
-        (180, 58),
-        (138, 104),
-        (66, 120),
-        (0, 118),
-    ],
-    -45.0: [
-        (0, -74),
-        (36, -80),
-        (100, -90),
-        (160, -60),
-        (184, -2),
-        (178, 54),
-        (138, 98),
-        (70, 116),
-        (0, 104),
-    ],
-    -64.0: [
-        (0, -66),
-        (30, -70),
-        (98, -90),
-        (158, -60),
-        (180, -4),
-        (174, 50),
-        (136, 94),
-        (72, 104),
-        (0, 78),
-    ],
-    -76.0: [
-        (0, -40),
-        (20, -46),
-        (60, -70),
-        (100, -60),
-        (120, -6),
-        (110, 40),
-        (90, 64),
-        (48, 62),
-        (0, 44),
-    ],
-}
-"""Half outlines of the trunk ``(x, y)`` from the front to the back midline at each z."""
+TRUNK = (
+    (226, 138, -97, 90, -4, 2.45, 2.7),
+    (180, 144, -101, 95, -4, 2.45, 2.7),
+    (130, 159, -102, 103, 0, 2.45, 2.7),
+    (95, 171, -101, 109, 2, 2.45, 2.7),
+    (60, 178, -98, 114, 4, 2.45, 2.7),
+    (20, 183, -91, 118, 4, 2.5, 2.7),
+    (-15, 186, -84, 118, 2, 2.6, 2.6),
+    (-45, 184, -78, 108, 0, 2.8, 2.5),
+    (-64, 178, -68, 90, -2, 2.9, 2.4),
+    (-76, 100, -30, 44, 0, 2.2, 2.2),
+)
+"""Trunk by height: z, half width, y of front, back and flanks, and the exponents of the
+superellipses in front of and behind the flanks."""
 
 THIGH = {
-    -30.0: [
-        (96, -70),
-        (60, -68),
-        (24, -50),
-        (14, -6),
-        (24, 52),
-        (62, 92),
-        (108, 96),
-        (150, 70),
-        (174, 12),
-        (168, -36),
-        (138, -66),
+    -24.0: [
+        (96, -50),
+        (66, -48),
+        (40, -34),
+        (34, -4),
+        (40, 40),
+        (70, 70),
+        (106, 74),
+        (140, 56),
+        (154, 8),
+        (148, -28),
+        (126, -50),
     ],
     -62.0: [
-        (96, -92),
-        (48, -88),
-        (12, -60),
-        (4, -4),
-        (14, 54),
-        (54, 98),
-        (106, 100),
-        (150, 72),
-        (181, 6),
-        (173, -44),
-        (142, -82),
+        (96, -90),
+        (48, -86),
+        (13, -59),
+        (5, -4),
+        (15, 54),
+        (54, 97),
+        (106, 99),
+        (149, 71),
+        (178, 6),
+        (171, -43),
+        (140, -80),
     ],
     -110.0: [
         (96, -94),
@@ -191,31 +90,31 @@ THIGH = {
 CAVITY = {
     226.0: [
         (0, -73),
-        (44, -73),
-        (84, -60),
-        (108, -34),
-        (115, 0),
-        (104, 30),
+        (44, -72),
+        (80, -58),
+        (102, -32),
+        (109, 0),
+        (100, 30),
         (78, 46),
         (40, 50),
         (0, 50),
     ],
     150.0: [
         (0, -75),
-        (46, -75),
-        (90, -62),
-        (116, -34),
-        (122, 0),
-        (112, 32),
+        (46, -74),
+        (86, -60),
+        (110, -33),
+        (117, 0),
+        (110, 32),
         (86, 50),
         (40, 56),
         (0, 56),
     ],
     110.0: [
         (0, -75),
-        (46, -75),
-        (92, -64),
-        (122, -38),
+        (46, -74),
+        (90, -62),
+        (120, -37),
         (126, -8),
         (116, 24),
         (90, 52),
@@ -224,9 +123,9 @@ CAVITY = {
     ],
     75.0: [
         (0, -73),
-        (44, -74),
-        (90, -66),
-        (116, -50),
+        (44, -73),
+        (88, -64),
+        (114, -49),
         (118, -30),
         (104, 0),
         (76, 40),
@@ -235,9 +134,9 @@ CAVITY = {
     ],
     40.0: [
         (0, -68),
-        (40, -70),
-        (80, -66),
-        (98, -54),
+        (40, -69),
+        (80, -64),
+        (98, -53),
         (98, -36),
         (84, 0),
         (64, 36),
@@ -292,7 +191,7 @@ class Envelope:
 def build_envelope(place: Placement) -> Envelope:
     """Return the outer surfaces; the couch is horizontal in the room, whatever the pitch."""
     coarse = 6.0
-    trunk = place.section(solid(TRUNK, is_half=True), reach_mm=12, coarse_mm=coarse)
+    trunk = place.section(solid(_trunk(), is_half=True), reach_mm=12, coarse_mm=coarse)
     thigh = solid(THIGH)
     thighs = [
         place.section(shape, reach_mm=12, coarse_mm=coarse) for shape in (thigh, thigh.mirrored())
@@ -303,6 +202,19 @@ def build_envelope(place: Placement) -> Envelope:
     _flatten(place, body)
     cavity = place.section(solid(CAVITY, is_half=True), reach_mm=24, coarse_mm=coarse)
     return Envelope(body, cavity, couch)
+
+
+def _trunk() -> dict[float, NDArray[np.float64]]:
+    """Return half outlines of the trunk from the front to the back midline."""
+    keys = {}
+    turn = np.linspace(0, np.pi, 13)
+    for z, width, front, back, flank, n_front, n_back in TRUNK:
+        n = np.where(turn <= np.pi / 2, n_front, n_back)
+        depth = np.where(turn <= np.pi / 2, flank - front, back - flank)
+        x = width * np.abs(np.sin(turn)) ** (2 / n)
+        y = flank - depth * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** (2 / n)
+        keys[float(z)] = np.stack([x, y], axis=1)
+    return keys
 
 
 def _cleft(place: Placement, body: Field) -> Field:

@@ -1,9 +1,28 @@
 """Muscles of the left side, as plates and tubes in anatomy coordinates (mm).
 
-Every muscle is painted with a thin rim of fat, so neighbours are parted by fat planes.
+Neighbours share the space between them: each voxel goes to the muscle whose surface is nearest,
+and a thin fat plane is left where two are equally near.
 """
 
-from rerad.phantoms.shapes import Field, Placement, chain, mirrored, tube, union
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.kernels.phantom import compete, enlarge
+from rerad.phantoms.envelope import Envelope
+from rerad.phantoms.organs import Organs
+from rerad.phantoms.shapes import (
+    Field,
+    Placement,
+    carved,
+    chain,
+    mirrored,
+    tight_box,
+    tube,
+    union,
+)
+from rerad.phantoms.skeleton import Skeleton
 
 PLATES = {
     "GluteusMedius": {
@@ -129,9 +148,9 @@ TUBES = {
     "Pectineus": [(44, -48, -6, 8), (60, -42, -32, 12), (84, -24, -64, 11), (98, -8, -84, 6)],
     "AdductorLongus": [
         (18, -42, -36, 6),
-        (34, -42, -70, 12),
-        (54, -36, -120, 16),
-        (74, -26, -200, 14),
+        (32, -42, -70, 11),
+        (48, -32, -120, 15),
+        (64, -20, -200, 13),
     ],
     "AdductorBrevis": [
         (22, -30, -46, 7),
@@ -215,34 +234,147 @@ TUBES = {
 }
 """Left tubes by name: ``(x, y, z, radius)``."""
 
-STRUCTURE_NAMES = {
-    "Psoas": "Psoas",
-    "Piriformis": "Piriformis",
-    "GluteusMax": "GluteusMax",
-    "GluteusMedius": "GluteusMed",
-    "GluteusMinimus": "GluteusMin",
-    "Iliacus": "Iliacus",
+GROWTH_MM = {
+    "ErectorSpinae": 4.0,
+    "Multifidus": 3.0,
+    "GluteusMax": 3.0,
+    "GluteusMedius": 4.0,
+    "GluteusMinimus": 4.0,
+    "Iliacus": 1.0,
+    "AdductorBrevis": 5.0,
+    "AdductorLongus": 5.0,
+    "AdductorMagnusFront": 6.0,
+    "AdductorMagnusBack": 6.0,
+    "Gracilis": 3.0,
+    "Pectineus": 3.0,
+    "RectusFemoris": 4.0,
+    "VastusLateralis": 7.0,
+    "VastusIntermedius": 7.0,
+    "VastusMedialis": 5.0,
+    "Semimembranosus": 5.0,
+    "Semitendinosus": 5.0,
+    "BicepsFemoris": 6.0,
+    "ObturatorExternus": 3.0,
+    "QuadratusFemoris": 2.0,
+    "TensorFasciaeLatae": 2.0,
+    "RectusAbdominis": 1.0,
 }
+"""How much a muscle is grown before neighbours are parted half way between them, in mm."""
+
+FAT_PLANE_MM = 1.3
+"""Thickness of the fat between neighbouring muscles."""
+
+DRAWN = ("Psoas", "Piriformis", "GluteusMax", "Iliacus", "GluteusMedius", "GluteusMinimus")
 """Muscles that are also drawn as structures."""
 
-
-def muscle_field(place: Placement, name: str, side: str) -> Field:
-    """Return the field of one muscle of one side ("L" or "R")."""
-    if name in TUBES:
-        segments = tube(TUBES[name], 5.0)
-        return place.tubes(segments if side == "L" else mirrored(segments))
-    keys = PLATES.get(name) or BACK_PLATES[name]
-    shape = chain(dict(keys))
-    return place.section(shape if side == "L" else shape.mirrored())
+WALL_LAYERS_MM = ((0.3, 4.0), (4.0, 9.8), (9.8, 15.0))
+"""Depths of transversus, internal and external oblique outside the cavity."""
 
 
-def muscle_names() -> tuple[str, ...]:
-    """Return all names, in the order of painting."""
-    return (*BACK_PLATES, *TUBES, *PLATES)
+def build_muscles(
+    place: Placement,
+    envelope: Envelope,
+    skeleton: Skeleton,
+    organs: Organs,
+    texture: NDArray[np.float32],
+) -> tuple[Field, dict[str, Field]]:
+    """Return all muscles as one field, parted by fat planes, and the drawn ones by name and side.
+
+    Parameters
+    ----------
+    place : Placement
+        Grid and pose.
+    envelope, skeleton, organs
+        What bounds them: skin and fascia, bones, the femoral vessels.
+    texture : ndarray
+        Irregularity of the outlines.
+    """
+    body = envelope.body
+    shape = body.sdf.shape
+    nearest = np.full(shape, 20.0, dtype=np.float32)
+    second = np.full(shape, 20.0, dtype=np.float32)
+    which = np.full(shape, -1, dtype=np.int16)
+    names = []
+    for name, field in _fields(place, envelope):
+        start = np.asarray(field.start, dtype=np.int64) - np.asarray(body.start)
+        grow = GROWTH_MM.get(name[:-2], 0.0)
+        compete(nearest, second, which, start, field.sdf, grow, len(names))
+        names.append(name)
+    parted = np.maximum(nearest, 0.5 * (nearest - second) + np.float32(0.5 * FAT_PLANE_MM))
+    del nearest, second
+    muscle = place.roughened(Field(body.start, parted), texture, 0.5, 6.0)
+    np.maximum(muscle.sdf, body.sdf + _fascia_depth(place, body), out=muscle.sdf)
+    vessels = [organs.vessels[f"{k}_Iliac_Ext_{side}"] for k in "AV" for side in "LR"]
+    muscle = carved(muscle, *vessels, gap_mm=2.0)
+    drawn = {}
+    for number, name in enumerate(names):
+        if name[:-2] in DRAWN:
+            drawn[name] = _drawn(muscle, which, number, skeleton)
+    return muscle, drawn
 
 
-def sphincter_field(place: Placement) -> Field:
-    """Return the anal sphincter and the puborectal sling."""
+def _drawn(muscle: Field, which: NDArray[np.int16], number: int, skeleton: Skeleton) -> Field:
+    """Return the part of the muscles that one of them claims, without bone."""
+    hit = which == number
+    box = tight_box(hit)
+    sdf = np.where(hit[box], muscle.sdf[box], np.float32(20.0))
+    k, j, i = (a + b.start for a, b in zip(muscle.start, box, strict=True))
+    bones = [*skeleton.hips.values(), *skeleton.femurs.values(), skeleton.sacrum]
+    return carved(Field((k, j, i), sdf), *bones, *skeleton.vertebrae.values())
+
+
+def _fields(place: Placement, envelope: Envelope) -> Iterator[tuple[str, Field]]:
+    """Yield every muscle with its side as the last letter of its name."""
+    for name, points in TUBES.items():
+        segments = tube(points, 6.0)
+        yield f"{name}_L", place.tubes(segments, reach_mm=11.0)
+        yield f"{name}_R", place.tubes(mirrored(segments), reach_mm=11.0)
+    for name, keys in {**BACK_PLATES, **PLATES}.items():
+        shape = chain(keys)
+        yield f"{name}_L", place.section(shape, reach_mm=9.0)
+        yield f"{name}_R", place.section(shape.mirrored(), reach_mm=9.0)
+    for number, layer in enumerate(_wall(place, envelope)):
+        yield f"AbdominalWall{number}_X", layer
     anal = place.tubes(tube([(0, 30, -50, 13), (0, 36, -62, 13), (0, 42, -74, 10)]))
-    perineum = place.tubes(tube([(-18, -4, -62, 3.5), (0, 8, -60, 5), (18, -4, -62, 3.5)]))
-    return union(anal, perineum, blend_mm=3.0)
+    perineum = place.tubes(tube([(-24, -8, -60, 3.5), (0, 8, -60, 5), (24, -8, -60, 3.5)]))
+    yield "AnalSphincter_X", union(anal, perineum, blend_mm=3.0)
+
+
+def _wall(place: Placement, envelope: Envelope) -> Iterator[Field]:
+    """Yield the three flat muscles of the abdominal wall."""
+    cavity = envelope.cavity
+    k, j, i = np.indices(cavity.sdf.shape, sparse=True)
+    m = place.index_to_anatomy
+    index = (i + cavity.start[2], j + cavity.start[1], k + cavity.start[0])
+
+    def at(a: int) -> NDArray[np.float32]:
+        point = m[a, 0] * index[0] + m[a, 1] * index[1] + m[a, 2] * index[2] + m[a, 3]
+        return np.asarray(point, dtype=np.float32)
+
+    x, y, z = np.abs(at(0)), at(1), at(2)
+    # Lateral of the semilunar line, above the inguinal ligament, in front of the lumbar fascia;
+    # the sheets thin out towards these edges.
+    edge = np.minimum(np.minimum(x - 60.0, 46.0 - y), z - (20.0 + 0.62 * x))
+    thin = np.clip((14.0 - edge) / 7.0, 0, 12).astype(np.float32)
+    for inner, outer in WALL_LAYERS_MM:
+        middle, half = 0.5 * (inner + outer), 0.5 * (outer - inner)
+        yield Field(
+            cavity.start, np.abs(cavity.sdf - np.float32(middle)) - np.float32(half) + thin
+        )
+
+
+def _fascia_depth(place: Placement, body: Field) -> NDArray[np.float32]:
+    """Return the thickness of the fat under the skin: most behind and beside the hips."""
+    factor = 4
+    nk, nj, ni = body.sdf.shape
+    k, j, i = np.indices((nk, (nj - 1) // factor + 2, (ni - 1) // factor + 2), sparse=True)
+    m = place.index_to_anatomy
+    index = (factor * i + body.start[2], factor * j + body.start[1], k + body.start[0])
+    x, y, z = (
+        m[a, 0] * index[0] + m[a, 1] * index[1] + m[a, 2] * index[2] + m[a, 3] for a in range(3)
+    )
+    hips = np.exp(-(((z + 10.0) / 75.0) ** 2))
+    behind = np.clip((y - 20.0) / 60.0, 0, 1)
+    beside = np.clip((np.abs(x) - 110.0) / 40.0, 0, 1)
+    depth = 11.0 + 7.0 * hips * behind + 9.0 * hips * beside + 3.0 * np.clip(z / 100.0, 0, 1)
+    return np.asarray(enlarge(depth.astype(np.float32), factor, body.sdf.shape))

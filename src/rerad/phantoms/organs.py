@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.kernels.phantom import packed_tubes
-from rerad.phantoms.shapes import Field, Placement, mirrored, tube, union
+from rerad.phantoms.shapes import Field, Placement, carved, mirrored, tube, union, within
 
 ARTERIES = {
     "A_Iliac_Cmn": [(2, -24, 152, 6.5), (16, -20, 138, 5.2), (30, -12, 118, 5), (41, 0, 100, 5)],
@@ -17,10 +17,10 @@ ARTERIES = {
         (66, -38, 42, 4.3),
         (72, -52, 16, 4.4),
         (74, -60, -6, 4.4),
-        (72, -60, -40, 4.2),
-        (68, -52, -90, 4),
-        (60, -40, -150, 3.8),
-        (58, -34, -210, 3.6),
+        (74, -60, -40, 4.2),
+        (73, -56, -90, 4),
+        (70, -50, -150, 3.8),
+        (64, -44, -210, 3.6),
     ],
     "A_Iliac_Int": [(41, 0, 100, 4), (46, 10, 88, 3.8), (50, 24, 72, 3.4), (54, 36, 56, 2.8)],
 }
@@ -35,10 +35,10 @@ VEINS = {
         (59, -31, 38, 5.4),
         (62, -46, 14, 5.4),
         (62, -54, -8, 5.4),
-        (62, -52, -40, 5),
-        (60, -44, -90, 4.6),
-        (56, -32, -150, 4.4),
-        (54, -28, -210, 4.2),
+        (64, -53, -40, 5),
+        (66, -48, -90, 4.6),
+        (65, -41, -150, 4.4),
+        (60, -36, -210, 4.2),
     ],
     "V_Iliac_Int": [(38, 8, 98, 5), (43, 18, 86, 4.6), (48, 32, 68, 4), (54, 43, 52, 3.2)],
 }
@@ -97,6 +97,17 @@ TRANSVERSE = [
 ]
 
 
+URETER = [
+    (34, -4, 230, 2),
+    (38, -8, 170, 2),
+    (40, -10, 110, 2),
+    (52, 10, 76, 2),
+    (54, 22, 40, 2),
+    (34, 12, 14, 2),
+    (22, -2, 4, 2),
+]
+
+
 @dataclass(frozen=True, eq=False)
 class Organs:
     """Distance fields of the soft organs.
@@ -111,6 +122,8 @@ class Organs:
         Outer surface.
     colon : dict of str to Field
         "Rectum", "Colon_Sigmoid", "Colon" (the rest).
+    colon_gas : dict of str to tuple of float
+        How rare gas is in each piece, and where its texture is looked up (mm).
     cuff, vagina : Field
         Vaginal vault after hysterectomy, and the vagina below it.
     ureters : Field
@@ -119,20 +132,29 @@ class Organs:
         Small bowel, outer surface.
     loop_gas : Field
         Gas in the small bowel.
+    mesentery : Field
+        Small vessels in the mesentery.
     """
 
     vessels: dict[str, Field]
     other_vessels: Field
     bladder: Field
     colon: dict[str, Field]
+    colon_gas: dict[str, tuple[float, float]]
     cuff: Field
     vagina: Field
     ureters: Field
     loops: Field
     loop_gas: Field
+    mesentery: Field
 
 
-def build_organs(place: Placement, bladder_cc: float, rng: np.random.Generator) -> Organs:
+def build_organs(
+    place: Placement,
+    bladder_cc: float,
+    cavity: Field,
+    irregular: tuple[np.random.Generator, NDArray[np.float32]],
+) -> Organs:
     """Return the soft organs of a visit.
 
     Parameters
@@ -141,9 +163,12 @@ def build_organs(place: Placement, bladder_cc: float, rng: np.random.Generator) 
         Grid and pose.
     bladder_cc : float
         Volume inside the bladder's outer surface.
-    rng : numpy.random.Generator
-        Arrangement of the small bowel and gas.
+    cavity : Field
+        Inner surface of the abdominal wall.
+    irregular : tuple
+        Generator of the arrangement of the bowel, and texture of its outlines.
     """
+    rng, texture = irregular
     vessels = {}
     for name, points in {**ARTERIES, **VEINS}.items():
         left = tube(points)
@@ -151,38 +176,66 @@ def build_organs(place: Placement, bladder_cc: float, rng: np.random.Generator) 
         vessels[f"{name}_L"], vessels[f"{name}_R"] = place.tubes(left), place.tubes(right)
     small = [tube(points) for points in BRANCHES]
     other = place.tubes(tube(AORTA), tube(CAVA), *small, *(mirrored(t) for t in small))
-    colon = {
-        "Rectum": place.tubes(_haustra(RECTUM, 0.06, 30.0, rng)),
-        "Colon_Sigmoid": place.tubes(_haustra(SIGMOID, 0.12, 24.0, rng)),
-        "Colon": place.tubes(
-            _haustra(DESCENDING, 0.12, 26.0, rng),
-            _haustra(CECUM, 0.1, 34.0, rng),
-            _haustra(TRANSVERSE, 0.12, 30.0, rng),
-        ),
-    }
-    ureter = tube(
-        [
-            (34, -4, 230, 2),
-            (38, -8, 170, 2),
-            (40, -10, 110, 2),
-            (52, 10, 76, 2),
-            (54, 22, 40, 2),
-            (34, 12, 14, 2),
-            (22, -2, 4, 2),
-        ]
-    )
+    bladder = _bladder(place, bladder_cc)
+    colon = _colon(place, bladder, rng, texture)
+    ureter = tube(URETER)
+    near = [bladder, *colon.values()]
     loops, gas = _small_bowel(place, rng)
+    loops = place.roughened(loops, texture, 0.9, 9.0)
+    loops = carved(within(loops, cavity, 1.5), *near, other, gap_mm=1.5)
     return Organs(
         vessels,
         other,
-        _bladder(place, bladder_cc),
+        bladder,
         colon,
-        _cuff(place),
-        place.tubes(tube([(0, 16, -2, 9), (0, 8, -30, 8), (0, -4, -62, 7)])),
+        {name: (rng.uniform(0.35, 0.8), 13.0 * rng.uniform(0, 64)) for name in colon},
+        carved(_cuff(place), bladder, colon["Rectum"], gap_mm=1.0),
+        place.tubes(tube([(0, 16, -2, 8), (0, 10, -30, 8), (0, -4, -62, 7)])),
         place.tubes(ureter, mirrored(ureter)),
         loops,
-        gas,
+        within(gas, loops, 2.6),
+        within(carved(_mesentery(place, rng), *near), cavity, 3.0),
     )
+
+
+def _colon(
+    place: Placement, bladder: Field, rng: np.random.Generator, texture: NDArray[np.float32]
+) -> dict[str, Field]:
+    rest = (
+        _haustra(DESCENDING, 0.14, 26.0, rng),
+        _haustra(CECUM, 0.13, 36.0, rng),
+        _haustra(TRANSVERSE, 0.14, 32.0, rng),
+    )
+    tubes = {
+        "Rectum": place.tubes(_haustra(RECTUM, 0.07, 34.0, rng)),
+        "Colon_Sigmoid": place.tubes(_haustra(SIGMOID, 0.14, 24.0, rng)),
+        "Colon": place.tubes(*rest),
+    }
+    rough = {
+        name: place.roughened(shape, texture, amount, 11.0)
+        for (name, shape), amount in zip(tubes.items(), (1.0, 1.3, 2.4), strict=True)
+    }
+    # The bladder stays as it is and the bowel gives way, sigmoid before rectum.
+    rough["Rectum"] = carved(rough["Rectum"], bladder, gap_mm=1.5)
+    rough["Colon_Sigmoid"] = carved(rough["Colon_Sigmoid"], bladder, rough["Rectum"], gap_mm=0.5)
+    return rough
+
+
+def _mesentery(place: Placement, rng: np.random.Generator) -> Field:
+    """Return vessels that fan out from the root of the mesentery."""
+    twigs = []
+    for _ in range(70):
+        root = np.array([rng.uniform(-25, 20), rng.uniform(-34, -26), rng.uniform(110, 226)])
+        tip = np.array([rng.uniform(-80, 85), rng.uniform(-66, -20), root[2] + rng.normal(0, 22)])
+        bend = 0.5 * (root + tip) + rng.normal(0, 7, 3)
+        points = np.stack([root, bend, tip])
+        twigs.append(tube(np.column_stack([points, [1.7, 1.3, 0.9]]), 5.0))
+    for _ in range(26):
+        side = rng.choice([-1.0, 1.0])
+        root = np.array([side * rng.uniform(8, 40), rng.uniform(20, 50), rng.uniform(5, 70)])
+        tip = root + rng.normal(0, 18, 3)
+        twigs.append(tube([(*root, 1.4), (*tip, 0.8)], 5.0))
+    return place.tubes(*twigs, reach_mm=3.0)
 
 
 def _haustra(
@@ -258,7 +311,7 @@ def _small_bowel(place: Placement, rng: np.random.Generator) -> tuple[Field, Fie
     high = np.maximum(flat[:, :3], flat[:, 4:7]).max(axis=0) + 20
     start, shape = place.box(low, high)
     step = np.asarray(place.grid.spacing_mm)
-    near, second, which = packed_tubes(place.first_mm(start), step, shape, flat, owner, 4.0)
+    near, second, which = packed_tubes(place.first_mm(start), step, shape, flat, owner, 9.0)
     loops = np.maximum(near, 0.5 * (near - second) + np.float32(0.7))
     middle = np.array([s[:, 1].mean() for s in segments] + [0.0])
     has_gas = np.append(rng.random(len(paths)) < 0.3, False)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from rerad.core import Grid, Image, ImageUnit, Modality, RigidTransform
+from rerad.phantoms import palettes
 from rerad.phantoms.compose import Canvas, add_scan_noise, build_anatomy, paint_anatomy
+from rerad.phantoms.modalities import make_mr, make_pet
 from rerad.phantoms.shapes import Placement
 from rerad.phantoms.skeleton import make_spine
 from rerad.phantoms.structures import draw_structures
@@ -57,15 +59,23 @@ def make_pelvis(
     tell("shapes", 0.0)
     anatomy = build_anatomy(place, visit)
     tell("CT", 0.5)
-    canvas = Canvas(place, seed)
-    paint_anatomy(anatomy, canvas)
+    canvas = Canvas(place, seed, palettes.CT.air)
+    paint_anatomy(anatomy, canvas, palettes.CT)
     values = add_scan_noise(canvas.image, NOISE_HU, seed * 1000 + visit.bowel_seed)
     ct = Image(values, grid, Modality.CT, ImageUnit.HU, description="planning CT")
     tell("structures", 0.7)
     masks = draw_structures(anatomy)
     draw_targets = second_course_targets if visit.has_lesion else first_course_targets
     masks.update(draw_targets(anatomy))
-    return PelvisPhantom(ct, masks, None, None, from_first_visit(visit))
+    pet = mr = None
+    if visit.has_lesion:
+        del canvas, anatomy
+        tell("PET", 0.8)
+        pet = make_pet(visit, grid, place.spine, seed)
+        tell("MR", 0.9)
+        mr = make_mr(visit, grid, place.spine, seed)
+    tell("done", 1.0)
+    return PelvisPhantom(ct, masks, pet, mr, from_first_visit(visit))
 
 
 def from_first_visit(visit: PelvisVisit) -> RigidTransform:

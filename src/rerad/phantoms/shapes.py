@@ -5,19 +5,20 @@ femoral heads: x to the left, y to the back, z to the head. Spine coordinates st
 curve of the vertebral column: x, offset behind the curve, arc length along it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from rerad.core import Grid, Mask, RigidTransform, StructureKind
-from rerad.kernels.phantom import enlarge, section_distance, tube_distance
+from rerad.kernels.phantom import enlarge, sample_noise, section_distance, tube_distance
 
-Points = Sequence[Sequence[float]]
+Points = Sequence[Sequence[float]] | NDArray[np.float64]
 
 FAR_MM = 6.0
 """Distance beyond which a tube's field is not computed."""
@@ -52,7 +53,7 @@ class Spine:
         """Return the curve through ``(y, z)`` knots given from below upwards."""
         knots = np.asarray(knots_mm, dtype=np.float64)
         chord = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(knots, axis=0).T))))
-        spline = CubicSpline(chord, knots)
+        spline = _smooth_curve(chord, knots)
         t = np.arange(-30.0, chord[-1] + 30.0, 0.25)
         curve = spline(np.clip(t, 0, chord[-1]))
         slope = spline(np.clip(t, 0, chord[-1]), 1)
@@ -114,14 +115,16 @@ class Section:
         return Section(table, self.first_mm, self.step_mm, self.is_closed, self.is_bent)
 
 
-def chain(keys: dict[float, Points], *, is_bent: bool = False) -> Section:
+def chain(keys: Mapping[float, Points], *, is_bent: bool = False) -> Section:
     """Return a plate: at each key height a chain of discs ``(x, y, radius)``."""
     heights = np.array(sorted(keys))
     stack = np.array([keys[h] for h in heights], dtype=np.float64)
     return _interpolated(heights, stack, is_closed=False, is_bent=is_bent)
 
 
-def solid(keys: dict[float, Points], *, is_bent: bool = False, is_half: bool = False) -> Section:
+def solid(
+    keys: Mapping[float, Points], *, is_bent: bool = False, is_half: bool = False
+) -> Section:
     """Return a solid: at each key height a smooth closed curve through ``(x, y)`` points.
 
     With `is_half` the points run from the front midline along the left to the back midline and
@@ -144,7 +147,10 @@ def _smooth_ring(ring: NDArray[np.float64]) -> NDArray[np.float64]:
     closed = np.concatenate([ring, ring[:1]])
     chord = np.sqrt(np.maximum(np.hypot(*np.diff(closed, axis=0).T), 1e-3))
     t = np.concatenate(([0.0], np.cumsum(chord)))
-    spline = CubicSpline(t, closed, bc_type="periodic")
+    # Slopes at the seam come from one turn more on either side.
+    around = np.concatenate([closed[-3:-1], closed, closed[1:3]])
+    before, after = t[-3:-1] - t[-1], t[1:3] + t[-1]
+    spline = _smooth_curve(np.concatenate([before, t, after]), around)
     # The same number of samples between neighbouring points keeps points of one key with those
     # of the next.
     parts = [np.linspace(a, b, 4, endpoint=False) for a, b in pairwise(t)]
@@ -170,16 +176,21 @@ def tube(points: Points, spacing_mm: float = 3.0) -> NDArray[np.float64]:
     t = np.concatenate(([0.0], np.cumsum(chord)))
     n = max(2, round(t[-1] / spacing_mm) + 1)
     fine = np.linspace(0, t[-1], n)
-    path = CubicSpline(t, knots[:, :3])(fine) if len(knots) > 2 else _line(t, knots, fine)
+    path = _smooth_curve(t, knots[:, :3])(fine)
     radius = PchipInterpolator(t, knots[:, 3])(fine)
     samples = np.concatenate([path, radius[:, None]], axis=1)
     return np.concatenate([samples[:-1], samples[1:]], axis=1)
 
 
-def _line(
-    t: NDArray[np.float64], knots: NDArray[np.float64], at: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return np.stack([np.interp(at, t, knots[:, axis]) for axis in range(3)], axis=1)
+def _smooth_curve(t: NDArray[np.float64], knots: NDArray[np.float64]) -> CubicHermiteSpline:
+    """Return the cubic through knots whose slopes are those of the parabolas through three."""
+    step = np.diff(t)[:, None]
+    rise = np.diff(knots, axis=0) / step
+    slope = np.empty_like(knots)
+    slope[0], slope[-1] = rise[0], rise[-1]
+    total = step[:-1] + step[1:]
+    slope[1:-1] = (step[1:] * rise[:-1] + step[:-1] * rise[1:]) / total
+    return CubicHermiteSpline(t, knots, slope)
 
 
 def mirrored(segments: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -298,6 +309,22 @@ class Placement:
         )
         return Field(start, enlarge(sdf, factor, size) if factor > 1 else sdf)
 
+    def roughened(
+        self, field: Field, texture: NDArray[np.float32], amount_mm: float, grain_mm: float
+    ) -> Field:
+        """Return a field whose surface is moved in and out by a smooth texture."""
+        noise = sample_noise(
+            self.first_mm(field.start),
+            np.asarray(self.grid.spacing_mm),
+            field.sdf.shape,
+            self.to_anatomy,
+            texture,
+            grain_mm,
+        )
+        noise *= np.float32(amount_mm)
+        noise += field.sdf
+        return Field(field.start, noise)
+
     def _section_box(
         self, shape: Section, reach_mm: float
     ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -312,6 +339,14 @@ class Placement:
         flat = self.from_anatomy.apply(points.reshape(-1, 3))
         grow = radius + reach_mm
         return self.box(flat.min(axis=0) - grow, flat.max(axis=0) + grow)
+
+
+def make_texture(seed: int) -> NDArray[np.float32]:
+    """Return a periodic cube of correlated noise of mean 0 and standard deviation 1."""
+    rng = np.random.default_rng([seed, 1])
+    cube = gaussian_filter(rng.standard_normal((64, 64, 64)), 0.7, mode="wrap")
+    cube = (cube - cube.mean()) / cube.std()
+    return np.asarray(cube, dtype=np.float32)
 
 
 def union(*fields: Field, blend_mm: float = 0.0) -> Field:
@@ -380,14 +415,24 @@ def mask_of(
     grid: Grid,
 ) -> Mask:
     """Return a mask on the tightest crop of `grid` around the true voxels of a box."""
-    spans = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        hit = np.flatnonzero(inside.any(axis=others))
-        spans.append((int(hit[0]), int(hit[-1]) + 1) if len(hit) else (0, 1))
+    spans = tight_box(inside)
     crop = grid.crop(
-        (start[0] + spans[0][0], start[1] + spans[1][0], start[2] + spans[2][0]),
-        (start[0] + spans[0][1], start[1] + spans[1][1], start[2] + spans[2][1]),
+        (start[0] + spans[0].start, start[1] + spans[1].start, start[2] + spans[2].start),
+        (start[0] + spans[0].stop, start[1] + spans[1].stop, start[2] + spans[2].stop),
     )
-    part = inside[tuple(slice(a, b) for a, b in spans)]
-    return Mask(name, kind, part.astype(np.float32), crop)
+    fraction = inside[spans].astype(np.float32)
+    # Read-only already, so that the mask need not copy it.
+    fraction.setflags(write=False)
+    return Mask(name, kind, fraction, crop)
+
+
+def tight_box(inside: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """Return the smallest box around the true voxels; one voxel if there are none."""
+    k = _span(inside.any(axis=(1, 2)))
+    plane = inside[k].any(axis=0)
+    return k, _span(plane.any(axis=1)), _span(plane.any(axis=0))
+
+
+def _span(hit: NDArray[np.bool_]) -> slice:
+    at = np.flatnonzero(hit)
+    return slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 1)

@@ -69,10 +69,13 @@ ILIUM = {
     26.0: [(99, -31, 7), (95, -21, 10), (91, -9, 13), (86, 2, 14), (81, 13, 12), (74, 26, 9)],
     14.0: [(101, -25, 5), (84, -28, 7), (67, -17, 6), (60, 0, 4.5), (66, 20, 8), (86, 28, 7)],
     0.0: [(97, -26, 4), (82, -30, 7), (64, -18, 5), (59, 0, 3.5), (65, 21, 9), (84, 29, 6)],
-    -12.0: [(84, -30, 4), (76, -30, 6), (63, -20, 5), (59, -2, 3.5), (64, 18, 9), (80, 27, 6)],
-    -22.0: [(70, -26, 3), (66, -20, 4), (62, -10, 4), (60, 2, 4), (62, 18, 8), (70, 26, 6)],
+    -10.0: [(86, -28, 4), (77, -29, 6), (64, -19, 5), (60, -2, 3.5), (64, 18, 9), (82, 27, 6)],
+    -17.0: [(72, -24, 2), (69, -20, 3), (64, -12, 3), (61, 2, 3), (63, 18, 8), (74, 26, 5)],
 }
 """Left ilium and acetabulum: chains ``(x, y, radius)`` from the front to the back at each z."""
+
+SHAFT_CAVITY = [(124, 8, -48, 4), (121, 4, -75, 7), (119, 2, -110, 7.5), (114, 0, -210, 7)]
+"""Marrow cavity of the left femur: ``(x, y, z, radius)``."""
 
 HEAD = (87.0, 0.0, 0.0, 22.5)
 """Centre and radius of the left femoral head in mm."""
@@ -94,6 +97,10 @@ class Skeleton:
         Intervertebral discs.
     canal : Field
         Spinal and sacral canal.
+    cartilage : Field
+        Hip joints and symphysis.
+    marrow : dict of str to Field
+        Cavity of the femoral shafts.
     """
 
     hips: dict[str, Field]
@@ -103,6 +110,8 @@ class Skeleton:
     vertebrae: dict[str, Field]
     discs: Field
     canal: Field
+    cartilage: Field
+    marrow: dict[str, Field]
 
 
 def make_spine() -> Spine:
@@ -110,7 +119,7 @@ def make_spine() -> Spine:
     return Spine.through(SPINE_KNOTS)
 
 
-def build_skeleton(place: Placement, roots: Field) -> Skeleton:
+def build_skeleton(place: Placement, roots: Field, texture: NDArray[np.float32]) -> Skeleton:
     """Return the bones, with channels for the nerve roots.
 
     Parameters
@@ -119,20 +128,35 @@ def build_skeleton(place: Placement, roots: Field) -> Skeleton:
         Grid and pose.
     roots : Field
         Nerve roots; bone keeps 1.5 mm away from them, which makes the foramina.
+    texture : ndarray
+        Irregularity of the outlines.
     """
-    canal = _canal(place)
+
+    def rough(shape: Field) -> Field:
+        return place.roughened(shape, texture, 0.45, 7.0)
+
+    canal, nuclei = _canal(place), _nuclei(place)
     vertebrae = {
-        name: carved(_vertebra(place, name), canal, roots, gap_mm=1.5)
-        if name != "L2"
-        else carved(_vertebra(place, name), canal)
+        name: carved(rough(_vertebra(place, name)), canal, nuclei, roots, gap_mm=0.8)
         for name in LUMBAR_CENTRES
     }
-    hips = {side: _hip(place, side) for side in "LR"}
-    sacrum = carved(_sacrum(place), canal, roots, _foramina(place), gap_mm=1.2)
+    hips = {side: rough(_hip(place, side)) for side in "LR"}
+    sacrum = carved(rough(_sacrum(place)), canal, roots, _foramina(place), gap_mm=1.2)
     sacrum = carved(sacrum, hips["L"], hips["R"], gap_mm=2.6)
     heads = {side: place.tubes(_sided(tube([HEAD]), side)) for side in "LR"}
-    femurs = {side: _femur(place, side, heads[side]) for side in "LR"}
-    return Skeleton(hips, femurs, heads, sacrum, vertebrae, _discs(place), canal)
+    capsules = [Field(f.start, f.sdf - np.float32(3.4)) for f in heads.values()]
+    symphysis = place.tubes(tube([(0, -43, -4, 6), (0, -41, -22, 6), (0, -35, -38, 5)]))
+    return Skeleton(
+        hips,
+        {side: rough(_femur(place, side, heads[side])) for side in "LR"},
+        heads,
+        sacrum,
+        vertebrae,
+        _discs(place),
+        canal,
+        union(symphysis, *capsules),
+        {side: place.tubes(_sided(tube(SHAFT_CAVITY), side)) for side in "LR"},
+    )
 
 
 def _sided(segments: NDArray[np.float64], side: str) -> NDArray[np.float64]:
@@ -143,7 +167,8 @@ def _hip(place: Placement, side: str) -> Field:
     shape = chain(ILIUM)
     plate = place.section(shape if side == "L" else shape.mirrored(), coarse_mm=1.0)
     ramus = tube([(82, -29, 2, 8), (62, -37, -3, 6.5), (42, -43, -8, 6), (22, -46, -12, 7)])
-    body = tube([(14, -43, -9, 8), (11.5, -40, -24, 8), (13, -36, -38, 7)])
+    body = tube([(13, -44, -8, 7.5), (11, -43, -22, 7.5), (12, -38, -36, 7)])
+    deep = tube([(20, -38, -9, 7), (14, -34, -24, 7), (15, -30, -36, 6)])
     lower = tube([(13, -36, -38, 6.5), (25, -20, -54, 5), (40, 0, -66, 6), (50, 14, -68, 9)])
     ischium = tube(
         [
@@ -154,10 +179,12 @@ def _hip(place: Placement, side: str) -> Field:
             (52, 20, -64, 11),
         ]
     )
-    back = tube([(58, 30, -40, 10), (54, 30, -56, 11)])
+    back = tube([(60, 33, -36, 9), (57, 38, -46, 8), (52, 34, -58, 9)])
     spina = tube([(62, 27, -2, 6), (52, 38, -8, 2.5)])
-    rest = place.tubes(*(_sided(t, side) for t in (ramus, body, lower, ischium, back, spina)))
-    hip = union(plate, rest, blend_mm=4.0)
+    rest = place.tubes(
+        *(_sided(t, side) for t in (ramus, body, deep, lower, ischium, back, spina))
+    )
+    hip = union(plate, rest, blend_mm=5.0)
     x, y, z, r = HEAD
     socket = place.tubes(_sided(tube([(x, y, z, r + 3.2)]), side))
     mouth = place.tubes(_sided(tube([(x, y, z, r + 3), (x + 40, y + 4, z - 26, r + 8)]), side))
@@ -219,31 +246,21 @@ def _sacrum(place: Placement) -> Field:
         return list(points)
 
     keys = {
-        top: ring(
-            (0, -18), (20, -15), (30, 0), (46, 8), (52, 14), (48, 24), (30, 24), (14, 34), (0, 38)
+        top: ring((0, -18), (20, -15), (26, -3), (25, 7), (20, 13), (14, 14.5), (7, 15), (0, 14)),
+        top - 3: ring(
+            (0, -18), (21, -15), (29, -3), (33, 8), (30, 16), (20, 19), (9, 17), (0, 16)
         ),
-        at[1]: ring(
-            (0, -17), (22, -13), (42, -3), (66, 8), (70, 22), (56, 36), (32, 36), (14, 38), (0, 44)
+        top - 8: ring(
+            (0, -17), (22, -14), (42, -3), (58, 10), (50, 26), (26, 34), (10, 36), (0, 38)
         ),
-        at[2]: ring(
-            (0, -10), (20, -8), (40, -3), (58, 6), (62, 18), (50, 32), (30, 34), (12, 32), (0, 38)
-        ),
-        at[3]: ring(
-            (0, -8), (18, -6), (33, -2), (44, 3), (46, 10), (38, 20), (24, 24), (10, 25), (0, 30)
-        ),
-        at[4]: ring(
-            (0, -7), (15, -6), (26, -3), (34, 1), (35, 6), (29, 12), (18, 17), (8, 18), (0, 21)
-        ),
-        at[5]: ring(
-            (0, -6), (11, -5), (20, -3), (25, 0), (25, 4), (20, 8), (12, 11), (6, 11), (0, 11)
-        ),
-        at[5] - 10: ring(
-            (0, -5), (6, -5), (10, -3), (12, 0), (11, 3), (9, 5), (6, 6), (3, 7), (0, 7)
-        ),
-        at["x1"]: ring((0, -5), (5, -4), (8, -2), (9, 0), (8, 2), (6, 4), (4, 5), (2, 5), (0, 5)),
-        at["x2"] + 2: ring(
-            (0, -4), (2, -3), (4, -2), (4, 0), (4, 1), (3, 3), (2, 3), (1, 4), (0, 4)
-        ),
+        at[1]: ring((0, -17), (22, -13), (44, -3), (68, 8), (66, 28), (34, 31), (15, 36), (0, 45)),
+        at[2]: ring((0, -10), (20, -8), (40, -3), (60, 6), (58, 24), (32, 26), (13, 29), (0, 38)),
+        at[3]: ring((0, -8), (18, -6), (33, -2), (46, 5), (40, 17), (22, 20), (9, 22), (0, 29)),
+        at[4]: ring((0, -7), (15, -6), (26, -3), (35, 3), (30, 11), (17, 14), (7, 16), (0, 20)),
+        at[5]: ring((0, -6), (11, -5), (20, -3), (25, 2), (20, 8), (12, 9), (6, 10), (0, 10)),
+        at[5] - 10: ring((0, -5), (6, -5), (10, -3), (12, 1), (9, 5), (6, 6), (3, 6), (0, 6)),
+        at["x1"]: ring((0, -5), (5, -4), (8, -2), (9, 1), (6, 4), (4, 4), (2, 5), (0, 5)),
+        at["x2"] + 2: ring((0, -4), (2, -3), (4, -2), (4, 0), (3, 3), (2, 3), (1, 3), (0, 3)),
     }
     return place.section(solid(keys, is_bent=True, is_half=True), coarse_mm=1.0)
 
@@ -278,6 +295,24 @@ def _canal(place: Placement) -> Field:
     }
     left = chain(keys, is_bent=True)
     return union(place.section(left, coarse_mm=1.0), place.section(left.mirrored(), coarse_mm=1.0))
+
+
+def _nuclei(place: Placement) -> Field:
+    """Return lenses between the vertebral bodies, which make their end plates concave."""
+    s = {name: place.spine.arc_at(*at) for name, at in LUMBAR_CENTRES.items()}
+    s1 = place.spine.arc_at(37, 93) + 12.5
+    bounds = [(s1, s["L5"] - 13), (s["L5"] + 13, s["L4"] - 13), (s["L4"] + 13, s["L3"] - 13)]
+    bounds.append((s["L3"] + 13, s["L2"] - 13))
+    ring = np.array(
+        [(0, -15), (10, -14), (18, -9), (21, -1), (19, 6), (13, 11), (6, 11.5), (0, 10.5)]
+    )
+    lenses = []
+    for low, high in bounds:
+        keys = {}
+        for depth, size in ((-2.6, 0.25), (-1.8, 0.7), (-0.6, 0.98), (0.5, 1.0)):
+            keys[low + depth], keys[high - depth] = ring * size, ring * size
+        lenses.append(place.section(solid(keys, is_bent=True, is_half=True), coarse_mm=1.0))
+    return union(*lenses)
 
 
 def _discs(place: Placement) -> Field:

@@ -49,31 +49,24 @@ def _soft(anatomy: Anatomy) -> dict[str, Field]:
         "Bladder": organs.bladder,
         "VaginalCuff": organs.cuff,
         "Vagina": carved(organs.vagina, organs.cuff),
-        "Bowel_Small": anatomy.muscles["Bowel_Small"],
+        "Bowel_Small": organs.loops,
         "Bag_Bowel": _bowel_bag(anatomy),
         **organs.colon,
         **organs.vessels,
     }
-    shapes["Colon_Sigmoid"] = carved(
-        organs.colon["Colon_Sigmoid"], organs.bladder, organs.colon["Rectum"]
-    )
-    for name, shape in anatomy.muscles.items():
-        shapes.setdefault(name, shape)
-    return shapes
+    return {**shapes, **anatomy.muscles}
 
 
 def _bowel_bag(anatomy: Anatomy) -> Field:
     """Small and large bowel above the rectum with what lies between, inside the cavity."""
     organs, bones = anatomy.organs, anatomy.skeleton
-    gut = union(
-        anatomy.muscles["Bowel_Small"], organs.colon["Colon_Sigmoid"], organs.colon["Colon"]
-    )
+    gut = union(organs.loops, organs.colon["Colon_Sigmoid"], organs.colon["Colon"])
     bag = within(Field(gut.start, gut.sdf - np.float32(5.0)), anatomy.envelope.cavity, 1.0)
     others = [organs.bladder, organs.colon["Rectum"], organs.other_vessels]
     others += [*organs.vessels.values(), *bones.hips.values(), bones.sacrum, bones.discs]
     others += [bones.vertebrae[name] for name in ("L3", "L4", "L5")]
     others += [anatomy.muscles[f"Psoas_{side}"] for side in "LR"]
-    return union(carved(bag, *others), anatomy.muscles["Bowel_Small"])
+    return union(carved(bag, *others), organs.loops)
 
 
 def _nerves(anatomy: Anatomy) -> dict[str, Field]:

@@ -1,7 +1,7 @@
 """What a visit is, and what the digital pelvis of a visit holds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,10 @@ class PelvisVisit:
             bowel_seed=2,
             has_lesion=True,
         )
+
+    def without_lesion(self) -> "PelvisVisit":
+        """Return the same day without the disease."""
+        return replace(self, has_lesion=False)
 
     def from_anatomy(self) -> RigidTransform:
         """Return the map from anatomy coordinates to the frame of this visit."""
