@@ -26,6 +26,8 @@ NEGLIGIBLE_UNKNOWN = 1e-3
 
 _FACE = 0.5 + 1e-6
 
+_CHUNK = 2**18
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dvh:
@@ -287,30 +289,48 @@ def dvh(dose: Dose, structure: Structure | Mask, *, end_slab: EndSlab = EndSlab.
     else:
         samples = sample_structure(structure, end_slab=end_slab)
         points_mm, volumes_cc = samples.points_mm, samples.volumes_cc
-    values = _dose_at(dose, points_mm).astype(np.float64)
+    values = _dose_at(dose, points_mm)
     is_known = np.isfinite(values)
     total_cc = float(np.sum(volumes_cc))
     if total_cc <= 0:
         msg = f"DVH of {structure.name}: expected a volume above 0 cc, got an empty structure"
         raise InputError(msg)
-    order = np.argsort(values[is_known], kind="stable")
+    unknown_cc = float(np.sum(volumes_cc, where=~is_known))
+    if unknown_cc > 0:
+        values, volumes_cc = values[is_known], volumes_cc[is_known]
+    order = _rising_order(values)
     return Dvh(
         name=structure.name,
         quantity=describe_quantity(dose),
-        dose_gy=values[is_known][order],
-        point_volume_cc=volumes_cc[is_known][order],
-        unknown_fraction=float(np.sum(volumes_cc[~is_known])) / total_cc,
+        dose_gy=values[order].astype(np.float64),
+        point_volume_cc=volumes_cc[order],
+        unknown_fraction=unknown_cc / total_cc,
         volume_cc=total_cc,
     )
 
 
+def _rising_order(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the order of rising dose; equal doses keep their order.
+
+    The bits of floats of 0 or more rise with their value, so dose and place together are one
+    whole number, and whole numbers are sorted several times faster than places by a key.
+    """
+    bits = np.maximum(values, np.float32(0)).view(np.uint32).astype(np.uint64)
+    keys = np.sort((bits << np.uint64(32)) | np.arange(len(values), dtype=np.uint64))
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
 def _dose_at(dose: Dose, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the dose at points; the outermost voxels hold up to their faces."""
-    indices = dose.grid.indices(points_mm)
     last = np.asarray(dose.grid.shape) - 1.0
-    is_inside = np.all((indices >= -_FACE) & (indices <= last + _FACE), axis=1)
-    values: NDArray[np.float32] = sample_trilinear(dose.values, np.clip(indices, 0.0, last))
-    values[~is_inside] = np.nan
+    values = np.empty(len(points_mm), dtype=np.float32)
+    for start in range(0, len(points_mm), _CHUNK):
+        indices = dose.grid.indices(points_mm[start : start + _CHUNK])
+        inside = np.clip(indices, 0.0, last)
+        part = sample_trilinear(dose.values, inside)
+        beyond = np.abs(indices - inside) > _FACE
+        part[beyond[:, 0] | beyond[:, 1] | beyond[:, 2]] = np.nan
+        values[start : start + _CHUNK] = part
     return values
 
 

@@ -1,4 +1,10 @@
-"""Margins around masks and distances from them, exact in mm."""
+"""Margins around masks and distances from them.
+
+A margin is measured on voxels of at most `FINE_MM`: coarser voxels are divided, the surface laid
+where the linearly interpolated share of the mask is half, and the result given as the share of
+each voxel that the margin covers. Measured between the centres of coarse voxels, a margin would
+be short or long by up to half a voxel.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -11,6 +17,12 @@ from rerad.errors import InputError
 
 INSIDE = 0.5
 """A voxel counts as inside if at least half of it is."""
+
+FINE_MM = 1.0
+"""Voxels are divided to at most this size before a margin is measured."""
+
+MOST_FINE_VOXELS = 40_000_000
+"""Voxels are divided less where more than this many would be needed (the patient's outline)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +76,15 @@ class Margin6:
 def margin(mask: Mask, parent: Grid, margin_mm: float | Margin6) -> Mask:
     """Expand or contract a mask.
 
-    A voxel is inside the expansion if its centre lies within the margin of the centre of a voxel
-    inside; it is inside the contraction if it lies farther than the margin from every voxel
-    outside. With six margins "within" means inside the ellipsoid whose half-axes, octant by
-    octant, are the margins of that octant.
+    A point is inside the expansion if it lies within the margin of a point inside, and inside the
+    contraction if it lies farther than the margin from every point outside. With six margins
+    "within" means inside the ellipsoid whose half-axes, octant by octant, are the margins of
+    that octant. Distances are exact for the centres of the (divided) voxels.
 
     Parameters
     ----------
     mask : Mask
-        On a crop of `parent`; a voxel counts as inside if its share is at least half.
+        On a crop of `parent`.
     parent : Grid
         Grid that bounds the result; outside it nothing is known and nothing is made.
     margin_mm : float or Margin6
@@ -81,29 +93,39 @@ def margin(mask: Mask, parent: Grid, margin_mm: float | Margin6) -> Mask:
     Returns
     -------
     Mask
-        Shares of 0 or 1 on a crop of `parent`, named and of the kind of `mask`.
+        Shares of 0 to 1 on a crop of `parent`, named and of the kind of `mask`.
 
     Raises
     ------
     InputError
         If the margin is not finite, or nothing is left of a contraction.
+
+    Notes
+    -----
+    Expanding spheres of 8 to 20 mm radius by 3 to 10 mm on voxels of 1 x 1 x 3 to 3 x 3 x 3 mm
+    gives volumes within 2 % on average, 5 % at worst; see docs/methods/dvh.md.
     """
     six = margin_mm if isinstance(margin_mm, Margin6) else Margin6(*(float(margin_mm),) * 6)
-    reach_mm = np.abs(six.values_mm)
-    box = _grown_box(mask, parent, reach_mm)
-    inside = np.zeros(box.shape, dtype=bool)
-    inside[box.region_of(mask.grid)] = mask.fraction >= INSIDE
+    towards_mm = np.abs(six.values_mm).reshape(3, 2)[::-1]
+    box = _grown_box(mask, parent, towards_mm)
+    n_parts = _parts(box)
+    share = np.zeros(box.shape, dtype=np.float32)
+    share[box.region_of(mask.grid)] = mask.fraction
+    inside = _divided(share, n_parts) >= INSIDE - 1e-6
+    spacing = np.array(box.spacing_mm)[::-1] / n_parts
     if six.is_contraction:
         # The rim of the box is outside, even where the mask touches the edge of its parent.
-        padded = np.pad(~inside, 1, constant_values=True)
-        opposite = reach_mm[[1, 0, 3, 2, 5, 4]]
-        result = ~_within(padded, box, opposite)[1:-1, 1:-1, 1:-1] & inside
+        outside = np.pad(~inside, 1, constant_values=True)
+        is_taken = _least_cost(outside, spacing, towards_mm[:, ::-1]) < 1 - 1e-5
+        result = ~is_taken[1:-1, 1:-1, 1:-1]
     else:
-        result = _within(inside, box, reach_mm)
+        result = _least_cost(inside, spacing, towards_mm) <= 1 + 1e-5
     if not result.any():
-        msg = f"{mask.name}: nothing is left after a margin of {margin_mm}"
+        msg = f"{mask.name}: nothing is left after a margin of {margin_mm} mm"
         raise InputError(msg)
-    return cropped(replace(mask, fraction=result.astype(np.float32), grid=box))
+    (k, j, i), (nk, nj, ni) = box.shape, n_parts
+    fraction = result.reshape(k, nk, j, nj, i, ni).mean(axis=(1, 3, 5), dtype=np.float32)
+    return cropped(replace(mask, fraction=fraction, grid=box))
 
 
 def distance_from(mask: Mask, grid: Grid) -> NDArray[np.float32]:
@@ -141,52 +163,62 @@ def cropped(mask: Mask) -> Mask:
     return replace(mask, fraction=part, grid=mask.grid.crop(start, stop))
 
 
-def _grown_box(mask: Mask, parent: Grid, reach_mm: NDArray[np.float64]) -> Grid:
+def _grown_box(mask: Mask, parent: Grid, towards_mm: NDArray[np.float64]) -> Grid:
     """Return the crop of `parent` that holds the mask and everything within reach of it."""
     region = parent.region_of(mask.grid)
-    steps = np.ceil(reach_mm.reshape(3, 2) / np.array(parent.spacing_mm)[:, None]).astype(int)
-    up, down = steps[::-1, 0], steps[::-1, 1]
-    start = [max(0, s.start - int(d)) for s, d in zip(region, down, strict=True)]
-    stop = [min(n, s.stop + int(u)) for s, u, n in zip(region, up, parent.shape, strict=True)]
+    steps = np.ceil(towards_mm / np.array(parent.spacing_mm)[::-1, None]).astype(int)
+    start = [max(0, s.start - int(n[1])) for s, n in zip(region, steps, strict=True)]
+    stop = [
+        min(size, s.stop + int(n[0]))
+        for s, n, size in zip(region, steps, parent.shape, strict=True)
+    ]
     return parent.crop((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
-def _within(
-    inside: NDArray[np.bool_], grid: Grid, reach_mm: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Return the voxels within reach of a voxel inside, reach towards +x, -x, +y, -y, +z, -z."""
-    if not inside.any():
-        return inside
-    spacing = np.array(grid.spacing_mm)[::-1]
-    pairs = reach_mm.reshape(3, 2)[::-1]
-    if np.all(pairs[:, 0] == pairs[:, 1]):
-        # Measured in margins, the ellipsoid is the unit sphere.
-        unit = spacing / np.maximum(pairs[:, 0], 1e-9)
-        return np.asarray(distance_transform_edt(~inside, sampling=unit) <= 1 + 1e-6)
-    result = inside.copy()
-    for octant in np.ndindex(2, 2, 2):
-        axes = np.array([pairs[axis, side] for axis, side in enumerate(octant)])
-        signs = np.array([1 if side == 0 else -1 for side in octant])
-        _spread(result, inside, axes / spacing, signs)
-    return result
+def _parts(grid: Grid) -> tuple[int, int, int]:
+    """Return into how many parts voxels are divided along k, j and i."""
+    for fine_mm in (FINE_MM, 2 * FINE_MM, np.inf):
+        n = np.maximum(1, np.ceil(np.array(grid.spacing_mm)[::-1] / fine_mm - 1e-6)).astype(int)
+        if grid.n_voxels * int(np.prod(n)) <= MOST_FINE_VOXELS:
+            break
+    return int(n[0]), int(n[1]), int(n[2])
 
 
-def _spread(
-    result: NDArray[np.bool_],
-    inside: NDArray[np.bool_],
-    half_axes: NDArray[np.float64],
-    signs: NDArray[np.int_],
-) -> None:
-    """Add to `result` every voxel that one octant of an ellipsoid reaches from a voxel inside."""
-    safe = np.maximum(half_axes, 1e-9)
-    n_steps = [int(n) + 1 for n in np.floor(half_axes + 1e-6)]
-    steps = np.indices(n_steps).reshape(3, -1).T
-    for step in steps[np.sum((steps / safe) ** 2, axis=1) <= 1 + 1e-6]:
-        shift = step * signs
-        target = tuple(
-            slice(max(0, s), n + min(0, s)) for s, n in zip(shift, inside.shape, strict=True)
-        )
-        source = tuple(
-            slice(max(0, -s), n - max(0, s)) for s, n in zip(shift, inside.shape, strict=True)
-        )
-        result[target] |= inside[source]
+def _divided(share: NDArray[np.float32], n_parts: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Divide voxels, the shares interpolated linearly between their centres."""
+    for axis, n in enumerate(n_parts):
+        if n == 1:
+            continue
+        moved = np.moveaxis(share, axis, 0)
+        padded = np.concatenate([moved[:1], moved, moved[-1:]])
+        layers = []
+        for place in (np.arange(n) + 0.5) / n - 0.5:
+            neighbor = padded[2:] if place > 0 else padded[:-2]
+            layers.append((1 - abs(place)) * moved + abs(place) * neighbor)
+        divided = np.stack(layers, axis=1).reshape(-1, *moved.shape[1:])
+        share = np.moveaxis(divided, 0, axis).astype(np.float32)
+    return share
+
+
+def _least_cost(
+    inside: NDArray[np.bool_], spacing: NDArray[np.float64], towards_mm: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the squared distance from the voxels inside, measured in margins.
+
+    The square of a distance is a sum over the axes, and so is its least value: one axis is
+    searched after the other, each direction with its own margin. Beyond the margins the cost is
+    infinite. `spacing` has shape (3,), `towards_mm` shape (3, 2): rising and falling index.
+    """
+    cost = np.where(inside, np.float32(0), np.float32(np.inf))
+    for axis in range(3):
+        source = np.moveaxis(cost, axis, 0)
+        best = source.copy()
+        for side in range(2):
+            reach_mm = float(towards_mm[axis, side])
+            n_steps = min(int(reach_mm / spacing[axis] + 1e-6), len(source) - 1)
+            for n in range(1, n_steps + 1):
+                paid = np.float32((n * spacing[axis] / reach_mm) ** 2)
+                to, origin = (best[n:], source[:-n]) if side == 0 else (best[:-n], source[n:])
+                np.minimum(to, origin + paid, out=to)
+        cost = np.moveaxis(best, 0, axis)
+    return cost
