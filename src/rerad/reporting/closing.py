@@ -100,7 +100,7 @@ def _eqd2_cell(value_gy: float, row: SummaryRow, judged: GoalResult | None = Non
     """EQD2 has no meaning without alpha/beta; where it is unknown, a bound may still be known."""
     if row.alpha_beta_gy is None:
         return Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED)
-    is_sum = judged is not None and judged.goal.scope is DoseScope.CUMULATIVE
-    if judged is not None and is_sum and not math.isfinite(value_gy):
-        return goal_value_cell(judged)
+    if judged is not None and judged.goal.scope is DoseScope.CUMULATIVE:
+        is_bounded = math.isnan(value_gy) and math.isnan(judged.value)
+        return goal_value_cell(judged) if is_bounded else number_cell(value_gy)
     return number_cell(value_gy)

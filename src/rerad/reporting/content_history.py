@@ -1,7 +1,6 @@
 """What the report says about the patient and what went before: pure, result in, sections out."""
 
 from collections import Counter
-from itertools import pairwise
 
 from rerad.core import Course, HistoryEvent, Prescription, Severity
 from rerad.evaluation import Verdict
@@ -196,7 +195,8 @@ def _level_cells(
             f"{number(delivered, 1)} in {UNKNOWN if given is None else given}"
             if delivered is not None
             else UNKNOWN,
-            emphasis=Emphasis.STRONG if course.is_stopped_early else Emphasis.NONE,
+            _recorded_text(course, level),
+            Emphasis.STRONG if course.is_stopped_early else Emphasis.NONE,
         ),
     ]
     for ab in alpha_betas_gy:
@@ -217,6 +217,17 @@ def delivered_dose_gy(course: Course, level: Prescription) -> float | None:
     if not planned or given is None:
         return None
     return level.dose_gy * given / planned
+
+
+def _recorded_text(course: Course, level: Prescription) -> str:
+    """What the record itself states as delivered, at the highest level, where it differs."""
+    recorded = course.delivered_dose_gy
+    highest = max(item.dose_gy for item in course.prescriptions)
+    if recorded is None or level.dose_gy < highest:
+        return ""
+    counted = delivered_dose_gy(course, level)
+    is_same = counted is not None and abs(counted - recorded) < 0.05
+    return "" if is_same else f"record states {compact(recorded)}"
 
 
 def _course_facts(course: Course) -> tuple[tuple[str, str], ...]:
@@ -298,7 +309,7 @@ def outcome_section(result: CaseResult) -> Section:
         widths=(1.6, 4.2, 0.9, 0.9, 1.2),
         note="A dash: not stated on that occasion.",
     )
-    text = _pain_change(result)
+    text = _change(result)
     blocks = (Paragraph(text), table) if text else (table,)
     return Section("outcome", "Outcome", blocks)
 
@@ -319,21 +330,31 @@ def _pain_text(event: HistoryEvent) -> str:
     return compact(low) if low == high else f"{compact(low)}–{compact(high)}"
 
 
-def _pain_change(result: CaseResult) -> str:
-    """The change of pain in words, without a response class where analgesics are not stated."""
-    scored = [e for e in _in_order(result.history.events) if e.pain_score is not None]
-    pairs = [
-        (before, after)
-        for before, after in pairwise(scored)
-        if before.order < result.current_order < after.order
+def _change(result: CaseResult) -> str:
+    """What was stated last before and first after the course, without a response class."""
+    events = _in_order(result.history.events)
+    before = [e for e in reversed(events) if e.order < result.current_order]
+    after = [e for e in events if e.order > result.current_order]
+    parts = []
+    first, last = _stated_pain(before), _stated_pain(after)
+    if first and last:
+        parts.append(f"Pain before this course {first}, after it {last} of 10.")
+    grades = [
+        next((e.muscle_grade for e in side if e.muscle_grade), "") for side in (before, after)
     ]
-    if not pairs:
-        return ""
-    before, after = pairs[0]
-    text = f"Pain before this course {_pain_text(before)}, after it {_pain_text(after)} of 10."
-    if before.oral_morphine_mg_day is None or after.oral_morphine_mg_day is None:
-        text += (
-            " No response class is stated: consensus criteria for pain response also weigh the "
-            "analgesic dose, and the daily dose is not known both before and after."
+    if all(grades):
+        parts.append(f"Muscle grade before {grades[0]}, after {grades[1]}.")
+    is_dose_known = all(
+        any(e.oral_morphine_mg_day is not None for e in side) for side in (before, after)
+    )
+    if first and last and not is_dose_known:
+        parts.append(
+            "No response class is stated: consensus criteria for pain response also weigh the "
+            "analgesic dose, and it is not known both before and after."
         )
-    return text
+    return " ".join(parts)
+
+
+def _stated_pain(events: list[HistoryEvent]) -> str:
+    """The first pain score in a row of events, or nothing."""
+    return next((_pain_text(e) for e in events if e.pain_score is not None), "")

@@ -168,7 +168,7 @@ def plan_section(result: CaseResult, nerve_alpha_beta_gy: float | None) -> Secti
             Picture(
                 "fusion",
                 "The target on the other images, at one location: CT, PET over CT and MRI where "
-                "available. The arrow points at the centroid of the GTV; its outline is drawn "
+                "available. The arrow points at the GTV; its outline is drawn "
                 "thin.",
                 "CT, PET/CT and MRI at the target",
             )

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 
-from rerad.core import Goal, Severity
+from rerad.core import Goal, Prescription, Severity
 from rerad.evaluation import Verdict
 from rerad.planning.result import CaseResult
 from rerad.reporting import closing_table, report_content
@@ -207,7 +207,16 @@ def test_signature_lines_are_blank_and_last(case_result: CaseResult) -> None:
 def test_no_response_class_without_the_analgesic_dose(case_result: CaseResult) -> None:
     said = " ".join(texts(report_content(case_result).sections[11]))
     assert "Pain before this course 8–9, after it 5 of 10." in said
+    assert "Muscle grade before 2+, after 4." in said
     assert "No response class is stated" in said
+
+
+def test_a_recorded_dose_that_differs_from_the_fractions_is_shown(case_result: CaseResult) -> None:
+    levels = (Prescription("PTV_4000", 40.0), Prescription("PTV_3600", 36.0))
+    current = replace(case_result.current, prescriptions=levels)
+    rows = table_of(replace(case_result, current=current), "levels").rows
+    assert rows[2][4] == Cell("27.3 in 15", "record states 27", Emphasis.STRONG)
+    assert rows[3][4] == Cell("24.5 in 15", "", Emphasis.STRONG)
 
 
 def test_registration_shows_numbers_and_thresholds(case_result: CaseResult) -> None:
