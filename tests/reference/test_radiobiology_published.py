@@ -11,6 +11,7 @@ from rerad.radiobiology import (
     eqd2,
     limits_for,
     nieder_score,
+    physical_from_bed,
     physical_from_eqd2,
     recovery_scenarios,
     to_eqd2,
@@ -154,3 +155,16 @@ def test_partial_delivery_scales_fractions_not_dose_per_fraction():
     assert float(stopped.values[0, 0, 0]) == pytest.approx(eqd2(15 * 40 / 22, 15, 2.0), abs=1e-4)
     scaled_dose = to_eqd2(one_voxel(40.0 * 15 / 22), n_fractions_planned=22, alpha_beta_gy=2.0)
     assert float(scaled_dose.values[0, 0, 0]) < float(stopped.values[0, 0, 0]) - 3.0
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction_gy", "total_gy"),
+    [(7, 1.857, 13.0), (5, 2.472, 12.36), (4, 2.971, 11.88), (1, 8.38, 8.38)],
+)
+def test_deficit_after_the_early_stop(n, fraction_gy, total_gy):
+    """15.41 Gy10 are missing after 15 of 22 fractions; what would make them up."""
+    deficit = bed(40, 22, 10.0) - bed(27, 15, 10.0)
+    assert deficit == pytest.approx(15.41, abs=0.00501)
+    total = physical_from_bed(deficit, n_fractions=n, alpha_beta_gy=10.0)
+    assert total / n == pytest.approx(fraction_gy, abs=0.00501 if n == 1 else 0.000501)
+    assert total == pytest.approx(total_gy, abs=0.00501)

@@ -164,8 +164,49 @@ def physical_from_eqd2(
     return float(result) if result.ndim == 0 else np.asarray(result)
 
 
+@overload
+def physical_from_bed(bed_gy: float, *, n_fractions: int, alpha_beta_gy: float) -> float: ...
+@overload
+def physical_from_bed(
+    bed_gy: ArrayLike, *, n_fractions: int, alpha_beta_gy: float
+) -> NDArray[np.float64]: ...
+def physical_from_bed(
+    bed_gy: ArrayLike, *, n_fractions: int, alpha_beta_gy: float
+) -> float | NDArray[np.float64]:
+    """Return the physical dose that, in `n_fractions` equal fractions, makes a given BED.
+
+    As :func:`physical_from_eqd2`, with EQD2 = BED / (1 + 2 / (alpha/beta)).
+
+    Parameters
+    ----------
+    bed_gy : float or array_like
+        BED in Gy; zero or less gives 0 Gy; NaN stays NaN.
+    n_fractions : int
+        Fractions of the course to come, at least 1.
+    alpha_beta_gy : float
+        Alpha/beta in Gy, above 0.
+
+    Returns
+    -------
+    float or ndarray
+        Total physical dose in Gy, of the shape of `bed_gy`.
+
+    Raises
+    ------
+    InputError
+        If `n_fractions` or `alpha_beta_gy` is out of range.
+    """
+    _require_fractionation(n_fractions, alpha_beta_gy)
+    factor = alpha_beta_gy / (2.0 + alpha_beta_gy)
+    as_eqd2 = np.asarray(bed_gy, dtype=np.float64) * factor
+    return physical_from_eqd2(as_eqd2, n_fractions=n_fractions, alpha_beta_gy=alpha_beta_gy)
+
+
 def _delivered_share(n_planned: int, n_delivered: int | None) -> float:
     """Return delivered over planned fractions; None means all."""
+    if n_planned < 1:
+        msg = f"expected a whole number of 1 fraction or more, got {n_planned}"
+        raise InputError(msg)
     if n_delivered is None:
         return 1.0
     if n_delivered < 0 or n_delivered != int(n_delivered):
@@ -209,20 +250,28 @@ def to_bed(
     InputError
         If a number is out of range.
     """
+    share = _delivered_share(n_fractions_planned, n_fractions_delivered)
+    return _converted(dose, DoseQuantity.BED, n_fractions_planned, alpha_beta_gy, share)
+
+
+def _converted(
+    dose: Dose, quantity: DoseQuantity, n_fractions: int, alpha_beta_gy: float, share: float
+) -> Dose:
+    """Return BED or EQD2 of `share` of the fractions."""
     if dose.quantity is not DoseQuantity.PHYSICAL:
         msg = (
             f"expected a physical dose to convert, got {describe_quantity(dose)}; "
             "start from the dose as planned"
         )
         raise QuantityMismatchError(msg)
-    share = _delivered_share(n_fractions_planned, n_fractions_delivered)
-    values = bed(dose.values, n_fractions_planned, alpha_beta_gy) * share
+    convert = bed if quantity is DoseQuantity.BED else eqd2
+    values = np.empty(dose.grid.shape, dtype=np.float32)
+    # One slice at a time: double precision without a second copy of a large grid.
+    for k, plane in enumerate(dose.values):
+        values[k] = convert(plane, n_fractions, alpha_beta_gy) * share
+    values.setflags(write=False)
     return replace(
-        dose,
-        values=values.astype(np.float32),
-        quantity=DoseQuantity.BED,
-        alpha_beta_gy=alpha_beta_gy,
-        instance_uid="",
+        dose, values=values, quantity=quantity, alpha_beta_gy=alpha_beta_gy, instance_uid=""
     )
 
 
@@ -266,14 +315,8 @@ def to_eqd2(
     .. [1] Withers, Thames & Peters (1983), Radiother. Oncol. 1, 187-191,
        doi:10.1016/S0167-8140(83)80020-4.
     """
-    as_bed = to_bed(
-        dose,
-        n_fractions_planned=n_fractions_planned,
-        n_fractions_delivered=n_fractions_delivered,
-        alpha_beta_gy=alpha_beta_gy,
-    )
-    values = as_bed.values * np.float64(alpha_beta_gy / (2.0 + alpha_beta_gy))
-    return replace(as_bed, values=values.astype(np.float32), quantity=DoseQuantity.EQD2)
+    share = _delivered_share(n_fractions_planned, n_fractions_delivered)
+    return _converted(dose, DoseQuantity.EQD2, n_fractions_planned, alpha_beta_gy, share)
 
 
 def fraction_size_finding(fraction_gy: float, where: str = "") -> Finding | None:
