@@ -18,8 +18,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RTDoseStorage
 
 from rerad.core import Dose, DoseQuantity, Grid
-from rerad.dicom.files import read_dataset
-from rerad.dicom.headers import number_of, numbers_of, text_of
+from rerad.dicom.files import read_dataset, tolerate_parser_warnings
+from rerad.dicom.headers import count_of, number_of, numbers_of, text_of
 from rerad.dicom.orientation import StoredVoxels, row_and_column_directions, to_patient_axes
 from rerad.dicom.pixels import stored_pixels
 from rerad.errors import DicomError
@@ -48,6 +48,7 @@ SUMMATION_REMEDY = {
 """What to do about a dose that is not the total of one plan."""
 
 
+@tolerate_parser_warnings
 def read_dose(path: Path) -> Dose:
     """Read the total physical dose of one plan.
 
@@ -82,6 +83,7 @@ def read_dose(path: Path) -> Dose:
     )
 
 
+@tolerate_parser_warnings
 def read_effective_dose(path: Path) -> Dose:
     """Read an EQD2 or BED distribution that rerad wrote.
 
@@ -165,7 +167,7 @@ def _voxels_of(dataset: Dataset, where: str) -> tuple[NDArray[np.float32], Grid]
     if not frame_uid:
         msg = f"{where}: expected a Frame of Reference UID, found none; export it again"
         raise DicomError(msg)
-    n_frames = int(number_of(dataset, "NumberOfFrames") or 1)
+    n_frames = count_of(dataset, "NumberOfFrames", 1)
     stored = stored_pixels(dataset, n_frames, where)
     if stored.dtype.kind == "i" and int(stored.min()) < 0:
         msg = f"{where}: expected doses of 0 Gy or more, found negative ones; export it again"

@@ -4,11 +4,14 @@ A file is written beside its place under a temporary name and renamed when compl
 slices likewise. A rename within one folder either happens or does not.
 """
 
+import functools
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -22,6 +25,9 @@ from pydicom.uid import (
 )
 
 from rerad.errors import DicomError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of an element that ends with a delimiter."""
@@ -38,6 +44,22 @@ UNREADABLE = (
     OverflowError,
 )
 """What the parser raises on bytes that are not DICOM or that stop too early."""
+
+
+def tolerate_parser_warnings(read: Callable[P, R]) -> Callable[P, R]:
+    """Make a reader that meets small faults of other systems' files without a warning.
+
+    The parser warns of values that break a rule of their representation, such as a decimal string
+    of 17 characters; it logs them too. They are the sender's to mend, not the user's to see.
+    """
+
+    @functools.wraps(read)
+    def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return read(*args, **kwargs)
+
+    return quiet
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -69,7 +91,7 @@ def read_dataset(path: Path) -> Dataset:
     except UNREADABLE as error:
         msg = (
             f"expected a complete DICOM file, but {path.name} cannot be parsed "
-            f"({error}); export or copy it again"
+            f"({first_line(error)}); export or copy it again"
         )
         raise DicomError(msg) from error
     if not has_class:
@@ -78,6 +100,11 @@ def read_dataset(path: Path) -> Dataset:
     _require_complete(dataset, path.name)
     set_transfer_syntax(dataset)
     return dataset
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, for use within a sentence."""
+    return (str(error).splitlines() or [type(error).__name__])[0].strip()
 
 
 def _require_complete(dataset: Dataset, where: str) -> None:
@@ -185,5 +212,5 @@ def _save(dataset: Dataset, path: Path) -> None:
     try:
         dataset.save_as(path, enforce_file_format=True)
     except (ValueError, TypeError, AttributeError) as error:
-        msg = f"{path.name} cannot be written as DICOM ({error}); nothing was written"
+        msg = f"{path.name} cannot be written as DICOM ({first_line(error)}); nothing was written"
         raise DicomError(msg) from error

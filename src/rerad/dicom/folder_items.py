@@ -17,6 +17,7 @@ from pydicom.uid import (
 from rerad.dicom.doses import QUANTITY_PATTERN, why_not_physical_total
 from rerad.dicom.files import read_dataset
 from rerad.dicom.headers import (
+    count_of,
     date_of,
     items_of,
     number_of,
@@ -25,6 +26,7 @@ from rerad.dicom.headers import (
     text_of,
 )
 from rerad.dicom.images import MODALITY_OF_CLASS
+from rerad.dicom.orientation import are_patient_axes
 from rerad.dicom.series import SliceHeader, sort_slices
 from rerad.dicom.structure_sets import referenced_series_of
 from rerad.errors import DicomError, InputError
@@ -105,7 +107,7 @@ def folder_items(headers: Sequence[ScannedHeader]) -> Iterable[FolderItem]:
 
 def _series_item(uid: str, slices: list[ScannedHeader]) -> FolderItem:
     first = slices[0].dataset
-    rows, columns = int(first.get("Rows") or 0), int(first.get("Columns") or 0)
+    rows, columns = count_of(first, "Rows"), count_of(first, "Columns")
     description = text_of(first, "SeriesDescription") or "no description"
     return FolderItem(
         kind=str(MODALITY_OF_CLASS[text_of(first, "SOPClassUID")]),
@@ -121,7 +123,10 @@ def _series_item(uid: str, slices: list[ScannedHeader]) -> FolderItem:
 
 
 def _series_problems(slices: list[ScannedHeader]) -> tuple[str, ...]:
-    problems = [header.problem for header in slices if header.problem]
+    broken = [header for header in slices if header.problem]
+    problems = [header.problem for header in broken[:1]]
+    if len(broken) > 1:
+        problems.append(f"{len(broken)} of {len(slices)} files are truncated like that")
     whole = [header for header in slices if not header.problem]
     if not whole:
         return tuple(problems)
@@ -136,7 +141,9 @@ def _series_problems(slices: list[ScannedHeader]) -> tuple[str, ...]:
     if text_of(first, "Modality") == "PT" and units != "BQML":
         problems.append(f"PET units are {units or 'not given'}, not BQML")
     try:
-        sort_slices([SliceHeader.of(header.dataset, header.path.name) for header in whole])
+        order = sort_slices([SliceHeader.of(h.dataset, h.path.name) for h in whole])
+        if text_of(first, "Modality") == "CT" and not are_patient_axes(order.directions):
+            problems.append("the CT is oblique or tilted; resample it to axial slices")
     except (DicomError, InputError) as error:
         problems.append(str(error))
     return tuple(problems)

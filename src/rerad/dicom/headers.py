@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 from pydicom.valuerep import DSfloat
 
 from rerad.core import Patient, PatientPosition
-from rerad.dicom.files import read_dataset
+from rerad.dicom.files import read_dataset, tolerate_parser_warnings
 from rerad.dicom.uids import UidFactory
 from rerad.errors import DicomError, InputError
 
@@ -87,6 +87,7 @@ class StudyHeader:
             raise InputError(msg)
 
 
+@tolerate_parser_warnings
 def read_patient(path: Path) -> Patient:
     """Read who a DICOM file belongs to.
 
@@ -167,7 +168,10 @@ def set_position_codes(dataset: Dataset, position: PatientPosition) -> None:
 
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Return an attribute as text; empty if absent or empty."""
-    value = dataset.get(keyword)
+    try:
+        value = dataset.get(keyword)
+    except (TypeError, ValueError):
+        return ""
     return "" if value is None else str(value).strip()
 
 
@@ -182,13 +186,17 @@ def date_of(dataset: Dataset, keyword: str) -> date | None:
 
 def number_of(dataset: Dataset, keyword: str) -> float | None:
     """Return a numeric attribute; None if absent, empty or not a number."""
-    value = dataset.get(keyword)
-    if value is None or value == "":
-        return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        value = dataset.get(keyword)
+        return None if value is None or value == "" else float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def count_of(dataset: Dataset, keyword: str, otherwise: int = 0) -> int:
+    """Return a whole-number attribute; `otherwise` if absent, empty, zero or not a number."""
+    value = number_of(dataset, keyword)
+    return int(value) if value else otherwise
 
 
 def numbers_of(dataset: Dataset, keyword: str) -> list[float]:

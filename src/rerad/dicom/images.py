@@ -25,7 +25,7 @@ from pydicom.uid import (
 )
 
 from rerad.core import Grid, Image, ImageUnit, Modality
-from rerad.dicom.files import read_dataset
+from rerad.dicom.files import read_dataset, tolerate_parser_warnings
 from rerad.dicom.headers import date_of, number_of, patient_position_of, position_text, text_of
 from rerad.dicom.orientation import StoredVoxels, to_patient_axes
 from rerad.dicom.pet_headers import pet_acquisition_of, require_activity_units
@@ -55,6 +55,7 @@ UNIT_OF = {
 """What rescaled values mean."""
 
 
+@tolerate_parser_warnings
 def read_image(paths: Sequence[Path]) -> Image:
     """Read one CT, PET or MR series.
 

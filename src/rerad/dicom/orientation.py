@@ -41,9 +41,14 @@ class StoredVoxels:
     @property
     def is_axis_aligned(self) -> bool:
         """Whether each direction is a patient axis, up to sign."""
-        nearest = np.abs(np.rint(self.directions))
-        close = np.abs(np.abs(self.directions) - nearest) < ALIGNED_COSINE_TOLERANCE
-        return bool(np.all(close)) and bool(np.all(nearest.sum(axis=0) == 1))
+        return are_patient_axes(self.directions)
+
+
+def are_patient_axes(directions: NDArray[np.float64]) -> bool:
+    """Return whether unit vectors, one a row, are the patient axes in some order and sign."""
+    nearest = np.abs(np.rint(directions))
+    close = np.abs(np.abs(directions) - nearest) < ALIGNED_COSINE_TOLERANCE
+    return bool(np.all(close)) and bool(np.all(nearest.sum(axis=0) == 1))
 
 
 def row_and_column_directions(orientation: list[float]) -> NDArray[np.float64]:

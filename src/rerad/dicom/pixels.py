@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from rerad.dicom.headers import text_of
+from rerad.dicom.headers import count_of, text_of
 from rerad.errors import DicomError
 
 
@@ -33,18 +33,18 @@ def stored_pixels(dataset: Dataset, n_frames: int, where: str) -> NDArray[Any]:
     DicomError
         If pixel data are absent, too short, or compressed in a way that no decoder here reads.
     """
-    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    rows, columns = count_of(dataset, "Rows"), count_of(dataset, "Columns")
     if rows < 1 or columns < 1 or "PixelData" not in dataset:
         msg = f"{where}: expected pixel data, found none; the file breaks off, export it again"
         raise DicomError(msg)
-    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+    if count_of(dataset, "SamplesPerPixel", 1) != 1:
         msg = f"{where}: expected one value per pixel, got colour; only grey-scale images are read"
         raise DicomError(msg)
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if syntax.is_compressed and not syntax.is_deflated:
         return _decompressed(dataset, (n_frames, rows, columns), where)
-    bits = int(dataset.BitsAllocated)
-    kind = "i" if int(dataset.get("PixelRepresentation") or 0) else "u"
+    bits = count_of(dataset, "BitsAllocated")
+    kind = "i" if count_of(dataset, "PixelRepresentation") else "u"
     if bits not in {8, 16, 32}:
         msg = f"{where}: expected 8, 16 or 32 bits per pixel, got {bits}"
         raise DicomError(msg)
@@ -61,7 +61,7 @@ def stored_pixels(dataset: Dataset, n_frames: int, where: str) -> NDArray[Any]:
         dataset.PixelData, dtype=f"{order}{kind}{bits // 8}", count=expected * 8 // bits
     )
     values = flat.reshape(n_frames, rows, columns).astype(f"{kind}{bits // 8}", copy=False)
-    return _without_unused_bits(values, bits - int(dataset.get("BitsStored") or bits))
+    return _without_unused_bits(values, bits - count_of(dataset, "BitsStored", bits))
 
 
 def _without_unused_bits(values: NDArray[Any], n_unused: int) -> NDArray[Any]:

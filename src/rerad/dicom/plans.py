@@ -22,8 +22,9 @@ from rerad.core import (
     Plan,
     Prescription,
 )
-from rerad.dicom.files import read_dataset
+from rerad.dicom.files import read_dataset, tolerate_parser_warnings
 from rerad.dicom.headers import (
+    count_of,
     date_of,
     items_of,
     number_of,
@@ -47,6 +48,7 @@ FIXED_ANGLES = {
 """Angles that must not change while a beam is on."""
 
 
+@tolerate_parser_warnings
 def read_plan(path: Path) -> Plan:
     """Read an external-beam photon plan.
 
@@ -232,7 +234,7 @@ class _Devices:
                 raise DicomError(msg)
             kinds.add(_short(kind))
             if kind == "MLCX":
-                n_leaf_pairs = int(number_of(item, "NumberOfLeafJawPairs") or 0)
+                n_leaf_pairs = count_of(item, "NumberOfLeafJawPairs")
                 edges = np.asarray(numbers_of(item, "LeafPositionBoundaries"))
                 if len(edges) != n_leaf_pairs + 1:
                     msg = f"{at}: expected {n_leaf_pairs + 1} leaf boundaries, got {len(edges)}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from rerad.dicom.headers import number_of, numbers_of, position_text, text_of
+from rerad.dicom.headers import count_of, number_of, numbers_of, position_text, text_of
 from rerad.dicom.orientation import row_and_column_directions
 from rerad.errors import DicomError, FrameMismatchError
 
@@ -52,7 +52,7 @@ class SliceHeader:
             position_mm=tuple(numbers_of(dataset, "ImagePositionPatient")),
             orientation=tuple(numbers_of(dataset, "ImageOrientationPatient")),
             pixel_spacing_mm=tuple(numbers_of(dataset, "PixelSpacing")),
-            shape=(int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)),
+            shape=(count_of(dataset, "Rows"), count_of(dataset, "Columns")),
             thickness_mm=thickness or number_of(dataset, "SliceThickness"),
         )
 

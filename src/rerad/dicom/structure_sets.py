@@ -23,7 +23,7 @@ from rerad.core import (
     StructureKind,
     StructureSet,
 )
-from rerad.dicom.files import read_dataset
+from rerad.dicom.files import read_dataset, tolerate_parser_warnings
 from rerad.dicom.headers import items_of, number_of, numbers_of, text_of
 from rerad.errors import DicomError, FrameMismatchError
 
@@ -37,6 +37,7 @@ CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR", "INTERPOLATE
 """Contour Geometric Types that are closed polygons."""
 
 
+@tolerate_parser_warnings
 def read_structure_set(path: Path, image: Image | None = None) -> StructureSet:
     """Read an RTSTRUCT.
 
@@ -66,6 +67,7 @@ def read_structure_set(path: Path, image: Image | None = None) -> StructureSet:
     return structure_set
 
 
+@tolerate_parser_warnings
 def check_structure_set(path: Path, image: Image | None = None) -> tuple[Finding, ...]:
     """Return what a reader of this RTSTRUCT must know: what is empty and what was left out.
 

@@ -5,7 +5,6 @@ Only headers are read. Images are gathered by series, other objects stand alone.
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,9 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, RTDoseStorage
 
 from rerad.core import Finding, Severity
-from rerad.dicom.files import UNREADABLE, set_transfer_syntax
+from rerad.dicom.files import UNREADABLE, first_line, set_transfer_syntax, tolerate_parser_warnings
 from rerad.dicom.folder_items import KIND_OF_CLASS, FolderItem, ScannedHeader, folder_items
 from rerad.dicom.headers import (
+    count_of,
     text_of,
 )
 from rerad.dicom.images import ENHANCED, MODALITY_OF_CLASS
@@ -107,6 +107,7 @@ class FolderScan:
         return tuple(item for item in self.items if item.kind == kind)
 
 
+@tolerate_parser_warnings
 def scan_folder(folder: Path, progress: Callable[[int, int], None] | None = None) -> FolderScan:
     """List what a folder and its subfolders hold.
 
@@ -134,14 +135,14 @@ def scan_folder(folder: Path, progress: Callable[[int, int], None] | None = None
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     headers: list[ScannedHeader] = []
     skipped: list[SkippedFile] = []
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for n_done, result in enumerate(pool.map(_look_at, paths), start=1):
-            if isinstance(result, SkippedFile):
-                skipped.append(result)
-            else:
-                headers.append(result)
-            if progress is not None:
-                progress(n_done, len(paths))
+    for n_done, path in enumerate(paths, start=1):
+        result = _look_at(path)
+        if isinstance(result, SkippedFile):
+            skipped.append(result)
+        else:
+            headers.append(result)
+        if progress is not None:
+            progress(n_done, len(paths))
     kept = _without_duplicates(headers, skipped)
     items = sorted(
         folder_items(kept), key=lambda item: (item.date or date.min, item.kind, item.uid)
@@ -173,7 +174,7 @@ def _look_at(path: Path) -> ScannedHeader | SkippedFile:
         )
         sop_class = text_of(dataset, "SOPClassUID")
     except UNREADABLE as error:
-        return SkippedFile(path, f"is DICOM that cannot be parsed ({error})")
+        return SkippedFile(path, f"is DICOM that cannot be parsed ({first_line(error)})")
     if not sop_class:
         media = text_of(getattr(dataset, "file_meta", Dataset()), "MediaStorageSOPClassUID")
         what = UID(media).name if media else "no SOP class"
@@ -205,8 +206,12 @@ def _truncation(path: Path, dataset: Dataset) -> str:
         return ""
     if "Rows" not in dataset or "Columns" not in dataset:
         return f"{path.name} is truncated: it breaks off before its pixels"
-    n_values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
-    expected = n_values * int(dataset.get("BitsAllocated") or 16) // 8
+    n_values = (
+        count_of(dataset, "Rows")
+        * count_of(dataset, "Columns")
+        * count_of(dataset, "NumberOfFrames", 1)
+    )
+    expected = n_values * count_of(dataset, "BitsAllocated", 16) // 8
     found = path.stat().st_size
     if found >= expected:
         return ""
