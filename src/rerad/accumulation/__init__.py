@@ -1,6 +1,14 @@
-"""Dose over several courses: map onto one grid, discount, add."""
+"""Dose over several courses: map onto one grid, discount, add, and say how sure that is."""
 
 from rerad.accumulation.map_dose import map_dose
 from rerad.accumulation.sum_doses import discount, sum_doses
+from rerad.accumulation.uncertainty import CumulativeMaxima, cumulative_maxima, search_maximum
 
-__all__ = ["discount", "map_dose", "sum_doses"]
+__all__ = [
+    "CumulativeMaxima",
+    "cumulative_maxima",
+    "discount",
+    "map_dose",
+    "search_maximum",
+    "sum_doses",
+]

@@ -1,4 +1,4 @@
-"""What dose does: EQD2, recovery, tolerance."""
+"""What dose does: EQD2, recovery, tolerance, response."""
 
 from rerad.radiobiology.cord_scores import (
     HytecFactor,
@@ -30,6 +30,20 @@ from rerad.radiobiology.recovery import (
     recovery_table,
     tolerance_increase,
 )
+from rerad.radiobiology.recovery_models import (
+    break_even_months,
+    exponential_recovery,
+    power_recovery,
+    recovery_needed,
+)
+from rerad.radiobiology.response import (
+    LkbParameters,
+    geud,
+    lkb_ntcp,
+    load_lkb_parameters,
+    log_logistic_probability,
+    poisson_tcp,
+)
 from rerad.radiobiology.tolerance import (
     Limit,
     RuleSet,
@@ -43,6 +57,7 @@ __all__ = [
     "HytecFactor",
     "IntervalClass",
     "Limit",
+    "LkbParameters",
     "MyelopathyRisk",
     "NiederScore",
     "OrganRecovery",
@@ -51,18 +66,27 @@ __all__ = [
     "RuleSet",
     "SpineLevel",
     "bed",
+    "break_even_months",
     "check_basis",
     "eqd2",
+    "exponential_recovery",
     "fraction_size_finding",
+    "geud",
     "hytec_factors",
     "inconsistent_fraction_dose",
     "limits_for",
+    "lkb_ntcp",
+    "load_lkb_parameters",
     "load_recovery_tables",
+    "log_logistic_probability",
     "nieder_score",
     "organ_of",
     "physical_from_bed",
     "physical_from_eqd2",
+    "poisson_tcp",
+    "power_recovery",
     "recovery_fraction",
+    "recovery_needed",
     "recovery_scenarios",
     "recovery_table",
     "rule_set",
