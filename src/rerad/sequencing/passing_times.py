@@ -1,15 +1,15 @@
-r"""When leaves pass where: the mathematics of one unidirectional sweep.
+r"""When leaves pass where: the mathematics of one unidirectional sweep of one leaf pair.
 
-Both leaves of a pair sweep from negative to positive x at their greatest speed and wait only at
-column edges: the trailing leaf where the open time rises, the leading leaf where it falls. Inside
-a column both move alike, so a column that asks for one open time gets it exactly. In monitor
-units, with :math:`s` the MU that pass while a leaf moves 1 mm,
+Both leaves sweep from negative to positive x at one speed and wait only at column edges: the
+trailing leaf where the open time rises, the leading leaf where it falls. Inside a column both
+move alike, so a column that asks for one open time gets it exactly. In monitor units, with
+:math:`s` the MU that pass while a leaf moves 1 mm, a pair needs
 
-.. math:: M = \max_{rows} \Big[ g s + L s + \sum_u (o_{u+1} - o_u)_+ \Big]
+.. math:: g s + L s + \sum_u (o_{u+1} - o_u)_+
 
 where :math:`o_u \ge g s` is the open time of column `u`, :math:`g` the smallest gap and
-:math:`L` the way that is swept. All of it is in *effective* edges: a gap looks wider than its
-tips by the dosimetric leaf gap, half on either side.
+:math:`L` the way. All of it is in *effective* edges: a gap looks wider than its tips by the
+dosimetric leaf gap, half on either side.
 
 References
 ----------
@@ -18,6 +18,7 @@ References
 .. [3] Svensson, Källman & Brahme (1994), Phys. Med. Biol. 39, 37.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,105 +28,69 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Sweep:
-    """One unidirectional sweep over some columns, for all leaf pairs that move.
+class PairSweep:
+    """The sweep of one leaf pair.
 
     Parameters
     ----------
     edges_mm : ndarray of shape (C + 1,)
-        Column edges, with a column behind each jaw as first and last.
+        Edges of the columns that are crossed.
+    open_mu : ndarray of shape (C,)
+        Open time of each, at least `gap_mm` times `mu_per_mm`.
     mu_per_mm : float
-        MU that pass while a leaf at its greatest planned speed moves 1 mm.
+        MU that pass while a leaf moves 1 mm.
     gap_mm : float
         Smallest effective gap.
-    transmission : float
-        Share of the open fluence behind closed leaves.
+    delay_mu : float
+        MU before the pair begins to move.
     """
 
     edges_mm: Floats
+    open_mu: Floats
     mu_per_mm: float
     gap_mm: float
-    transmission: float
+    delay_mu: float = 0.0
 
     @property
-    def floor_mu(self) -> float:
-        """Least open time of a column that a pair crosses."""
-        return self.gap_mm * self.mu_per_mm
-
-    def open_times(self, wanted_mu: Floats, meterset_mu: float) -> Floats:
-        """Return open times that give `wanted_mu` with transmission, as far as can be.
-
-        Parameters
-        ----------
-        wanted_mu : ndarray of shape (R, C - 2)
-            Fluence between the jaws.
-        meterset_mu : float
-            MU of the whole sweep.
-
-        Returns
-        -------
-        ndarray of shape (R, C)
-            Open times, those behind the jaws included.
-        """
-        leak = self.transmission * meterset_mu
-        opened = np.maximum((wanted_mu - leak) / (1.0 - self.transmission), self.floor_mu)
-        return np.pad(opened, ((0, 0), (1, 1)), constant_values=self.floor_mu)
-
-    def meterset_mu(self, open_mu: Floats) -> Floats:
-        """Return the MU that each row needs, shape (R,), for open times of shape (R, C)."""
-        rises = np.maximum(np.diff(open_mu, axis=1), 0.0).sum(axis=1)
+    def need_mu(self) -> float:
+        """MU from the first move to the last."""
         way = float(self.edges_mm[-1] - self.edges_mm[0])
-        return np.asarray(self.floor_mu + way * self.mu_per_mm + rises)
+        return way * self.mu_per_mm + rising_sum(self.open_mu)
 
-    def solve_meterset(self, wanted_mu: Floats) -> float:
-        """Return the MU of the sweep: leakage grows with it and lowers what must be opened.
-
-        The MU needed never rise with the MU assumed, so the two meet once: bisection.
-        """
-
-        def needed(assumed: float) -> float:
-            return float(self.meterset_mu(self.open_times(wanted_mu, assumed)).max())
-
-        high = needed(0.0)
-        low = 0.0
-        while high - low > 1e-6 * high:
-            middle = 0.5 * (low + high)
-            if needed(middle) > middle:
-                low = middle
-            else:
-                high = middle
-        return high
-
-    def positions(self, open_mu: Floats, times_mu: Floats) -> tuple[Floats, Floats]:
+    def positions(self, times_mu: Floats) -> tuple[Floats, Floats]:
         """Return effective edges of the trailing and of the leading leaf at some moments.
 
         Parameters
         ----------
-        open_mu : ndarray of shape (R, C)
-            Open times.
         times_mu : ndarray of shape (K,)
-            Moments in MU from the start.
+            Moments in MU from the start of the beam.
 
         Returns
         -------
-        trailing, leading : ndarray of shape (K, R)
-            Positions in mm.
+        trailing, leading : ndarray of shape (K,)
+            Positions in mm. The pair starts with its leading edge at the first column edge and
+            ends with its trailing edge at the last, closed to `gap_mm` both times.
         """
-        steps = np.diff(open_mu, axis=1)
+        closing = self.gap_mm * self.mu_per_mm
         clock = (self.edges_mm - self.edges_mm[0]) * self.mu_per_mm
-        inner = np.repeat(self.edges_mm[1:-1], 2)
-        ends = (self.edges_mm[0], self.edges_mm[-1])
-        trail_x = np.concatenate(([ends[0] - self.gap_mm, ends[0]], inner, [ends[1]]))
-        lead_x = np.concatenate(([ends[0]], inner, [ends[1], ends[1] + self.gap_mm]))
-        trailing = np.empty((len(times_mu), len(open_mu)))
-        leading = np.empty_like(trailing)
-        for row, step in enumerate(steps):
-            trail_t = self.floor_mu + _with_waits(clock, np.maximum(step, 0.0))
-            lead_t = _with_waits(clock, np.maximum(-step, 0.0))
-            trailing[:, row] = np.interp(times_mu, np.concatenate(([0.0], trail_t)), trail_x)
-            lead_t = np.concatenate((lead_t, [lead_t[-1] + self.floor_mu]))
-            leading[:, row] = np.interp(times_mu, lead_t, lead_x)
-        return trailing, leading
+        steps = np.diff(self.open_mu)
+        x = np.concatenate((self.edges_mm[:1], np.repeat(self.edges_mm[1:-1], 2)))
+        x = np.concatenate((x, self.edges_mm[-1:]))
+        closed_first = self.edges_mm[0] - self.gap_mm
+        # the trailing leaf comes to the first edge at once and waits there for the first column
+        trail_t = self.open_mu[0] + _with_waits(clock, np.maximum(steps, 0.0))
+        trail_t = np.concatenate(([0.0, closing], trail_t))
+        trail_x = np.concatenate(([closed_first, self.edges_mm[0]], x))
+        lead_t = _with_waits(clock, np.maximum(-steps, 0.0))
+        lead_t = np.concatenate((lead_t, [self.need_mu - closing, self.need_mu]))
+        lead_x = np.concatenate((x, [self.edges_mm[-1], self.edges_mm[-1] + self.gap_mm]))
+        moments = times_mu - self.delay_mu
+        return np.interp(moments, trail_t, trail_x), np.interp(moments, lead_t, lead_x)
+
+
+def rising_sum(open_mu: Floats) -> float:
+    """Return the first open time and all later rises: what the trailing leaf waits."""
+    return float(open_mu[0]) + float(np.maximum(np.diff(open_mu), 0.0).sum())
 
 
 def _with_waits(clock_mu: Floats, waits_mu: Floats) -> Floats:
@@ -134,6 +99,28 @@ def _with_waits(clock_mu: Floats, waits_mu: Floats) -> Floats:
     arrive = clock_mu[1:-1] + before[:-1]
     inner = np.stack((arrive, arrive + waits_mu), axis=1).ravel()
     return np.concatenate(([clock_mu[0]], inner, [clock_mu[-1] + before[-1]]))
+
+
+def sample(pairs: Sequence[PairSweep], times_mu: Floats) -> tuple[Floats, Floats]:
+    """Return effective edges of all pairs at some moments.
+
+    Parameters
+    ----------
+    pairs : sequence of PairSweep
+        R pairs that move.
+    times_mu : ndarray of shape (K,)
+        Moments in MU.
+
+    Returns
+    -------
+    trailing, leading : ndarray of shape (K, R)
+        Positions in mm.
+    """
+    trailing = np.empty((len(times_mu), len(pairs)))
+    leading = np.empty_like(trailing)
+    for row, pair in enumerate(pairs):
+        trailing[:, row], leading[:, row] = pair.positions(times_mu)
+    return trailing, leading
 
 
 def mean_open_times(

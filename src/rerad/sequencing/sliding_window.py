@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from rerad.core import Beam, BixelGrid, ControlPoint, Fluence, Machine
 from rerad.errors import DeliverabilityError, InputError
 from rerad.sequencing.deliverability import beam_violations
-from rerad.sequencing.passing_times import Floats, Sweep, mean_open_times
+from rerad.sequencing.field_sweep import FieldSweep
+from rerad.sequencing.passing_times import Floats, PairSweep, mean_open_times, sample
 from rerad.sequencing.split import balance_parts, split_fluence
 
 logger = logging.getLogger(__name__)
 
 _ROUNDING_MARGIN_MM = 0.03
 """Added to the smallest gap: two tips rounded to 0.01 mm, and the same again as reserve."""
+
+_N_IDEAL = 3000
+"""Moments that stand for continuous motion where control points are compared with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,7 @@ def sequence_sliding_window(
         - mlc.dosimetric_leaf_gap_mm
     )
     parts = split_fluence(trimmed, width_max, settings.feather_mm)
-    fields = [_Field.of(part, machine, n_fractions, settings) for part in parts]
-    if len(parts) > 1:
-        floors = [field.least_mu * n_fractions for field in fields]
-        parts = balance_parts(parts, floors)
-        fields = [_Field.of(part, machine, n_fractions, settings) for part in parts]
+    fields = _fields(parts, machine, n_fractions, settings)
     beams = tuple(
         _beam(field, machine, first_beam_number + number, settings)
         for number, field in enumerate(fields)
@@ -134,6 +134,27 @@ def sequence_sliding_window(
         if violations:
             raise DeliverabilityError(violations[0].text)
     return beams
+
+
+def _fields(
+    parts: tuple[Fluence, ...], machine: Machine, n_fractions: int, settings: SequenceSettings
+) -> list["_Field"]:
+    """Return the parts that hold something to deliver, with their shares balanced."""
+    ready = [(part, _Field.of(part, machine, n_fractions, settings)) for part in parts]
+    kept = [(part, field) for part, field in ready if field is not None]
+    if not kept:
+        name, most = parts[0].grid.geometry.name, parts[0].values_mu.max() / n_fractions
+        msg = (
+            f"beam {name}: at most {most:.2g} MU are wanted in a fraction, less than moving "
+            "leaves give; leave the beam out of the plan"
+        )
+        raise InputError(msg)
+    if len(kept) == 1:
+        return [kept[0][1]]
+    floors = [field.least_mu * n_fractions for _, field in kept]
+    balanced = balance_parts([part for part, _ in kept], floors)
+    again = [_Field.of(part, machine, n_fractions, settings) for part in balanced]
+    return [field for field in again if field is not None]
 
 
 def _trimmed(fluence: Fluence, border_share: float) -> Fluence:
@@ -163,22 +184,26 @@ class _Field:
     jaw_x_mm: tuple[float, float]
     jaw_y_mm: tuple[float, float]
     wanted_mu: Floats
-    sweep: Sweep
-    is_open: NDArray[np.bool_]
+    sweep: FieldSweep
     meterset_mu: float
 
     @classmethod
     def of(
         cls, fluence: Fluence, machine: Machine, n_fractions: int, settings: SequenceSettings
-    ) -> "_Field":
+    ) -> "_Field | None":
+        """Return the field, or None if nothing in it is worth opening a leaf pair."""
         grid = fluence.grid
+        if not np.any(fluence.values_mu > 0):
+            return None
         used_rows = np.flatnonzero(np.any(fluence.values_mu > 0, axis=1))
         used = np.flatnonzero(np.any(fluence.values_mu > 0, axis=0))
         rows = np.arange(used_rows[0], used_rows[-1] + 1)
         edges = grid.x_edges_mm[used[0] : used[-1] + 2]
         wanted = fluence.values_mu[rows, used[0] : used[-1] + 1] / n_fractions
         sweep = _sweep(edges, machine, settings)
-        is_open, meterset = _meterset(sweep, wanted)
+        meterset = float(np.ceil(sweep.meterset_mu(wanted) * 100.0) / 100.0)
+        if meterset <= 0:
+            return None
         return cls(
             grid=grid,
             leaves=_leaf_numbers(fluence, machine)[rows],
@@ -186,7 +211,6 @@ class _Field:
             jaw_y_mm=(float(grid.y_edges_mm[rows[0]]), float(grid.y_edges_mm[rows[-1] + 1])),
             wanted_mu=wanted,
             sweep=sweep,
-            is_open=is_open,
             meterset_mu=meterset,
         )
 
@@ -198,20 +222,25 @@ class _Field:
 
 
 def _beam(field: _Field, machine: Machine, number: int, settings: SequenceSettings) -> Beam:
-    sweep, is_open = field.sweep, field.is_open
-    open_mu = sweep.open_times(field.wanted_mu[is_open], field.meterset_mu)
-    shares, trailing, leading = _sampled(sweep, open_mu, field.meterset_mu, settings)
+    sweep, meterset = field.sweep, field.meterset_mu
+    moving = {
+        leaf: pair
+        for leaf, wanted in zip(field.leaves, field.wanted_mu, strict=True)
+        if (pair := sweep.pair(wanted, meterset)) is not None
+    }
+    shares, trailing, leading = _sampled(list(moving.values()), sweep, meterset, settings)
     half_gap = 0.5 * machine.mlc.dosimetric_leaf_gap_mm
+    closed = sweep.edges_mm[0] - settings.park_mm
     tips = np.empty((len(shares), 2, machine.mlc.n_leaf_pairs))
-    tips[:, 0], tips[:, 1] = sweep.edges_mm[0] - sweep.gap_mm, sweep.edges_mm[0]
-    tips[:, 0, field.leaves[is_open]] = trailing
-    tips[:, 1, field.leaves[is_open]] = leading
+    tips[:, 0], tips[:, 1] = closed - sweep.gap_mm, closed
+    tips[:, 0, list(moving)] = trailing
+    tips[:, 1, list(moving)] = leading
     tips = np.round(tips + np.array([half_gap, -half_gap])[:, None], 2)
     points = tuple(
         ControlPoint(float(share), field.jaw_x_mm, field.jaw_y_mm, leaf_tips)
         for share, leaf_tips in zip(shares, tips, strict=True)
     )
-    return Beam(number, field.grid.geometry, points, field.meterset_mu)
+    return Beam(number, field.grid.geometry, points, meterset)
 
 
 def _leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:
@@ -229,50 +258,39 @@ def _leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:
     return first + np.arange(len(edges) - 1)
 
 
-def _sweep(edges_mm: Floats, machine: Machine, settings: SequenceSettings) -> Sweep:
+def _sweep(edges_mm: Floats, machine: Machine, settings: SequenceSettings) -> FieldSweep:
     mlc = machine.mlc
     mu_per_s = machine.dose_rate_mu_min / 60.0
-    padded = np.concatenate(
-        ([edges_mm[0] - settings.park_mm], edges_mm, [edges_mm[-1] + settings.park_mm])
-    )
-    return Sweep(
-        edges_mm=padded,
+    return FieldSweep(
+        edges_mm=edges_mm,
+        park_mm=settings.park_mm,
         mu_per_mm=mu_per_s / (mlc.leaf_speed_max_mm_s * settings.speed_share),
         gap_mm=mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + _ROUNDING_MARGIN_MM,
         transmission=mlc.transmission,
     )
 
 
-def _meterset(sweep: Sweep, wanted_mu: Floats) -> tuple[NDArray[np.bool_], float]:
-    """Return which rows move, and the MU; a row that leakage serves better stays shut."""
-    is_open = np.any(wanted_mu > 0, axis=1)
-    meterset = sweep.solve_meterset(wanted_mu[is_open])
-    leak = sweep.transmission * meterset
-    swept = np.maximum(wanted_mu, leak + (1 - sweep.transmission) * sweep.floor_mu)
-    worth = np.sum((wanted_mu - swept) ** 2, axis=1) < np.sum((wanted_mu - leak) ** 2, axis=1)
-    if np.any(is_open & worth) and not np.all(worth[is_open]):
-        is_open &= worth
-        meterset = sweep.solve_meterset(wanted_mu[is_open])
-    return is_open, float(np.ceil(meterset * 100.0) / 100.0)
-
-
 def _sampled(
-    sweep: Sweep, open_mu: Floats, meterset_mu: float, settings: SequenceSettings
+    pairs: list[PairSweep], sweep: FieldSweep, meterset_mu: float, settings: SequenceSettings
 ) -> tuple[Floats, Floats, Floats]:
     """Return meterset shares and edges of the control points: as few as are accurate enough."""
-    inside = sweep.edges_mm[1:-1]
-    wanted = open_mu[:, 1:-1]
     n_points_max = min(
         settings.n_control_points_max,
         max(2, 1 + int(meterset_mu / sweep.mu_per_mm / settings.shortest_step_mm)),
     )
+
+    def given(n_points: int) -> tuple[Floats, Floats, Floats, Floats]:
+        shares = np.round(np.linspace(0.0, 1.0, n_points), 6)
+        trailing, leading = sample(pairs, shares * meterset_mu)
+        times = shares * meterset_mu
+        opened = mean_open_times(times, trailing, leading, sweep.edges_mm, 8)
+        return shares, trailing, leading, opened
+
+    ideal = given(_N_IDEAL)[3]
     n_points = min(settings.n_control_points_min, n_points_max)
     while True:
-        shares = np.round(np.linspace(0.0, 1.0, n_points), 6)
-        times = shares * meterset_mu
-        trailing, leading = sweep.positions(open_mu, times)
-        given = mean_open_times(times, trailing, leading, inside, 8)
-        error = float(np.sqrt(np.mean((given - wanted) ** 2)) / wanted.max())
+        shares, trailing, leading, opened = given(n_points)
+        error = float(np.sqrt(np.mean((opened - ideal) ** 2)) / ideal.max())
         if error <= settings.tolerance_share or n_points >= n_points_max:
             logger.debug("%d control points, error %.4f of the maximum", n_points, error)
             return shares, trailing, leading

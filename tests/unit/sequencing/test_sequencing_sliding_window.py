@@ -22,23 +22,23 @@ def tips_of(beam):
 
 
 def test_meterset_of_a_flat_field_without_leakage(make_machine, make_fluence):
-    # open time, and the sweep over 60 mm and 3 mm behind either jaw at 97 % of 25 mm/s, 10 MU/s
+    # open time, and the sweep over 60 mm at 97 % of 25 mm/s and 10 MU/s
     (beam,) = sequence(make_fluence(np.full((4, 12), 400.0)), make_machine(transmission=0.0))
-    assert beam.meterset_mu == pytest.approx(20.0 + 66.0 * 10 / (0.97 * 25), abs=0.01)
+    assert beam.meterset_mu == pytest.approx(20.0 + 60.0 * 10 / (0.97 * 25), abs=0.01)
 
 
 def test_meterset_counts_every_rise(make_machine, make_fluence):
     row = np.array([20.0, 10.0, 30.0, 5.0, 15.0]) * N_FRACTIONS
     (beam,) = sequence(make_fluence([row]), make_machine(transmission=0.0))
     rises = 20.0 + (30.0 - 10.0) + (15.0 - 5.0)
-    assert beam.meterset_mu == pytest.approx(rises + 31.0 * 10 / (0.97 * 25), abs=0.01)
+    assert beam.meterset_mu == pytest.approx(rises + 25.0 * 10 / (0.97 * 25), abs=0.01)
 
 
 def test_leakage_is_taken_from_the_open_time(make_machine, make_fluence):
     fluence = make_fluence(np.full((4, 12), 400.0))
     (without,) = sequence(fluence, make_machine(transmission=0.0))
     (with_leak,) = sequence(fluence, make_machine(transmission=0.02))
-    sweep = 66.0 * 10 / (0.97 * 25)
+    sweep = 60.0 * 10 / (0.97 * 25)
     # M = (20 - T M) / (1 - T) + sweep
     expected = (20.0 + 0.98 * sweep) / (0.98 + 0.02)
     assert with_leak.meterset_mu == pytest.approx(expected, abs=0.01)
@@ -58,6 +58,30 @@ def test_leaves_start_and_end_behind_the_jaws_and_never_go_back(machine, make_fl
     assert np.all(tips[0] + half_gap <= left)
     assert np.all(tips[-1][:, moving] - half_gap >= right)
     assert np.all(np.diff(tips, axis=0) >= 0)
+
+
+def test_a_pair_sweeps_its_own_columns_only(machine, make_fluence):
+    # the second row is narrower on both sides, with time to spare: it sweeps slowly
+    values = np.full((2, 20), 400.0)
+    values[1, :6] = values[1, 14:] = 0.0
+    (beam,) = sequence(make_fluence(values), machine)
+    tips = tips_of(beam)[:, :, 21]
+    half_gap = machine.mlc.dosimetric_leaf_gap_mm / 2
+    assert tips[0, 1] - 0.02 <= -10.0 + half_gap
+    assert tips.min() >= -10.0 - 2.5
+    assert tips.max() <= 30.0 + 2.5
+    assert np.all(np.diff(tips[1:, 0][tips[1:, 0] > -9.0][:-1]) > 0)
+
+
+def test_a_pair_with_a_cold_spot_crosses_the_shorter_way(machine, make_fluence):
+    values = np.full((2, 20), 400.0)
+    values[1] = 200.0
+    values[1, :2] = values[1, 9:11] = values[1, 14:] = 0.0
+    (beam,) = sequence(make_fluence(values), machine)
+    tips = tips_of(beam)[:, :, 21]
+    # two columns on its left, six on its right: it comes from behind the left jaw
+    assert tips[0].max() < -40.0
+    assert tips[-1].max() <= 30.0 + 2.5
 
 
 def test_leaf_pairs_without_fluence_stay_closed_behind_the_jaw(machine, make_fluence):
@@ -92,10 +116,12 @@ def test_positions_and_metersets_are_as_they_can_be_written(machine, make_fluenc
 def test_no_fluence_is_refused_by_name(machine, make_fluence):
     with pytest.raises(InputError, match="beam g040: no fluence to sequence"):
         sequence(make_fluence(np.zeros((4, 4))), machine)
+    with pytest.raises(InputError, match=r"beam g040: at most 0\.05 MU are wanted in a fraction"):
+        sequence(make_fluence(np.ones((4, 4))), machine)
 
 
 def test_rows_that_are_no_leaf_pairs_are_refused(make_machine, make_fluence):
-    fluence = make_fluence(np.ones((4, 4)))
+    fluence = make_fluence(np.full((4, 4), 200.0))
     shifted = fluence.grid.y_edges_mm + 2.5
     with pytest.raises(InputError, match="rows that are leaf pairs of TEST120"):
         sequence(
@@ -112,7 +138,7 @@ def test_rows_that_are_no_leaf_pairs_are_refused(make_machine, make_fluence):
 def test_a_field_out_of_reach_is_refused(make_machine, make_fluence):
     machine = make_machine(reach_mm=-30.0)
     with pytest.raises(DeliverabilityError, match=r"beam g040.*leaf pair.*the machine allows -30"):
-        sequence(make_fluence(np.ones((4, 4))), machine)
+        sequence(make_fluence(np.full((4, 4), 200.0)), machine)
 
 
 def test_fractions_must_be_given(machine, make_fluence):
@@ -129,7 +155,7 @@ def test_fractions_must_be_given(machine, make_fluence):
     columns=st.integers(1, 48),
     column_mm=st.sampled_from([2.5, 5.0]),
     zero_share=st.floats(0.0, 0.9),
-    peak_mu=st.floats(0.5, 4000.0),
+    peak_mu=st.floats(30.0, 4000.0),
 )
 def test_no_limit_is_ever_broken(
     machine, make_fluence, seed, rows, columns, column_mm, zero_share, peak_mu
