@@ -3,9 +3,10 @@
 The published ways of adding courses stand side by side: the sum of each course's highest dose,
 the same inside the region that every course reached, the sum voxel by voxel, and the voxel sum in
 which an earlier dose may lie anywhere within an ellipsoid of the registration uncertainty. A
-search that leaves the organ pulls target dose into it (72.4 Gy became 126.9 Gy in the published example,
-but 65.2 Gy within the organ); both are reported and only the restricted one bounds the organ. The
-dose grid must reach beyond the organ by the search radius: there is nothing to search outside it.
+search that leaves the organ pulls target dose into it (72.4 Gy became 126.9 Gy in the published
+example, but 65.2 Gy within the organ); both are reported and only the restricted one bounds the
+organ. The dose grid must reach beyond the organ by the search radius: there is nothing to search
+outside it.
 
 References
 ----------
