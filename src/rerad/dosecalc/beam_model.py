@@ -132,7 +132,12 @@ def on_axis_dose_per_fluence(machine: Machine) -> float:
     return float(np.sum(np.diff(discs) * share * off_axis) / magnification**2)
 
 
-def decompose_kernel(machine: Machine, *, n_components: int = 5) -> KernelComponents:
+def decompose_kernel(
+    machine: Machine,
+    *,
+    n_components: int,
+    used: NDArray[np.bool_] | None = None,
+) -> KernelComponents:
     """Separate a machine's kernel and scale it so that the reference condition holds.
 
     Parameters
@@ -141,6 +146,9 @@ def decompose_kernel(machine: Machine, *, n_components: int = 5) -> KernelCompon
         Beam data.
     n_components : int
         Terms of the singular value decomposition.
+    used : ndarray of bool, shape (D, M), optional
+        Which pairs of depth (`kernel_depths`) and magnification (`MAGNIFICATIONS`) occur; the
+        others are then hardly cared for. All by default.
 
     Returns
     -------
@@ -160,8 +168,7 @@ def decompose_kernel(machine: Machine, *, n_components: int = 5) -> KernelCompon
         msg = f"expected 1 to 16 kernel components, got {n_components}"
         raise InputError(msg)
     radius = np.concatenate([[0.0], np.geomspace(0.1, machine.kernel.radius_mm[-1], N_SHELLS)])
-    known = machine.kernel.depth_mm
-    depth = np.concatenate([known, np.arange(known[-1] + 25.0, DEPTH_END_MM + 25.0, 25.0)])
+    depth = kernel_depths(machine)
     discs = np.stack([cumulative_kernel(machine, depth, radius * m) for m in MAGNIFICATIONS], 1)
 
     # What counts is the dose of fields, so disc integrals are approximated, not shells; each
@@ -169,6 +176,8 @@ def decompose_kernel(machine: Machine, *, n_components: int = 5) -> KernelCompon
     total = discs[:, :, -1:]
     relative = discs / total * _radius_weight(radius)
     rows = relative * _row_weight(depth)
+    if used is not None:
+        rows *= np.where(used, 1.0, 0.02)[:, :, None]
     basis = np.linalg.svd(rows.reshape(-1, len(radius)), full_matrices=False)[2][:n_components]
     scale = machine.reference.dose_per_mu_gy / on_axis_dose_per_fluence(machine)
     weights = scale * (relative @ basis.T) * total / MAGNIFICATIONS[None, :, None] ** 2
@@ -181,6 +190,12 @@ def decompose_kernel(machine: Machine, *, n_components: int = 5) -> KernelCompon
         weights=np.ascontiguousarray(table),
         source_sigma_mm=machine.source_sigma_mm,
     )
+
+
+def kernel_depths(machine: Machine) -> NDArray[np.float64]:
+    """Return the depths at which kernels are decomposed: as tabulated, then every 25 mm."""
+    known = machine.kernel.depth_mm
+    return np.concatenate([known, np.arange(known[-1] + 25.0, DEPTH_END_MM + 25.0, 25.0)])
 
 
 def _radius_weight(radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ It shares beam model, convolution and sampling with the operator, on a finer ras
 collimator as it moves. Dose is dose to water; outside the body it is 0 by definition.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,15 @@ from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
 from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
 from rerad.dosecalc.operator import FFT_WORKERS
 from rerad.dosecalc.projection import map_nodes, point_weights, require_density, view_points
-from rerad.dosecalc.raster import fast_map_size, kernel_transforms, map_size, map_window
+from rerad.dosecalc.raster import (
+    FINE,
+    Raster,
+    condense,
+    fast_map_size,
+    kernel_transforms,
+    map_size,
+    map_window,
+)
 from rerad.errors import FrameMismatchError, InputError
 from rerad.kernels.pencil_beam import gather_dose
 
@@ -122,36 +130,71 @@ def beam_dose(
     """
     chosen = settings or FinalDoseSettings()
     components = decompose_kernel(machine, n_components=chosen.n_components)
-    return _beam_dose(beam, machine, density, points_mm, position, (components, chosen.cell_mm))
+    scene = _Scene(machine, components, density, points_mm, position)
+    return _dose_of_beams([beam], scene, chosen, None)
 
 
-def _beam_dose(
-    beam: Beam,
-    machine: Machine,
-    density: Image,
-    points_mm: NDArray[np.float64],
-    position: PatientPosition,
-    model: tuple[KernelComponents, float],
-) -> NDArray[np.float64]:
-    """Dose of one beam with the kernel already decomposed."""
-    components, cell_mm = model
-    raster = aperture_raster(beam, cell_mm=cell_mm)
-    view = view_points(points_mm, beam.geometry, machine, density, position)
-    seen = view.window(cell_mm)
-    window = map_window(raster, seen)
-    shape = fast_map_size([map_size(raster, seen)])
-    fluence = np.zeros(shape, dtype=np.float32)
-    row, column = raster.first_y - window.first_y, raster.first_x - window.first_x
-    fluence[row : row + raster.n_y, column : column + raster.n_x] = aperture_fluence(
-        beam, machine, raster
+@dataclass(frozen=True, eq=False, slots=True)
+class _Scene:
+    """What all beams of a plan share."""
+
+    machine: Machine
+    components: KernelComponents
+    density: Image
+    points_mm: NDArray[np.float64]
+    position: PatientPosition
+
+
+def _condensed_fluence(
+    beam: Beam, machine: Machine, cell_mm: float
+) -> tuple[NDArray[np.float64], Raster]:
+    """Paint a beam's fluence on fine cells and condense it."""
+    coarse = aperture_raster(beam, cell_mm=cell_mm)
+    fine = Raster(
+        cell_mm / FINE,
+        FINE * coarse.first_x,
+        FINE * coarse.first_y,
+        FINE * coarse.n_x,
+        FINE * coarse.n_y,
     )
-    transforms = kernel_transforms(components, shape, cell_mm=cell_mm)
-    maps = irfft2(rfft2(fluence, workers=FFT_WORKERS) * transforms, s=shape, workers=FFT_WORKERS)
-    node, offset = map_nodes(view, window)
-    weights = point_weights(view, components)
-    dose = np.empty(len(points_mm))
-    gather_dose(maps[None], node[None], offset[None], weights[None], dose)
-    return dose
+    return condense(aperture_fluence(beam, machine, fine), coarse)
+
+
+def _dose_of_beams(
+    beams: Sequence[Beam],
+    scene: _Scene,
+    settings: FinalDoseSettings,
+    progress: Callable[[int, int], None] | None,
+) -> NDArray[np.float64]:
+    """Dose of one fraction of all beams, in Gy; the kernel transforms grow only when needed."""
+    total = np.zeros(len(scene.points_mm))
+    dose = np.empty(len(scene.points_mm))
+    shape = (0, 0)
+    for index, beam in enumerate(beams):
+        fluence, raster = _condensed_fluence(beam, scene.machine, settings.cell_mm)
+        view = view_points(
+            scene.points_mm, beam.geometry, scene.machine, scene.density, scene.position
+        )
+        seen = view.window(settings.cell_mm)
+        window = map_window(raster, seen)
+        needed = map_size(raster, seen)
+        if needed[0] > shape[0] or needed[1] > shape[1]:
+            shape = fast_map_size([needed, shape])
+            transforms = kernel_transforms(
+                scene.components, shape, cell_mm=settings.cell_mm, is_condensed=True
+            )
+        painted = np.zeros(shape, dtype=np.float32)
+        row, column = raster.first_y - window.first_y, raster.first_x - window.first_x
+        painted[row : row + raster.n_y, column : column + raster.n_x] = fluence
+        spectrum = rfft2(painted, workers=FFT_WORKERS) * transforms
+        maps = irfft2(spectrum, s=shape, workers=FFT_WORKERS, overwrite_x=True)
+        node, offset = map_nodes(view, window)
+        weights = point_weights(view, scene.components)
+        gather_dose(maps[None], node[None], offset[None], weights[None], dose)
+        total += dose
+        if progress is not None:
+            progress(index + 1, len(beams))
+    return total
 
 
 def final_dose(
@@ -197,21 +240,13 @@ def final_dose(
         msg = f"plan {plan.label}: isocentres are in frame {plan.frame_uid}, the dose grid in "
         raise FrameMismatchError(msg + f"{grid.frame_uid}; register the two")
     inside = body_voxels(density, grid)
+    if not inside.any() or not plan.beams:
+        msg = f"plan {plan.label}: expected at least one beam and one voxel of the body on the "
+        raise InputError(msg + "dose grid")
     points_mm = grid.points(np.stack(np.nonzero(inside), axis=-1))
     components = decompose_kernel(machine, n_components=chosen.n_components)
-    total = np.zeros(len(points_mm))
-    for index, beam in enumerate(plan.beams):
-        if beam.meterset_mu > 0 and len(points_mm):
-            total += _beam_dose(
-                beam,
-                machine,
-                density,
-                points_mm,
-                plan.patient_position,
-                (components, chosen.cell_mm),
-            )
-        if progress is not None:
-            progress(index + 1, len(plan.beams))
+    scene = _Scene(machine, components, density, points_mm, plan.patient_position)
+    total = _dose_of_beams(plan.beams, scene, chosen, progress)
     values = np.zeros(grid.shape, dtype=np.float32)
     # Rounding of the transforms may leave a few parts in 1e7 of the maximum below zero.
     values[inside] = np.maximum(total, 0.0) * plan.n_fractions_planned

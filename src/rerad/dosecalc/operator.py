@@ -16,7 +16,7 @@ from scipy.fft import irfft2, rfft2
 
 from rerad.core import BixelGrid, Grid, Image, Machine, PatientPosition
 from rerad.dosecalc.beam_model import decompose_kernel
-from rerad.dosecalc.projection import BeamView, map_nodes, point_weights, view_points
+from rerad.dosecalc.projection import kernels_used, map_nodes, point_weights, view_points
 from rerad.dosecalc.raster import (
     MapWindow,
     Raster,
@@ -70,7 +70,7 @@ class OperatorSettings:
     """
 
     cell_mm: float = 2.5
-    n_components: int = 5
+    n_components: int = 4
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.cell_mm <= 5.0:
@@ -281,24 +281,25 @@ def build_operator(
         msg = f"expected voxel indices from 0 to {grid.n_voxels - 1}, got {indices.min()} to "
         raise InputError(msg + f"{indices.max()}")
     points_mm = grid.points(np.stack(np.unravel_index(indices, grid.shape), axis=-1))
-    components = decompose_kernel(machine, n_components=chosen.n_components)
-
-    rasters = [
-        raster_over(
-            (float(g.x_edges_mm[0]), float(g.y_edges_mm[0])),
-            (float(g.x_edges_mm[-1]), float(g.y_edges_mm[-1])),
-            cell_mm=chosen.cell_mm,
-        )
-        for g in bixel_grids
+    views = [
+        view_points(points_mm, bixels.geometry, machine, density, position)
+        for bixels in bixel_grids
     ]
+    components = decompose_kernel(
+        machine, n_components=chosen.n_components, used=kernels_used(views, machine)
+    )
     n_beams, n_points = len(bixel_grids), len(points_mm)
     node = np.empty((n_beams, n_points, 2), dtype=np.int32)
     offset = np.empty((n_beams, n_points, 2), dtype=np.float32)
     weights = np.empty((n_beams, n_points, components.n_components), dtype=np.float32)
     sizes: list[tuple[int, int]] = []
     paints: list[_BeamPaint] = []
-    for b, (bixels, raster) in enumerate(zip(bixel_grids, rasters, strict=True)):
-        view: BeamView = view_points(points_mm, bixels.geometry, machine, density, position)
+    for b, (bixels, view) in enumerate(zip(bixel_grids, views, strict=True)):
+        raster = raster_over(
+            (float(bixels.x_edges_mm[0]), float(bixels.y_edges_mm[0])),
+            (float(bixels.x_edges_mm[-1]), float(bixels.y_edges_mm[-1])),
+            cell_mm=chosen.cell_mm,
+        )
         seen = view.window(chosen.cell_mm)
         sizes.append(map_size(raster, seen))
         window = map_window(raster, seen)

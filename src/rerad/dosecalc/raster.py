@@ -1,8 +1,13 @@
 """Beam's-eye-view rasters and the convolution of fluence with the kernel components.
 
-All rasters share one lattice: cell centres at ``(n + 1/2) cell`` of the isocentre plane. The
-fluence is constant in each cell; its convolution with a kernel component is known exactly at the
-cell centres, and between them by a cubic B-spline whose prefilter is part of the transform.
+All rasters share one lattice: cell centres at ``(n + 1/2) cell`` of the isocentre plane. Between
+the centres the convolved fluence is a cubic B-spline whose prefilter is part of the transform.
+
+Fluence comes in two ways. *Cells*: it is constant in each cell, and its convolution is exact at
+the centres; right for beamlets, whose edges lie on cell edges. *Tents*: it is painted on cells
+four times finer and condensed with linear (tent) weights, whose known blur the transform takes
+back; right for leaves and jaws, which stop anywhere, because the place of an edge within a cell
+is not lost.
 """
 
 from dataclasses import dataclass
@@ -15,6 +20,9 @@ from scipy.special import j1
 
 from rerad.core import Machine
 from rerad.dosecalc.beam_model import KernelComponents
+
+FINE = 4
+"""Fine cells per cell, along each axis, when fluence is condensed."""
 
 GUARD_CELLS = 3
 """Cells kept around all points, so that every cubic footprint lies inside the map."""
@@ -180,13 +188,50 @@ def _shell_transform(
     return np.asarray(dose @ np.diff(disc, axis=1).T)
 
 
-def _folded_spectrum(
+def condense(fine: NDArray[np.float64], raster: Raster) -> tuple[NDArray[np.float64], Raster]:
+    """Condense fluence on fine cells to a raster `FINE` times coarser.
+
+    Parameters
+    ----------
+    fine : ndarray of shape (FINE n_y, FINE n_x)
+        Mean fluence of fine cells that cover `raster`.
+    raster : Raster
+        The coarse raster.
+
+    Returns
+    -------
+    fluence : ndarray of shape (n_y + 2, n_x + 2)
+        Fluence weighted with tents around the centres; sum and first moments are kept.
+    raster : Raster
+        With one more cell on each side.
+    """
+    wide = Raster(
+        raster.cell_mm, raster.first_x - 1, raster.first_y - 1, raster.n_x + 2, raster.n_y + 2
+    )
+    tents = []
+    for n in (raster.n_y, raster.n_x):
+        fine_centres = (np.arange(FINE * n) + 0.5) / FINE - 0.5
+        distance = np.abs(fine_centres[:, None] - np.arange(-1, n + 1))
+        tents.append(np.maximum(1.0 - distance, 0.0) / FINE)
+    return tents[0].T @ fine @ tents[1], wide
+
+
+def _condensing_response(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spectrum of painting on fine cells and condensing, at frequency times cell size."""
+    away = (np.arange(FINE) + 0.5) / FINE
+    tent = 2.0 / FINE * np.cos(2.0 * np.pi * phase[..., None] * away) @ (1.0 - away)
+    return np.asarray(np.sinc(phase / FINE) * tent)
+
+
+def _spectrum(
     components: KernelComponents,
     f_y: NDArray[np.float64],
     f_x: NDArray[np.float64],
+    *,
     cell_mm: float,
+    is_condensed: bool,
 ) -> NDArray[np.float64]:
-    """Spectrum of component, blur and cell, with the frequencies beyond the lattice folded in."""
+    """Spectrum of component and blur, corrected for how the fluence was painted."""
     sigma = components.source_sigma_mm
     step = 1.0 / (24.0 * components.radius_mm[-1])
     end = min(1.5 * np.sqrt(2.0) / cell_mm, np.sqrt(16.0 / 2.0) / (np.pi * max(sigma, 1e-3)))
@@ -195,25 +240,35 @@ def _folded_spectrum(
     blurred = shells * np.exp(-2.0 * (np.pi * sigma * frequency) ** 2)
     table = CubicSpline(frequency, blurred, axis=1)
     spectrum = np.zeros((components.n_components, f_y.size, f_x.size))
-    for fold_y in (-1, 0, 1):
-        for fold_x in (-1, 0, 1):
+    # Of cells the frequencies beyond the lattice's are folded in, as sampling does.
+    folds = (0,) if is_condensed else (-1, 0, 1)
+    for fold_y in folds:
+        for fold_x in folds:
             g_y, g_x = f_y + fold_y / cell_mm, f_x + fold_x / cell_mm
             g = np.sqrt(g_y**2 + g_x**2)
             # Beyond the table the blur leaves less than 2e-7.
             near = g < end
-            cell = np.sinc(cell_mm * g_y) * np.sinc(cell_mm * g_x)
-            spectrum[:, near] += table(g[near]) * cell[near]
+            if is_condensed:
+                factor = 1.0 / (
+                    _condensing_response(cell_mm * g_y) * _condensing_response(cell_mm * g_x)
+                )
+            else:
+                factor = np.sinc(cell_mm * g_y) * np.sinc(cell_mm * g_x)
+            spectrum[:, near] += table(g[near]) * factor[near]
     return spectrum
 
 
 def kernel_transforms(
-    components: KernelComponents, shape: tuple[int, int], *, cell_mm: float
+    components: KernelComponents,
+    shape: tuple[int, int],
+    *,
+    cell_mm: float,
+    is_condensed: bool = False,
 ) -> NDArray[np.complex64]:
-    """Return the discrete transforms that carry cell fluence into spline coefficients.
+    """Return the discrete transforms that carry fluence on the raster into spline coefficients.
 
-    Each holds the component, the Gaussian of the source, the square of the cell, and the
-    inverse of the cubic B-spline. Frequencies beyond the lattice's are folded in, so that the
-    values at the cell centres are those of the continuous convolution.
+    Each holds the component, the Gaussian of the source, what the way of painting asks for, and
+    the inverse of the cubic B-spline.
 
     Parameters
     ----------
@@ -223,6 +278,8 @@ def kernel_transforms(
         Rows and columns of the maps.
     cell_mm : float
         Cell size.
+    is_condensed : bool
+        Whether the fluence comes from `condense` instead of being constant in each cell.
 
     Returns
     -------
@@ -240,7 +297,7 @@ def kernel_transforms(
     # Rows at -f and f are equal, so only the first half is computed.
     f_y = np.arange(big[0] // 2 + 1)[:, None] / (big[0] * cell_mm)
     f_x = np.arange(big[1] // 2 + 1)[None, :] / (big[1] * cell_mm)
-    half = _folded_spectrum(components, f_y, f_x, cell_mm)
+    half = _spectrum(components, f_y, f_x, cell_mm=cell_mm, is_condensed=is_condensed)
     spectrum = np.concatenate([half, half[:, 1 : (big[0] + 1) // 2][:, ::-1]], axis=1)
     values = irfft2(spectrum, s=big)
     values = np.fft.fftshift(values, axes=(1, 2))

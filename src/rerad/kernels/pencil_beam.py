@@ -3,19 +3,21 @@
 import numpy as np
 from numba import njit, prange
 
-BLOCK = 4096
+BLOCK = 2048
 """Points that one task takes through all beams, so that neighbours share cache lines."""
 
 
 @njit(cache=True)
 def _spline_weights(t):
-    """Cubic B-spline weights of the four nodes around a point, `t` in [0, 1) past the second."""
-    s = 1.0 - t
+    """Cubic B-spline weights of the four nodes around a point, `t` from 0 to 1 past the second."""
+    s = np.float32(1.0) - t
+    sixth, three = np.float32(1.0 / 6.0), np.float32(3.0)
+    four, six = np.float32(4.0), np.float32(6.0)
     return (
-        s * s * s / 6.0,
-        (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0,
-        (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0,
-        t * t * t / 6.0,
+        s * s * s * sixth,
+        (four - six * t * t + three * t * t * t) * sixth,
+        (four - six * s * s + three * s * s * s) * sixth,
+        t * t * t * sixth,
     )
 
 
@@ -23,9 +25,12 @@ def _spline_weights(t):
 def gather_dose(maps, node, offset, weights, dose):
     """Sample the maps of all beams at each point.
 
+    The 16 C products of one footprint are summed in float32, beams in float64. Indices are
+    unsigned, so that no negative index is looked for in the innermost loop.
+
     Parameters
     ----------
-    maps : float32 array of shape (B, C, V, U)
+    maps : float32 array of shape (B, C, V, U), contiguous
         Spline coefficients of the convolved fluence, by beam, component, row and column.
     node : int32 array of shape (B, N, 2)
         Column and row of the second of the four nodes around each point; footprints from
@@ -37,35 +42,38 @@ def gather_dose(maps, node, offset, weights, dose):
     dose : float64 array of shape (N,), written
     """
     n_beams, n_points, n_components = weights.shape
-    n_blocks = (n_points + BLOCK - 1) // BLOCK
-    for block in prange(n_blocks):
+    n_v, n_u = np.uint64(maps.shape[2]), np.uint64(maps.shape[3])
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    flat = maps.reshape(-1)
+    for block in prange((n_points + BLOCK - 1) // BLOCK):
         first, last = block * BLOCK, min((block + 1) * BLOCK, n_points)
-        for n in range(first, last):
-            dose[n] = 0.0
+        total = np.zeros(BLOCK)
         for b in range(n_beams):
+            start = np.uint64(b * n_components) * n_v * n_u
             for n in range(first, last):
-                wx = _spline_weights(np.float64(offset[b, n, 0]))
-                wy = _spline_weights(np.float64(offset[b, n, 1]))
-                i0 = node[b, n, 0] - 1
-                j0 = node[b, n, 1] - 1
-                total = 0.0
+                wx = _spline_weights(offset[b, n, 0])
+                wy = _spline_weights(offset[b, n, 1])
+                plane = start + np.uint64(node[b, n, 1] - 1) * n_u + np.uint64(node[b, n, 0] - 1)
+                t0 = t1 = t2 = t3 = np.float32(0.0)
                 for c in range(n_components):
-                    value = 0.0
+                    weight = weights[b, n, c]
+                    p = plane
                     for dj in range(4):
-                        row = maps[b, c, j0 + dj]
-                        value += wy[dj] * (
-                            wx[0] * row[i0]
-                            + wx[1] * row[i0 + 1]
-                            + wx[2] * row[i0 + 2]
-                            + wx[3] * row[i0 + 3]
-                        )
-                    total += weights[b, n, c] * value
-                dose[n] += total
+                        share = weight * wy[dj]
+                        t0 += share * flat[p]
+                        t1 += share * flat[p + one]
+                        t2 += share * flat[p + two]
+                        t3 += share * flat[p + three]
+                        p += n_u
+                    plane += n_v * n_u
+                total[n - first] += wx[0] * t0 + wx[1] * t1 + wx[2] * t2 + wx[3] * t3
+        for n in range(first, last):
+            dose[n] = total[n - first]
 
 
 @njit(cache=True, parallel=True)
 def scatter_dose(values, node, offset, weights, maps):
-    """Spread point values onto maps: the exact adjoint of `gather_dose`.
+    """Spread point values onto maps: the adjoint of `gather_dose`.
 
     Each (beam, chunk of points) has a map of its own, so nothing is written twice and the sums
     do not depend on the number of threads.
@@ -75,31 +83,36 @@ def scatter_dose(values, node, offset, weights, maps):
     values : float64 array of shape (N,)
     node, offset, weights
         As in `gather_dose`.
-    maps : float32 array of shape (B, chunks, C, V, U), written
+    maps : float32 array of shape (B, chunks, C, V, U), contiguous, written
     """
     n_beams, n_points, n_components = weights.shape
     n_chunks = maps.shape[1]
+    n_v, n_u = np.uint64(maps.shape[3]), np.uint64(maps.shape[4])
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     for task in prange(n_beams * n_chunks):
-        b = task // n_chunks
-        chunk = task % n_chunks
-        target = maps[b, chunk]
-        target[:] = 0.0
+        b, chunk = task // n_chunks, task % n_chunks
+        flat = maps[b, chunk].reshape(-1)
+        flat[:] = np.float32(0.0)
         for n in range(chunk * n_points // n_chunks, (chunk + 1) * n_points // n_chunks):
-            if values[n] == 0.0:
+            value = np.float32(values[n])
+            if value == 0.0:
                 continue
-            wx = _spline_weights(np.float64(offset[b, n, 0]))
-            wy = _spline_weights(np.float64(offset[b, n, 1]))
-            i0 = node[b, n, 0] - 1
-            j0 = node[b, n, 1] - 1
+            wx = _spline_weights(offset[b, n, 0])
+            wy = _spline_weights(offset[b, n, 1])
+            x0, x1, x2, x3 = value * wx[0], value * wx[1], value * wx[2], value * wx[3]
+            plane = np.uint64(node[b, n, 1] - 1) * n_u + np.uint64(node[b, n, 0] - 1)
             for c in range(n_components):
-                share = values[n] * weights[b, n, c]
+                weight = weights[b, n, c]
+                p = plane
                 for dj in range(4):
-                    row = target[c, j0 + dj]
-                    part = share * wy[dj]
-                    row[i0] += part * wx[0]
-                    row[i0 + 1] += part * wx[1]
-                    row[i0 + 2] += part * wx[2]
-                    row[i0 + 3] += part * wx[3]
+                    share = weight * wy[dj]
+                    a0 = flat[p] + share * x0
+                    a1 = flat[p + one] + share * x1
+                    a2 = flat[p + two] + share * x2
+                    a3 = flat[p + three] + share * x3
+                    flat[p], flat[p + one], flat[p + two], flat[p + three] = a0, a1, a2, a3
+                    p += n_u
+                plane += n_v * n_u
 
 
 @njit(cache=True)
