@@ -80,12 +80,15 @@ class Beam:
         At least two, cumulative weights ascending from 0 to 1; leaves move linearly between.
     meterset_mu : float
         Monitor units of one fraction.
+    dose_rate_mu_min : float or None
+        Dose rate that it is planned with; None means the machine's own.
     """
 
     number: int
     geometry: BeamGeometry
     control_points: tuple[ControlPoint, ...]
     meterset_mu: float
+    dose_rate_mu_min: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "control_points", tuple(self.control_points))
@@ -99,4 +102,10 @@ class Beam:
             raise InputError(msg)
         if not 0 <= self.meterset_mu < np.inf:
             msg = f"beam {self.geometry.name}: expected 0 MU or more, got {self.meterset_mu}"
+            raise InputError(msg)
+        if self.dose_rate_mu_min is not None and not 0 < self.dose_rate_mu_min < np.inf:
+            msg = (
+                f"beam {self.geometry.name}: expected a dose rate above 0 MU/min, "
+                f"got {self.dose_rate_mu_min}"
+            )
             raise InputError(msg)

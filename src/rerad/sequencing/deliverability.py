@@ -31,7 +31,7 @@ class Violation:
     value, allowed : float
         What came, and the limit, in `unit`.
     unit : str
-        mm or mm/s.
+        mm, mm/s, MU/min or pairs.
     """
 
     beam: str
@@ -98,8 +98,8 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
     """Return every limit that a beam breaks, at its worst place.
 
     Checked are the number of leaf pairs, reach of leaves and jaws, gap, spread of a bank and leaf
-    speed at the machine's dose rate. A pair that rests closed may be closer than the moving gap
-    only behind a jaw.
+    speed at the beam's dose rate (the machine's, if the beam has none of its own). The gap holds
+    for pairs that rest closed too.
 
     Parameters
     ----------
@@ -144,6 +144,7 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
             has_leaf=False,
         ),
         _speed_violation(beam, machine, tips),
+        _rate_violation(beam, machine),
         *_jaw_violations(beam, machine),
     )
     return tuple(item for item in checks if item is not None)
@@ -173,7 +174,8 @@ def _speed_violation(
     beam: Beam, machine: Machine, tips: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 ) -> Violation | None:
     weights = np.array([point.cumulative_weight for point in beam.control_points])
-    seconds = np.diff(weights) * beam.meterset_mu / machine.dose_rate_mu_min * 60.0
+    mu_per_min = beam.dose_rate_mu_min or machine.dose_rate_mu_min
+    seconds = np.diff(weights) * beam.meterset_mu / mu_per_min * 60.0
     moves = np.abs(np.diff(tips, axis=0))
     # a pair of control points of equal weight moves with the beam off, which takes what it takes
     beam_on = seconds > 0
@@ -184,6 +186,13 @@ def _speed_violation(
     return _worst(
         beam.geometry.name, "leaf speed", excess, speeds, allowed, unit="mm/s", first_point=1
     )
+
+
+def _rate_violation(beam: Beam, machine: Machine) -> Violation | None:
+    rate, allowed = beam.dose_rate_mu_min, machine.dose_rate_mu_min
+    if rate is None or rate <= allowed:
+        return None
+    return Violation(beam.geometry.name, 0, None, "dose rate", rate, allowed, "MU/min")
 
 
 def _jaw_violations(beam: Beam, machine: Machine) -> list[Violation]:

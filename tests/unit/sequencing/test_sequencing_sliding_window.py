@@ -1,5 +1,7 @@
 """Sliding windows: closed-form metersets, jaws and parked leaves, limits that always hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +34,19 @@ def test_meterset_counts_every_rise(make_machine, make_fluence):
     (beam,) = sequence(make_fluence([row]), make_machine(transmission=0.0))
     rises = 20.0 + (30.0 - 10.0) + (15.0 - 5.0)
     assert beam.meterset_mu == pytest.approx(rises + 25.0 * 10 / (0.97 * 25), abs=0.01)
+
+
+def test_a_lower_dose_rate_needs_fewer_monitor_units(machine, make_machine, make_fluence):
+    fluence = make_fluence(np.full((4, 12), 400.0))
+    slow = SequenceSettings(dose_rate_mu_min=300.0)
+    (beam,) = sequence(fluence, make_machine(transmission=0.0), settings=slow)
+    assert beam.dose_rate_mu_min == 300.0
+    assert beam.meterset_mu == pytest.approx(20.0 + 60.0 * 5 / (0.97 * 25), abs=0.01)
+    # at the machine's own rate the same motion would be too fast
+    found = beam_violations(replace(beam, dose_rate_mu_min=None), machine)
+    assert [item.limit for item in found] == ["leaf speed"]
+    with pytest.raises(DeliverabilityError, match=r"dose rate is 900.00 MU/min.* 600.00"):
+        sequence(fluence, machine, settings=SequenceSettings(dose_rate_mu_min=900.0))
 
 
 def test_leakage_is_taken_from_the_open_time(make_machine, make_fluence):
