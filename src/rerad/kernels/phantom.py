@@ -54,10 +54,10 @@ def tube_distance(first, step, shape, segments, reach):
             grow = max(seg[3], seg[7]) + reach
             if z < min(seg[2], seg[6]) - grow or z > max(seg[2], seg[6]) + grow:
                 continue
-            j0 = max(0, int(math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1])))
-            j1 = min(nj - 1, int(math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1])))
-            i0 = max(0, int(math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0])))
-            i1 = min(ni - 1, int(math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0])))
+            j0 = max(0, math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1]))
+            j1 = min(nj - 1, math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1]))
+            i0 = max(0, math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0]))
+            i1 = min(ni - 1, math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0]))
             for j in range(j0, j1 + 1):
                 y = first[1] + j * step[1]
                 for i in range(i0, i1 + 1):
@@ -96,10 +96,10 @@ def packed_tubes(first, step, shape, segments, owner, reach):
             grow = max(seg[3], seg[7]) + reach
             if z < min(seg[2], seg[6]) - grow or z > max(seg[2], seg[6]) + grow:
                 continue
-            j0 = max(0, int(math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1])))
-            j1 = min(nj - 1, int(math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1])))
-            i0 = max(0, int(math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0])))
-            i1 = min(ni - 1, int(math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0])))
+            j0 = max(0, math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1]))
+            j1 = min(nj - 1, math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1]))
+            i0 = max(0, math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0]))
+            i1 = min(ni - 1, math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0]))
             for j in range(j0, j1 + 1):
                 y = first[1] + j * step[1]
                 for i in range(i0, i1 + 1):

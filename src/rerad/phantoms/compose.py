@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from rerad.kernels.phantom import paint, sample_noise
 from rerad.phantoms.envelope import Envelope, build_envelope
+from rerad.phantoms.fields import Field
 from rerad.phantoms.muscles import build_muscles
 from rerad.phantoms.nerves import (
     ROOTS,
@@ -17,9 +18,10 @@ from rerad.phantoms.nerves import (
     build_nerves,
     involved_part,
 )
-from rerad.phantoms.organs import Organs, build_organs
+from rerad.phantoms.organs import Organs, build_organs, clear_of_wall
 from rerad.phantoms.palettes import Palette, Tissue
-from rerad.phantoms.shapes import Field, Placement, make_texture, tube
+from rerad.phantoms.placement import Placement, make_texture
+from rerad.phantoms.shapes import tube
 from rerad.phantoms.skeleton import Skeleton, build_skeleton
 from rerad.phantoms.visit import PelvisVisit
 
@@ -84,6 +86,9 @@ def build_anatomy(place: Placement, visit: PelvisVisit) -> Anatomy:
     rng = np.random.default_rng(visit.bowel_seed)
     organs = build_organs(place, visit.bladder_volume_cc, envelope.cavity, (rng, texture))
     all_muscle, muscles = build_muscles(place, envelope, skeleton, organs, texture)
+    wall = [muscles[f"{name}_{side}"] for name in ("Psoas", "Iliacus") for side in "LR"]
+    bones = [*skeleton.vertebrae.values(), skeleton.discs, skeleton.sacrum]
+    organs = clear_of_wall(organs, [*wall, *bones, *skeleton.hips.values()])
     lesion = None
     if visit.has_lesion:
         lesion = place.tubes(*(involved_part(nerves, name) for name in THICK_DIAMETER_MM))

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.phantoms.shapes import Field, Placement, solid, tube, union
+from rerad.phantoms.fields import Field, union
+from rerad.phantoms.placement import Placement
+from rerad.phantoms.shapes import solid, tube
 
 COUCH_Y_MM = 104.0
 """Height of the couch top behind the hip centre in the room."""

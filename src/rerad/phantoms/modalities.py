@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter
 from rerad.core import Grid, Image, ImageUnit, Modality, PetAcquisition
 from rerad.phantoms import palettes
 from rerad.phantoms.compose import Canvas, build_anatomy, paint_anatomy
-from rerad.phantoms.shapes import Placement, Spine
+from rerad.phantoms.placement import Placement
+from rerad.phantoms.shapes import Spine
 from rerad.phantoms.visit import PelvisVisit
 
 PET_VOXEL_MM = 4.0
@@ -53,7 +54,8 @@ def make_pet(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:
         Of texture and noise.
     """
     coarse = _pet_grid(ct)
-    factor = 2
+    # A fine grid to paint on, so that a root of a few millimetres keeps its activity.
+    factor = 2 if ct.spacing_mm[0] < 2.0 else 1
     fine = coarse.with_spacing(tuple(s / factor for s in coarse.spacing_mm))  # type: ignore[arg-type]
     place = Placement(fine, visit.from_anatomy(), spine)
     canvas = Canvas(place, seed, palettes.PET.air)
@@ -87,8 +89,7 @@ def make_pet(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:
 
 
 def _pet_grid(ct: Grid) -> Grid:
-    spacing = max(PET_VOXEL_MM, 1.02 * ct.spacing_mm[0])
-    return ct.with_spacing((spacing, spacing, spacing))
+    return ct.with_spacing((PET_VOXEL_MM, PET_VOXEL_MM, PET_VOXEL_MM))
 
 
 def _averaged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
@@ -130,7 +131,7 @@ def make_mr(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:
 
 def _mr_grid(visit: PelvisVisit, ct: Grid) -> Grid:
     """Return the MR grid: over the height of the CT, centred on the patient."""
-    scale = max(1.0, ct.spacing_mm[0] / 0.98 * 0.98)
+    scale = max(1.0, ct.spacing_mm[0])
     sx, sy, sz = (
         MR_VOXEL_MM[0] * scale,
         MR_VOXEL_MM[1] * scale,

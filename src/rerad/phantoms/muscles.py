@@ -11,20 +11,13 @@ from numpy.typing import NDArray
 
 from rerad.kernels.phantom import compete, enlarge
 from rerad.phantoms.envelope import Envelope
+from rerad.phantoms.fields import Field, carved, tight_box, union
 from rerad.phantoms.organs import Organs
-from rerad.phantoms.shapes import (
-    Field,
-    Placement,
-    carved,
-    chain,
-    mirrored,
-    tight_box,
-    tube,
-    union,
-)
+from rerad.phantoms.placement import Placement
+from rerad.phantoms.shapes import Points, chain, mirrored, tube
 from rerad.phantoms.skeleton import Skeleton
 
-PLATES = {
+PLATES: dict[str, dict[float, Points]] = {
     "GluteusMedius": {
         124.0: [(130, 22, 3), (122, 38, 4), (113, 48, 4), (103, 56, 3)],
         112.0: [(138, -4, 6), (130, 18, 9), (114, 42, 10), (94, 62, 6)],
@@ -119,7 +112,7 @@ PLATES = {
 }
 """Left plates by name: chains ``(x, y, radius)`` at each z."""
 
-BACK_PLATES = {
+BACK_PLATES: dict[str, dict[float, Points]] = {
     "ErectorSpinae": {
         222.0: [(21, 50, 13), (40, 47, 15), (58, 44, 10)],
         165.0: [(20, 52, 14), (38, 50, 16), (56, 47, 10)],
@@ -138,7 +131,7 @@ BACK_PLATES = {
 }
 """Muscles of the back, likewise."""
 
-TUBES = {
+TUBES: dict[str, Points] = {
     "ObturatorExternus": [
         (34, -24, -40, 8),
         (54, -8, -42, 10),
@@ -294,7 +287,7 @@ def build_muscles(
     nearest = np.full(shape, 20.0, dtype=np.float32)
     second = np.full(shape, 20.0, dtype=np.float32)
     which = np.full(shape, -1, dtype=np.int16)
-    names = []
+    names: list[str] = []
     for name, field in _fields(place, envelope):
         start = np.asarray(field.start, dtype=np.int64) - np.asarray(body.start)
         grow = GROWTH_MM.get(name[:-2], 0.0)
@@ -343,19 +336,12 @@ def _fields(place: Placement, envelope: Envelope) -> Iterator[tuple[str, Field]]
 def _wall(place: Placement, envelope: Envelope) -> Iterator[Field]:
     """Yield the three flat muscles of the abdominal wall."""
     cavity = envelope.cavity
-    k, j, i = np.indices(cavity.sdf.shape, sparse=True)
-    m = place.index_to_anatomy
-    index = (i + cavity.start[2], j + cavity.start[1], k + cavity.start[0])
-
-    def at(a: int) -> NDArray[np.float32]:
-        point = m[a, 0] * index[0] + m[a, 1] * index[1] + m[a, 2] * index[2] + m[a, 3]
-        return np.asarray(point, dtype=np.float32)
-
-    x, y, z = np.abs(at(0)), at(1), at(2)
+    x, y, z = place.anatomy_points(cavity.start, cavity.sdf.shape)
+    x = np.abs(x)
     # Lateral of the semilunar line, above the inguinal ligament, in front of the lumbar fascia;
     # the sheets thin out towards these edges.
     edge = np.minimum(np.minimum(x - 60.0, 46.0 - y), z - (20.0 + 0.62 * x))
-    thin = np.clip((14.0 - edge) / 7.0, 0, 12).astype(np.float32)
+    thin = np.clip((14.0 - edge) / 7.0, 0, 12)
     for inner, outer in WALL_LAYERS_MM:
         middle, half = 0.5 * (inner + outer), 0.5 * (outer - inner)
         yield Field(
@@ -367,12 +353,8 @@ def _fascia_depth(place: Placement, body: Field) -> NDArray[np.float32]:
     """Return the thickness of the fat under the skin: most behind and beside the hips."""
     factor = 4
     nk, nj, ni = body.sdf.shape
-    k, j, i = np.indices((nk, (nj - 1) // factor + 2, (ni - 1) // factor + 2), sparse=True)
-    m = place.index_to_anatomy
-    index = (factor * i + body.start[2], factor * j + body.start[1], k + body.start[0])
-    x, y, z = (
-        m[a, 0] * index[0] + m[a, 1] * index[1] + m[a, 2] * index[2] + m[a, 3] for a in range(3)
-    )
+    coarse = (nk, (nj - 1) // factor + 2, (ni - 1) // factor + 2)
+    x, y, z = place.anatomy_points(body.start, coarse, factor)
     hips = np.exp(-(((z + 10.0) / 75.0) ** 2))
     behind = np.clip((y - 20.0) / 60.0, 0, 1)
     beside = np.clip((np.abs(x) - 110.0) / 40.0, 0, 1)

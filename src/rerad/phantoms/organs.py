@@ -1,12 +1,15 @@
 """Vessels, bowel, bladder and the operated vaginal vault (mm, anatomy coordinates)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rerad.kernels.phantom import packed_tubes
-from rerad.phantoms.shapes import Field, Placement, carved, mirrored, tube, union, within
+from rerad.phantoms.fields import Field, carved, union, within
+from rerad.phantoms.placement import Placement
+from rerad.phantoms.shapes import Points, mirrored, tube
 
 ARTERIES = {
     "A_Iliac_Cmn": [(2, -24, 152, 6.5), (16, -20, 138, 5.2), (30, -12, 118, 5), (41, 0, 100, 5)],
@@ -198,6 +201,14 @@ def build_organs(
     )
 
 
+def clear_of_wall(organs: Organs, wall: Sequence[Field]) -> Organs:
+    """Return the organs with the bowel moved out of muscles, bones and the great vessels."""
+    vessels = [organs.other_vessels, *organs.vessels.values()]
+    loops = carved(organs.loops, *wall, *vessels, gap_mm=1.5)
+    colon = {name: carved(shape, *wall, gap_mm=1.0) for name, shape in organs.colon.items()}
+    return replace(organs, loops=loops, loop_gas=within(organs.loop_gas, loops, 2.6), colon=colon)
+
+
 def _colon(
     place: Placement, bladder: Field, rng: np.random.Generator, texture: NDArray[np.float32]
 ) -> dict[str, Field]:
@@ -239,7 +250,7 @@ def _mesentery(place: Placement, rng: np.random.Generator) -> Field:
 
 
 def _haustra(
-    points: list[tuple[float, float, float, float]],
+    points: Points,
     depth: float,
     length_mm: float,
     rng: np.random.Generator,
@@ -262,16 +273,13 @@ def ellipsoid(
     middle = place.from_anatomy.apply(centre_mm)
     grow = max(half_axes_mm) * 1.1 + 6.0
     start, shape = place.box(middle - grow, middle + grow)
-    k, j, i = np.indices(shape, sparse=True)
-    m = place.index_to_anatomy
-    index = (i + start[2], j + start[1], k + start[0])
-    level = np.zeros(shape)
-    slope = np.zeros(shape)
-    for axis in range(3):
-        p = m[axis, 0] * index[0] + m[axis, 1] * index[1] + m[axis, 2] * index[2] + m[axis, 3]
-        u = (p - centre_mm[axis]) / half_axes_mm[axis]
+    level = np.zeros(shape, dtype=np.float32)
+    slope = np.zeros(shape, dtype=np.float32)
+    points = place.anatomy_points(start, shape)
+    for p, c, half in zip(points, centre_mm, half_axes_mm, strict=True):
+        u = (p - np.float32(c)) / np.float32(half)
         level += u * u
-        slope += (u / half_axes_mm[axis]) ** 2
+        slope += (u / np.float32(half)) ** 2
     level, slope = np.sqrt(level), np.sqrt(slope)
     return Field(start, (level * (level - 1) / np.maximum(slope, 1e-6)).astype(np.float32))
 
@@ -322,7 +330,7 @@ def _small_bowel(place: Placement, rng: np.random.Generator) -> tuple[Field, Fie
     return Field(start, loops), Field(start, gas)
 
 
-def _loops(rng: np.random.Generator) -> list[list[tuple[float, float, float, float]]]:
+def _loops(rng: np.random.Generator) -> list[Points]:
     """Return about thirty curved pieces of gut spread through the front of the cavity."""
     centres: list[NDArray[np.float64]] = []
     for _ in range(4000):
@@ -335,7 +343,7 @@ def _loops(rng: np.random.Generator) -> list[list[tuple[float, float, float, flo
             centres.append(p)
         if len(centres) >= 34:
             break
-    paths = []
+    paths: list[Points] = []
     for centre in centres:
         heading = rng.uniform(0, 2 * np.pi)
         along = np.array([np.cos(heading), 0.35 * np.sin(heading), 0.6 * rng.uniform(-1, 1)])

@@ -8,7 +8,7 @@ from rerad.core import Grid, Image, ImageUnit, Modality, RigidTransform
 from rerad.phantoms import palettes
 from rerad.phantoms.compose import Canvas, add_scan_noise, build_anatomy, paint_anatomy
 from rerad.phantoms.modalities import make_mr, make_pet
-from rerad.phantoms.shapes import Placement
+from rerad.phantoms.placement import Placement
 from rerad.phantoms.skeleton import make_spine
 from rerad.phantoms.structures import draw_structures
 from rerad.phantoms.targets import first_course_targets, second_course_targets

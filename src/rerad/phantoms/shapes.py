@@ -12,16 +12,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
-from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from rerad.core import Grid, Mask, RigidTransform, StructureKind
-from rerad.kernels.phantom import enlarge, sample_noise, section_distance, tube_distance
-
 Points = Sequence[Sequence[float]] | NDArray[np.float64]
-
-FAR_MM = 6.0
-"""Distance beyond which a tube's field is not computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +104,7 @@ class Section:
 
     def mirrored(self) -> "Section":
         """Return the shape of the other side."""
-        table = self.table * np.array([-1.0, 1.0, 1.0])
+        table = np.asarray(self.table * np.array([-1.0, 1.0, 1.0]))
         return Section(table, self.first_mm, self.step_mm, self.is_closed, self.is_bent)
 
 
@@ -177,7 +170,7 @@ def tube(points: Points, spacing_mm: float = 3.0) -> NDArray[np.float64]:
     n = max(2, round(t[-1] / spacing_mm) + 1)
     fine = np.linspace(0, t[-1], n)
     path = _smooth_curve(t, knots[:, :3])(fine)
-    radius = PchipInterpolator(t, knots[:, 3])(fine)
+    radius = np.interp(fine, t, knots[:, 3])
     samples = np.concatenate([path, radius[:, None]], axis=1)
     return np.concatenate([samples[:-1], samples[1:]], axis=1)
 
@@ -195,244 +188,4 @@ def _smooth_curve(t: NDArray[np.float64], knots: NDArray[np.float64]) -> CubicHe
 
 def mirrored(segments: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the tube of the other side."""
-    return segments * np.array([-1.0, 1, 1, 1, -1.0, 1, 1, 1])
-
-
-@dataclass(frozen=True, eq=False)
-class Field:
-    """A signed distance on a box of a grid.
-
-    Parameters
-    ----------
-    start : tuple of int
-        Index ``(k, j, i)`` of the box in the grid.
-    sdf : ndarray of shape (K, J, I)
-        Signed distance in mm, negative inside.
-    """
-
-    start: tuple[int, int, int]
-    sdf: NDArray[np.float32]
-
-    @property
-    def region(self) -> tuple[slice, slice, slice]:
-        """Index slices of the box."""
-        a, n = self.start, self.sdf.shape
-        return (
-            slice(a[0], a[0] + n[0]),
-            slice(a[1], a[1] + n[1]),
-            slice(a[2], a[2] + n[2]),
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """A grid of a visit and how anatomy lies in it.
-
-    Parameters
-    ----------
-    grid : Grid
-        Voxels.
-    from_anatomy : RigidTransform
-        Map from anatomy coordinates to the grid's frame.
-    spine : Spine
-        Curve of the vertebral column.
-    """
-
-    grid: Grid
-    from_anatomy: RigidTransform
-    spine: Spine
-
-    @property
-    def to_anatomy(self) -> NDArray[np.float64]:
-        """Matrix (3, 4) from points of the frame to anatomy coordinates."""
-        return np.ascontiguousarray(self.from_anatomy.inverse().matrix[:3])
-
-    @property
-    def index_to_anatomy(self) -> NDArray[np.float64]:
-        """Matrix (3, 4) from indices ``(i, j, k)`` to anatomy coordinates."""
-        return np.ascontiguousarray((self.from_anatomy.inverse().matrix @ self.grid.affine)[:3])
-
-    def box(
-        self, low_mm: NDArray[np.float64], high_mm: NDArray[np.float64]
-    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        """Return start and shape of the voxels between two corners in the frame."""
-        low = np.ceil(self.grid.indices(low_mm)).astype(int)
-        high = np.floor(self.grid.indices(high_mm)).astype(int) + 1
-        size = np.asarray(self.grid.shape)
-        low = np.clip(low, 0, size - 1)
-        high = np.clip(high, low + 1, size)
-        k, j, i = (int(v) for v in low)
-        nk, nj, ni = (int(v) for v in high - low)
-        return (k, j, i), (nk, nj, ni)
-
-    def first_mm(self, start: tuple[int, int, int]) -> NDArray[np.float64]:
-        """Return ``(x, y, z)`` of a voxel in the frame."""
-        return np.asarray(self.grid.points(start))
-
-    def moved(self, segments: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return tube segments carried from anatomy coordinates into the frame."""
-        out = segments.copy()
-        out[:, 0:3] = self.from_anatomy.apply(segments[:, 0:3])
-        out[:, 4:7] = self.from_anatomy.apply(segments[:, 4:7])
-        return out
-
-    def tubes(self, *segments: NDArray[np.float64], reach_mm: float = FAR_MM) -> Field:
-        """Return the field of the union of tubes given in anatomy coordinates."""
-        moved = self.moved(np.concatenate(segments))
-        ends = np.concatenate([moved[:, :4], moved[:, 4:]])
-        grow = ends[:, 3:] + reach_mm
-        low, high = (ends[:, :3] - grow).min(axis=0), (ends[:, :3] + grow).max(axis=0)
-        start, shape = self.box(low, high)
-        step = np.asarray(self.grid.spacing_mm)
-        return Field(start, tube_distance(self.first_mm(start), step, shape, moved, reach_mm))
-
-    def section(self, shape: Section, *, reach_mm: float = 3.0, coarse_mm: float = 2.0) -> Field:
-        """Return the field of a swept section, computed at about `coarse_mm` in the plane."""
-        start, size = self._section_box(shape, reach_mm)
-        factor = max(1, int(coarse_mm / self.grid.spacing_mm[0] + 0.1))
-        nk, nj, ni = size
-        small = (nk, (nj - 1) // factor + 2, (ni - 1) // factor + 2)
-        step = np.asarray(self.grid.spacing_mm) * np.array([factor, factor, 1])
-        bend = self.spine.table if shape.is_bent else np.zeros((1, 1, 2))
-        sdf = section_distance(
-            self.first_mm(start),
-            step,
-            small if factor > 1 else size,
-            self.to_anatomy,
-            bend,
-            self.spine.table_first_mm,
-            1.0,
-            shape.table,
-            shape.first_mm,
-            shape.step_mm,
-            shape.is_closed,
-        )
-        return Field(start, enlarge(sdf, factor, size) if factor > 1 else sdf)
-
-    def roughened(
-        self, field: Field, texture: NDArray[np.float32], amount_mm: float, grain_mm: float
-    ) -> Field:
-        """Return a field whose surface is moved in and out by a smooth texture."""
-        noise = sample_noise(
-            self.first_mm(field.start),
-            np.asarray(self.grid.spacing_mm),
-            field.sdf.shape,
-            self.to_anatomy,
-            texture,
-            grain_mm,
-        )
-        noise *= np.float32(amount_mm)
-        noise += field.sdf
-        return Field(field.start, noise)
-
-    def _section_box(
-        self, shape: Section, reach_mm: float
-    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        rows, n, _ = shape.table.shape
-        at = shape.first_mm + shape.step_mm * np.arange(rows)
-        points = np.stack(
-            [shape.table[..., 0], shape.table[..., 1], np.broadcast_to(at[:, None], (rows, n))], -1
-        )
-        if shape.is_bent:
-            points = self.spine.to_anatomy(points)
-        radius = shape.table[..., 2].max() if not shape.is_closed else 0.0
-        flat = self.from_anatomy.apply(points.reshape(-1, 3))
-        grow = radius + reach_mm
-        return self.box(flat.min(axis=0) - grow, flat.max(axis=0) + grow)
-
-
-def make_texture(seed: int) -> NDArray[np.float32]:
-    """Return a periodic cube of correlated noise of mean 0 and standard deviation 1."""
-    rng = np.random.default_rng([seed, 1])
-    cube = gaussian_filter(rng.standard_normal((64, 64, 64)), 0.7, mode="wrap")
-    cube = (cube - cube.mean()) / cube.std()
-    return np.asarray(cube, dtype=np.float32)
-
-
-def union(*fields: Field, blend_mm: float = 0.0) -> Field:
-    """Return the union of fields on the smallest box around them, blended over `blend_mm`."""
-    start = tuple(min(f.start[a] for f in fields) for a in range(3))
-    stop = [max(f.start[a] + f.sdf.shape[a] for f in fields) for a in range(3)]
-    far = np.float32(50.0)
-    out = np.full([b - a for a, b in zip(start, stop, strict=True)], far, dtype=np.float32)
-    whole = Field((start[0], start[1], start[2]), out)
-    for f in fields:
-        part = out[_inside(whole, f)]
-        if blend_mm > 0:
-            gap = np.maximum(blend_mm - np.abs(part - f.sdf), 0)
-            np.minimum(part, f.sdf, out=part)
-            part -= gap * gap / np.float32(4 * blend_mm)
-        else:
-            np.minimum(part, f.sdf, out=part)
-    return whole
-
-
-def carved(field: Field, *others: Field, gap_mm: float = 0.0) -> Field:
-    """Return a field without others and a gap around them."""
-    out = field.sdf.copy()
-    for other in others:
-        mine, theirs = _overlap(field, other)
-        np.maximum(out[mine], np.float32(gap_mm) - other.sdf[theirs], out=out[mine])
-    return Field(field.start, out)
-
-
-def within(field: Field, other: Field, inset_mm: float = 0.0) -> Field:
-    """Return the part of a field that lies inside another by at least `inset_mm`."""
-    out = np.full_like(field.sdf, 50.0)
-    mine, theirs = _overlap(field, other)
-    out[mine] = np.maximum(field.sdf[mine], other.sdf[theirs] + np.float32(inset_mm))
-    return Field(field.start, out)
-
-
-def _inside(whole: Field, part: Field) -> tuple[slice, slice, slice]:
-    k, j, i = (
-        slice(b - a, b - a + n)
-        for a, b, n in zip(whole.start, part.start, part.sdf.shape, strict=True)
-    )
-    return k, j, i
-
-
-def _overlap(
-    field: Field, other: Field
-) -> tuple[tuple[slice, slice, slice], tuple[slice, slice, slice]]:
-    low = [max(a, b) for a, b in zip(field.start, other.start, strict=True)]
-    high = [
-        max(lo, min(a + n, b + m))
-        for lo, a, n, b, m in zip(
-            low, field.start, field.sdf.shape, other.start, other.sdf.shape, strict=True
-        )
-    ]
-    mine = tuple(slice(lo - a, hi - a) for lo, hi, a in zip(low, high, field.start, strict=True))
-    theirs = tuple(slice(lo - b, hi - b) for lo, hi, b in zip(low, high, other.start, strict=True))
-    return (mine[0], mine[1], mine[2]), (theirs[0], theirs[1], theirs[2])
-
-
-def mask_of(
-    name: str,
-    kind: StructureKind,
-    inside: NDArray[np.bool_],
-    start: tuple[int, int, int],
-    grid: Grid,
-) -> Mask:
-    """Return a mask on the tightest crop of `grid` around the true voxels of a box."""
-    spans = tight_box(inside)
-    crop = grid.crop(
-        (start[0] + spans[0].start, start[1] + spans[1].start, start[2] + spans[2].start),
-        (start[0] + spans[0].stop, start[1] + spans[1].stop, start[2] + spans[2].stop),
-    )
-    fraction = inside[spans].astype(np.float32)
-    # Read-only already, so that the mask need not copy it.
-    fraction.setflags(write=False)
-    return Mask(name, kind, fraction, crop)
-
-
-def tight_box(inside: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """Return the smallest box around the true voxels; one voxel if there are none."""
-    k = _span(inside.any(axis=(1, 2)))
-    plane = inside[k].any(axis=0)
-    return k, _span(plane.any(axis=1)), _span(plane.any(axis=0))
-
-
-def _span(hit: NDArray[np.bool_]) -> slice:
-    at = np.flatnonzero(hit)
-    return slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 1)
+    return np.asarray(segments * np.array([-1.0, 1, 1, 1, -1.0, 1, 1, 1]))

@@ -9,18 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.phantoms.shapes import (
-    Field,
-    Placement,
-    Spine,
-    carved,
-    chain,
-    mirrored,
-    solid,
-    tube,
-    union,
-    within,
-)
+from rerad.phantoms.fields import Field, carved, union, within
+from rerad.phantoms.placement import Placement
+from rerad.phantoms.shapes import Points, Section, Spine, chain, mirrored, solid, tube
 
 SPINE_KNOTS = (
     (49, -20),
@@ -42,7 +33,7 @@ SPINE_KNOTS = (
 LUMBAR_CENTRES = {"L5": (14, 127), "L4": (4, 162), "L3": (5, 199), "L2": (10, 236)}
 """``(y, z)`` of the centres of the lumbar vertebral bodies in mm."""
 
-ILIUM = {
+ILIUM: dict[float, Points] = {
     131.0: [
         (119, 20, 2),
         (117, 26, 3),
@@ -73,6 +64,17 @@ ILIUM = {
     -17.0: [(72, -24, 2), (69, -20, 3), (64, -12, 3), (61, 2, 3), (63, 18, 8), (74, 26, 5)],
 }
 """Left ilium and acetabulum: chains ``(x, y, radius)`` from the front to the back at each z."""
+
+ISCHIUM: dict[float, Points] = {
+    6.0: [(68, 18, 5), (70, 23, 7), (74, 28, 5)],
+    -8.0: [(64, 14, 6), (66, 22, 8), (68, 30, 6)],
+    -22.0: [(64, 8, 5.5), (63, 19, 8), (60, 31, 7)],
+    -36.0: [(60, 6, 5.5), (59, 20, 8), (57, 34, 8)],
+    -50.0: [(55, 6, 7), (54, 20, 9.5), (54, 34, 9)],
+    -62.0: [(52, 8, 6.5), (51, 18, 8), (51, 28, 7)],
+    -70.0: [(51, 12, 2), (50, 18, 3), (50, 23, 2)],
+}
+"""Left ischium, from the acetabulum to the tuberosity, likewise."""
 
 SHAFT_CAVITY = [(124, 8, -48, 4), (121, 4, -75, 7), (119, 2, -110, 7.5), (114, 0, -210, 7)]
 """Marrow cavity of the left femur: ``(x, y, z, radius)``."""
@@ -163,28 +165,21 @@ def _sided(segments: NDArray[np.float64], side: str) -> NDArray[np.float64]:
     return segments if side == "L" else mirrored(segments)
 
 
+def _side_of(shape: Section, side: str) -> Section:
+    return shape if side == "L" else shape.mirrored()
+
+
 def _hip(place: Placement, side: str) -> Field:
     shape = chain(ILIUM)
-    plate = place.section(shape if side == "L" else shape.mirrored(), coarse_mm=1.0)
+    plate = place.section(_side_of(shape, side), coarse_mm=1.0)
     ramus = tube([(82, -29, 2, 8), (62, -37, -3, 6.5), (42, -43, -8, 6), (22, -46, -12, 7)])
     body = tube([(13, -44, -8, 7.5), (11, -43, -22, 7.5), (12, -38, -36, 7)])
     deep = tube([(20, -38, -9, 7), (14, -34, -24, 7), (15, -30, -36, 6)])
     lower = tube([(13, -36, -38, 6.5), (25, -20, -54, 5), (40, 0, -66, 6), (50, 14, -68, 9)])
-    ischium = tube(
-        [
-            (66, 20, 4, 11),
-            (64, 26, -15, 11.5),
-            (60, 29, -32, 12),
-            (56, 26, -50, 14),
-            (52, 20, -64, 11),
-        ]
-    )
-    back = tube([(60, 33, -36, 9), (57, 38, -46, 8), (52, 34, -58, 9)])
+    column = place.section(_side_of(chain(ISCHIUM), side), coarse_mm=1.0)
     spina = tube([(62, 27, -2, 6), (52, 38, -8, 2.5)])
-    rest = place.tubes(
-        *(_sided(t, side) for t in (ramus, body, deep, lower, ischium, back, spina))
-    )
-    hip = union(plate, rest, blend_mm=5.0)
+    rest = place.tubes(*(_sided(t, side) for t in (ramus, body, deep, lower, spina)))
+    hip = union(plate, rest, column, blend_mm=5.0)
     x, y, z, r = HEAD
     socket = place.tubes(_sided(tube([(x, y, z, r + 3.2)]), side))
     mouth = place.tubes(_sided(tube([(x, y, z, r + 3), (x + 40, y + 4, z - 26, r + 8)]), side))

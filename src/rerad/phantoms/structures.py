@@ -4,8 +4,8 @@ import numpy as np
 
 from rerad.core import Mask, StructureKind
 from rerad.phantoms.compose import Anatomy, named_roots
+from rerad.phantoms.fields import Field, carved, mask_of, union, within
 from rerad.phantoms.nerves import ROOTS
-from rerad.phantoms.shapes import Field, carved, mask_of, union, within
 
 PLEXUS_MARGIN_MM = 1.5
 """How much wider than the nerves the plexus is contoured."""

@@ -6,9 +6,10 @@ from scipy.ndimage import distance_transform_edt
 
 from rerad.core import Grid, Mask, StructureKind
 from rerad.phantoms.compose import Anatomy
+from rerad.phantoms.fields import Field, carved, mask_of, union, within
 from rerad.phantoms.nerves import THICK_DIAMETER_MM, involved_part
 from rerad.phantoms.organs import ARTERIES, RIGHT_COMMON_VEIN, VEINS, ellipsoid
-from rerad.phantoms.shapes import Field, carved, mask_of, mirrored, tube, union, within
+from rerad.phantoms.shapes import mirrored, tube
 
 NODAL_MARGIN_MM = 7.0
 """Margin around the iliac vessels for nodal volumes."""
