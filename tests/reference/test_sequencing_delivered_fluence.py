@@ -1,5 +1,7 @@
 """Sliding windows against a slow twin that watches the leaves and counts what each point sees."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -14,6 +16,7 @@ from rerad.core import (
     PencilKernel,
     ReferenceCondition,
 )
+from rerad.dosecalc import aperture_fluence, load_machine, raster_over
 from rerad.sequencing import SequenceSettings, beam_violations, sequence_sliding_window
 
 N_FRACTIONS = 20
@@ -162,3 +165,20 @@ def test_leakage_and_gap_would_be_seen_if_they_were_ignored():
     _, means = delivered(beams, machine(), wanted)
     per_fraction = wanted.values_mu / N_FRACTIONS
     assert np.mean((means - per_fraction) / per_fraction.max()) > 0.03
+
+
+def test_the_dose_engine_sees_the_same_fluence():
+    linac = load_machine("generic_6mv")
+    linac = replace(linac, off_axis_ratio=np.ones_like(linac.off_axis_ratio))
+    wanted = fluence(smooth_values(6))
+    (beam,) = sequence_sliding_window(
+        wanted, linac, n_fractions=N_FRACTIONS, first_beam_number=1, settings=SequenceSettings()
+    )
+    x_mm, y_mm = wanted.grid.x_edges_mm, wanted.grid.y_edges_mm
+    raster = raster_over((x_mm[0], y_mm[0]), (x_mm[-1], y_mm[-1]), cell_mm=5.0)
+    np.testing.assert_allclose(raster.x_edges_mm, x_mm)
+    seen = aperture_fluence(beam, linac, raster)
+    per_fraction = wanted.values_mu / N_FRACTIONS
+    error = (seen - per_fraction) / per_fraction.max()
+    assert np.abs(error).max() < 0.02
+    assert np.sqrt(np.mean(error**2)) < 0.01
