@@ -14,6 +14,7 @@ import numpy as np
 
 from rerad.core import RecoveryBasis
 from rerad.errors import InputError, MissingDataError
+from rerad.radiobiology.cord_scores import SpineLevel
 from rerad.radiobiology.organs import organ_of
 from rerad.tables import load_table, source_of
 
@@ -49,6 +50,8 @@ class Limit:
         Caveat of the whole rule set.
     spared_volume_cc : float or None
         For ``CV`` metrics: at least this volume below `limit_gy`.
+    is_cord_level_only : bool
+        Whether it is stated for the level of the spinal cord and says nothing below the conus.
     """
 
     organ: str
@@ -66,6 +69,7 @@ class Limit:
     condition: str = ""
     note: str = ""
     spared_volume_cc: float | None = None
+    is_cord_level_only: bool = False
 
     def holds_at(self, interval_months: float) -> bool:
         """Return whether the limit is stated for this interval."""
@@ -99,8 +103,8 @@ class RuleSet:
     limits: tuple[Limit, ...]
 
 
-def _months(row: Mapping[str, Any], key: str) -> float | None:
-    """Return an interval bound of a row, None if unbounded."""
+def _number(row: Mapping[str, Any], key: str) -> float | None:
+    """Return a number of a row, None if the row does not state it."""
     return float(row[key]) if key in row else None
 
 
@@ -113,8 +117,8 @@ def _limits(rules: Mapping[str, Any], citation: str) -> tuple[Limit, ...]:
             limit_gy=float(row["limit_gy"]),
             alpha_beta_gy=float(row["alpha_beta_gy"]),
             recovery_basis=_BASES[rules["recovery_basis"]],
-            interval_months_min=_months(row, "interval_months_min"),
-            interval_months_max=_months(row, "interval_months_max"),
+            interval_months_min=_number(row, "interval_months_min"),
+            interval_months_max=_number(row, "interval_months_max"),
             rule_set=rules["name"],
             version=rules["version"],
             citation=citation,
@@ -122,7 +126,8 @@ def _limits(rules: Mapping[str, Any], citation: str) -> tuple[Limit, ...]:
             consensus=row.get("consensus", ""),
             condition=row.get("condition", ""),
             note=rules["note"],
-            spared_volume_cc=_months(row, "spared_volume_cc"),
+            spared_volume_cc=_number(row, "spared_volume_cc"),
+            is_cord_level_only=bool(row.get("cord_level_only", False)),
         )
         for row in rules["limit"]
         for organ in row["organs"]
@@ -159,7 +164,13 @@ def rule_set(name: str) -> RuleSet:
     return known[name]
 
 
-def limits_for(organ: str, rule_set_name: str, interval_months: float | None) -> tuple[Limit, ...]:
+def limits_for(
+    organ: str,
+    rule_set_name: str,
+    interval_months: float | None,
+    *,
+    level: SpineLevel | None = None,
+) -> tuple[Limit, ...]:
     """Return the limits of a rule set for an organ.
 
     Parameters
@@ -171,6 +182,9 @@ def limits_for(organ: str, rule_set_name: str, interval_months: float | None) ->
     interval_months : float or None
         Interval between the courses; None (unknown) returns the limits of every interval, to be
         shown side by side.
+    level : SpineLevel, optional
+        Where along the spine. Limits for the level of the cord are returned only if it is stated
+        and not below the conus.
 
     Returns
     -------
@@ -188,10 +202,13 @@ def limits_for(organ: str, rule_set_name: str, interval_months: float | None) ->
         msg = f"expected an interval of 0 months or more, got {interval_months}"
         raise InputError(msg)
     key = organ_of(organ)
+    is_at_cord = level is not None and level is not SpineLevel.BELOW_CONUS
     return tuple(
         limit
         for limit in rule_set(rule_set_name).limits
-        if limit.organ == key and (interval_months is None or limit.holds_at(interval_months))
+        if limit.organ == key
+        and (interval_months is None or limit.holds_at(interval_months))
+        and (is_at_cord or not limit.is_cord_level_only)
     )
 
 

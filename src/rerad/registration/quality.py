@@ -162,7 +162,7 @@ def assess(
             [_distances_mm(here, there, spacing_mm), _distances_mm(there, here, spacing_mm)]
         )
     return _judged(
-        bone_dice=2.0 * both / max(int(either), 1),
+        bone_dice=2.0 * int(both) / max(int(either), 1),
         mean_surface_mm=float(np.mean(distances)),
         surface_95_mm=float(np.percentile(distances, 95)),
         metric=metric,

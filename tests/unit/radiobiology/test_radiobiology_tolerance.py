@@ -2,7 +2,14 @@ import pytest
 
 from rerad.core import RecoveryBasis
 from rerad.errors import InputError, MissingDataError
-from rerad.radiobiology import check_basis, limits_for, organ_of, rule_set, rule_sets
+from rerad.radiobiology import (
+    SpineLevel,
+    check_basis,
+    limits_for,
+    organ_of,
+    rule_set,
+    rule_sets,
+)
 
 
 def values(organ, rules, months):
@@ -59,11 +66,18 @@ def test_spared_volumes():
     assert "at least 200 cc below 23 Gy" in kidney.text
 
 
-def test_hytec_limit_only_from_five_months():
-    assert values("ThecalSac", "hytec2021", 4.9) == []
-    assert values("ThecalSac", "hytec2021", 5) == [70.0]
+def test_hytec_limit_only_at_the_cord_and_from_five_months():
+    def hytec(months, level):
+        limits = limits_for("ThecalSac", "hytec2021", months, level=level)
+        return [limit.limit_gy for limit in limits]
+
+    assert hytec(4.9, SpineLevel.THORACIC) == []
+    assert hytec(5, SpineLevel.THORACIC) == [70.0]
     # The course limit of 25 Gy is not a cumulative limit, as one public calculator has it.
-    assert 25.0 not in values("ThecalSac", "hytec2021", None)
+    assert hytec(None, SpineLevel.CERVICAL) == [70.0]
+    # A thecal sac in the sacrum holds no cord; nor does one whose level nobody stated.
+    assert hytec(12, SpineLevel.BELOW_CONUS) == []
+    assert hytec(12, None) == []
 
 
 def test_double_counting_of_recovery_is_refused():
@@ -71,7 +85,7 @@ def test_double_counting_of_recovery_is_refused():
     with pytest.raises(InputError, match="count recovery twice"):
         check_basis(slevin, 0.25)
     check_basis(slevin, 0.0)
-    hytec = limits_for("ThecalSac", "hytec2021", 18)[0]
+    hytec = limits_for("ThecalSac", "hytec2021", 18, level=SpineLevel.THORACIC)[0]
     with pytest.raises(InputError, match="raw sum"):
         check_basis(hytec, 0.5)
     umich = limits_for("SacralPlex_R", "umich", 18)[0]
