@@ -14,7 +14,7 @@ References
 ----------
 .. [1] Boyd & Vandenberghe (2004), Convex Optimization, section 3.2.4 (composition),
    doi:10.1017/CBO9780511804441. The linear-quadratic EQD2: Withers, Thames & Peters (1983),
-   Radiother. Oncol. 1, 187, doi:10.1016/S0167-8140(83)80021-8.
+   Radiother. Oncol. 1, 187.
 """
 
 from dataclasses import dataclass
