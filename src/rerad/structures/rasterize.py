@@ -1,7 +1,7 @@
 """From contours to masks: the share of each voxel that lies inside.
 
-In the plane, coverage is exact along rows and sampled by sixteen lines per row across them; along z
-each contour stands for its slab (see :mod:`rerad.structures.planes`) and a grid slice takes from
+In the plane, coverage is exact along rows and sampled by sixteen lines per row across them; along
+z each contour stands for its slab (see :mod:`rerad.structures.planes`) and a grid slice takes from
 every slab the share by which the two overlap. So any grid will do, finer, coarser or shifted.
 """
 
