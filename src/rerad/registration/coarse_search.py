@@ -30,11 +30,11 @@ MIN_OVERLAP = 0.25
 class Start:
     """A candidate: rotation and shift from fixed to moving, and its correlation.
 
-    ``p_moving = rotation @ (p_fixed - centre_mm) + target_mm``.
+    ``p_moving = rotation @ (p_fixed - center_mm) + target_mm``.
     """
 
     rotation: NDArray[np.float64]
-    centre_mm: NDArray[np.float64]
+    center_mm: NDArray[np.float64]
     target_mm: NDArray[np.float64]
     correlation: float
 

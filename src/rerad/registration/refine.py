@@ -34,20 +34,20 @@ MAX_CONDITION = 1e14
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Pose:
-    """``p_moving = rotation @ (p_fixed - centre_mm) + target_mm``."""
+    """``p_moving = rotation @ (p_fixed - center_mm) + target_mm``."""
 
     rotation: NDArray[np.float64]
-    centre_mm: NDArray[np.float64]
+    center_mm: NDArray[np.float64]
     target_mm: NDArray[np.float64]
 
-    def about(self, centre_mm: NDArray[np.float64]) -> "Pose":
+    def about(self, center_mm: NDArray[np.float64]) -> "Pose":
         """Return the same map written about another centre."""
-        target = self.rotation @ (centre_mm - self.centre_mm) + self.target_mm
-        return Pose(self.rotation, centre_mm, target)
+        target = self.rotation @ (center_mm - self.center_mm) + self.target_mm
+        return Pose(self.rotation, center_mm, target)
 
     def apply(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Carry fixed points into the moving frame."""
-        return (points_mm - self.centre_mm) @ self.rotation.T + self.target_mm
+        return (points_mm - self.center_mm) @ self.rotation.T + self.target_mm
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -174,14 +174,14 @@ def refine(pose: Pose, level: Level) -> Pose:
         Points and images.
     """
     pose = pose.about(level.points_mm.mean(axis=0))
-    radius_mm = float(np.percentile(np.linalg.norm(level.points_mm - pose.centre_mm, axis=1), 95))
+    radius_mm = float(np.percentile(np.linalg.norm(level.points_mm - pose.center_mm, axis=1), 95))
     damping = 1e-3
     for _ in range(MAX_STEPS):
         step = _step(pose, level, damping)
         if step is None:
             break
         turn = Rotation.from_rotvec(step[:3]).as_matrix()
-        tried = Pose(turn @ pose.rotation, pose.centre_mm, pose.target_mm + step[3:])
+        tried = Pose(turn @ pose.rotation, pose.center_mm, pose.target_mm + step[3:])
         moved_mm = float(np.linalg.norm(step[3:]) + np.linalg.norm(step[:3]) * radius_mm)
         if _is_better(tried, pose, level):
             pose, damping = tried, max(damping / 4, 1e-6)
@@ -194,7 +194,7 @@ def refine(pose: Pose, level: Level) -> Pose:
 
 def _step(pose: Pose, level: Level, damping: float) -> NDArray[np.float64] | None:
     """Return rotation vector and shift of a damped Gauss-Newton step; None if undetermined."""
-    arm = (level.points_mm - pose.centre_mm) @ pose.rotation.T
+    arm = (level.points_mm - pose.center_mm) @ pose.rotation.T
     value, slope, inside = _sampled(level, arm + pose.target_mm)
     residual = value - level.wanted
     weight = inside / (1.0 + (residual / RESIDUAL_SCALE) ** 2) ** 2

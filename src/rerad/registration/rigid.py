@@ -142,7 +142,7 @@ def _best_start(here: BoneImage, there: BoneImage, level: Level) -> Pose:
     moving, moving_grid = _coarser(there, COARSE_MM)
     starts = search_starts(fixed, fixed_grid, moving, moving_grid)[:N_CANDIDATES]
     poses = [
-        refine(Pose(start.rotation, start.centre_mm, start.target_mm), level) for start in starts
+        refine(Pose(start.rotation, start.center_mm, start.target_mm), level) for start in starts
     ]
     return min(poses, key=lambda pose: cost_of(pose, level))
 
@@ -154,5 +154,5 @@ def _transform(pose: Pose, from_frame_uid: str, to_frame_uid: str) -> RigidTrans
     rotation = u @ vt
     matrix = np.eye(4)
     matrix[:3, :3] = rotation
-    matrix[:3, 3] = pose.target_mm - rotation @ pose.centre_mm
+    matrix[:3, 3] = pose.target_mm - rotation @ pose.center_mm
     return RigidTransform(matrix, to_frame_uid, from_frame_uid).inverse()
