@@ -65,56 +65,67 @@ def contours_from_mask(
     if not is_binary and not np.all(np.isfinite(values)):
         msg = f"{name}: expected shares of 0 to 1, got a value that is not finite"
         raise InputError(msg)
-    z_mm = grid.axes_mm[2]
-    contours = []
-    for k in np.flatnonzero(np.any(values >= LEVEL, axis=(1, 2))):
-        for corners in _plane_polygons(values[k].astype(np.float64), is_binary=is_binary):
-            points = np.asarray(grid.origin_mm[:2]) + corners * np.asarray(grid.spacing_mm[:2])
-            contours.append(Contour(float(z_mm[k]), points))
-    return Structure(name, kind, grid.frame_uid, tuple(contours), grid.spacing_mm[2], color)
-
-
-def _plane_polygons(values: NDArray[np.float64], *, is_binary: bool) -> list[NDArray[np.float64]]:
-    """Return the polygons ``(i, j)`` of one slice, in continuous indices."""
-    rows = np.flatnonzero(np.any(values > 0, axis=1))
-    columns = np.flatnonzero(np.any(values > 0, axis=0))
-    j0, i0 = rows[0], columns[0]
+    held = values >= LEVEL if is_binary else values > 0
+    slices = np.flatnonzero(np.any(values >= LEVEL, axis=(1, 2)))
+    if not len(slices):
+        return Structure(name, kind, grid.frame_uid, (), grid.spacing_mm[2], color)
+    rows = np.flatnonzero(held.any(axis=(0, 2)))
+    columns = np.flatnonzero(held.any(axis=(0, 1)))
+    part = values[slices, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     # A rim of outside closes contours that touch the edge of the mask.
-    part = np.pad(values[j0 : rows[-1] + 1, i0 : columns[-1] + 1], 1)
-    polygons = _trace(part)
+    padded = np.pad(part.astype(np.float64), ((0, 0), (1, 1), (1, 1)))
+    drawn = [_trace(plane) for plane in padded]
     if is_binary:
-        polygons = _trace_until_safe(part, polygons)
-    return [polygon + np.array([i0 - 1, j0 - 1]) for polygon in polygons]
+        drawn = _drawn_safely(padded, drawn, name)
+    corner = np.array(grid.origin_mm[:2]) + grid.spacing_mm[:2] * np.array(
+        [columns[0] - 1.0, rows[0] - 1.0]
+    )
+    z_mm = grid.axes_mm[2]
+    contours = tuple(
+        Contour(float(z_mm[k]), corner + polygon * np.asarray(grid.spacing_mm[:2]))
+        for k, polygons in zip(slices, drawn, strict=True)
+        for polygon in polygons
+    )
+    return Structure(name, kind, grid.frame_uid, contours, grid.spacing_mm[2], color)
 
 
-def _trace_until_safe(
-    wanted: NDArray[np.float64], polygons: list[NDArray[np.float64]]
-) -> list[NDArray[np.float64]]:
+def _drawn_safely(
+    wanted: NDArray[np.float64], drawn: list[list[NDArray[np.float64]]], name: str
+) -> list[list[NDArray[np.float64]]]:
     """Draw again, voxels near a tie pushed away from it, until every voxel is on its side."""
     values = wanted.copy()
-    is_inside = wanted >= LEVEL
+    safe = list(drawn)
+    open_slices = np.arange(len(wanted))
     for _ in range(_N_NUDGES):
-        coverage = _coverage(polygons, wanted.shape)
+        is_inside = wanted[open_slices] >= LEVEL
+        coverage = _coverage([safe[k] for k in open_slices], wanted.shape[1:])
         doubtful = np.where(is_inside, coverage, 1 - coverage) < LEVEL + _SAFE_MARGIN
-        if not doubtful.any():
-            return polygons
-        values[doubtful] += np.where(is_inside[doubtful], _NUDGE, -_NUDGE)
-        polygons = _trace(values)
-    if np.any((_coverage(polygons, wanted.shape) >= LEVEL) != is_inside):
-        msg = "contours drawn around a mask do not give the mask back"
+        push = np.where(is_inside, _NUDGE, -_NUDGE) * doubtful
+        is_open = doubtful.any(axis=(1, 2))
+        values[open_slices] += push
+        open_slices = open_slices[is_open]
+        if not len(open_slices):
+            return safe
+        for k in open_slices:
+            safe[k] = _trace(values[k])
+    if np.any((_coverage(safe, wanted.shape[1:]) >= LEVEL) != (wanted >= LEVEL)):
+        msg = f"{name}: contours drawn around the mask do not give the mask back"
         raise ComputationError(msg)
-    return polygons
+    return safe
 
 
-def _coverage(polygons: list[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the share of each voxel of one slice inside the polygons."""
+def _coverage(
+    drawn: list[list[NDArray[np.float64]]], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Return the share of each voxel of several slices inside the polygons of each."""
+    polygons = [polygon for of_slice in drawn for polygon in of_slice]
     result: NDArray[np.float32] = rasterize_stack(
         np.concatenate(polygons) + 0.5,
         np.cumsum([len(polygon) for polygon in polygons], dtype=np.int64),
-        np.array([len(polygons)], dtype=np.int64),
-        np.ones((1, 1)),
-        (1, shape[0], shape[1]),
-    )[0]
+        np.cumsum([len(of_slice) for of_slice in drawn], dtype=np.int64),
+        np.eye(len(drawn)),
+        (len(drawn), shape[0], shape[1]),
+    )
     return result
 
 
