@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydicom.charset import default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 RESEARCH_NOTE = "Research use only; recalculate and check in a commissioned planning system."
 """Written into every plan and into the series of every dose."""
+
+CHARACTER_SET = "ISO_IR 192"
+"""UTF-8."""
 
 UNSUPPORTED_POSITIONS = {
     "HFDR": "head first, right side down",
@@ -231,9 +235,12 @@ def set_decimals(dataset: Dataset, keyword: str, values: ArrayLike, digits: int 
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
     rounded = np.round(flat, digits) + 0.0  # adding zero turns -0 into 0
-    raw = "\\".join(np.char.mod("%.10g", rounded)).encode("ascii")
+    raw = "\\".join([f"{value:.10g}" for value in rounded.tolist()]).encode("ascii")
     raw += b" " * (len(raw) % 2)
     dataset[keyword] = RawDataElement(Tag(keyword), "DS", len(raw), raw, 0, False, True)
+    dataset.set_original_encoding(
+        is_implicit_vr=False, is_little_endian=True, character_encoding=default_encoding
+    )
 
 
 def items(*datasets: Dataset) -> DicomSequence:
@@ -278,7 +285,7 @@ def new_dataset(
     is new too.
     """
     new = Dataset()
-    new.SpecificCharacterSet = "ISO_IR 192"
+    new.SpecificCharacterSet = CHARACTER_SET
     new.SOPClassUID = sop_class_uid
     new.SOPInstanceUID = study.uids.new(f"{modality} instance")
     new.PatientName = patient.name
