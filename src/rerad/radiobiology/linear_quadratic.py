@@ -9,8 +9,7 @@ dose was computed and map afterwards, never the other way round. All doses in Gy
 
 References
 ----------
-.. [1] Withers, Thames & Peters (1983), Radiother. Oncol. 1, 187-191,
-   doi:10.1016/S0167-8140(83)80020-4.
+.. [1] Withers, Thames & Peters (1983), Radiother. Oncol. 1, 187-191.
 .. [2] Fowler (1989), Br. J. Radiol. 62, 679-694, doi:10.1259/0007-1285-62-740-679.
 """
 
@@ -312,8 +311,7 @@ def to_eqd2(
 
     References
     ----------
-    .. [1] Withers, Thames & Peters (1983), Radiother. Oncol. 1, 187-191,
-       doi:10.1016/S0167-8140(83)80020-4.
+    .. [1] Withers, Thames & Peters (1983), Radiother. Oncol. 1, 187-191.
     """
     share = _delivered_share(n_fractions_planned, n_fractions_delivered)
     return _converted(dose, DoseQuantity.EQD2, n_fractions_planned, alpha_beta_gy, share)

@@ -10,7 +10,7 @@ probability computed from a cumulative dose is a number to compare plans with, n
 References
 ----------
 .. [1] Niemierko (1999), Med. Phys. 26, 1100 (gEUD).
-.. [2] Lyman (1985), Radiat. Res. 104, S13-S19, doi:10.2307/3583506.
+.. [2] Lyman (1985), Radiat. Res. Suppl. 8, S13-S19, PMID 3867079.
 .. [3] Kutcher & Burman (1989), IJROBP 16, 1623-1630, doi:10.1016/0360-3016(89)90972-3.
 """
 
