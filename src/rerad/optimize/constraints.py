@@ -92,7 +92,7 @@ class Multipliers:
         gradient = np.zeros_like(dose_gy)
         for cap, multiplier in zip(self.caps, self.values, strict=True):
             push = np.maximum(multiplier + self.stiffness * self._excess(cap, dose_gy), 0.0)
-            value += float(push @ push - multiplier @ multiplier) / (2.0 * self.stiffness)
+            value += float(np.sum(push**2 - multiplier**2)) / (2.0 * self.stiffness)
             np.add.at(gradient, cap.indices, push)
         return value, gradient
 
@@ -112,7 +112,7 @@ class Multipliers:
     def slack_cost(self, dose_gy: Floats) -> float:
         """Return sum of multiplier times slack: 0 at the optimum (complementarity)."""
         return sum(
-            float(multiplier @ np.maximum(-self._excess(cap, dose_gy), 0.0))
+            float(np.sum(multiplier * np.maximum(-self._excess(cap, dose_gy), 0.0)))
             for cap, multiplier in zip(self.caps, self.values, strict=True)
         )
 

@@ -73,7 +73,7 @@ class Underdose:
         """Return the value, and its derivative by the dose of each point."""
         lack = np.maximum(self.dose_gy - dose_gy, 0.0)
         weighted = (self.importance / self.dose_gy**2) * self.weights * lack
-        return float(weighted @ lack), -2.0 * weighted
+        return float(np.sum(weighted * lack)), -2.0 * weighted
 
     def curvature(self) -> Floats:
         """Return the second derivative where dose is lacking."""
@@ -128,8 +128,9 @@ class Overdose:
     def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
         """Return the value, and its derivative by the dose of each point."""
         excess = np.maximum(dose_gy - self.dose_gy, 0.0)
-        weighted = 0.5 * self.curvature() * excess
-        return float(weighted @ excess), 2.0 * weighted
+        factor = self.importance / np.float64(self.scale_gy) ** 2
+        weighted = factor * self.weights * excess
+        return float(np.sum(weighted * excess)), 2.0 * weighted
 
     def curvature(self) -> Floats:
         """Return the second derivative where dose is in excess."""
@@ -232,7 +233,7 @@ class CumulativeOverdose:
         eqd2, slope = _cumulative(self).eqd2_and_slope(dose_gy)
         excess = np.maximum(eqd2 - self.limit_eqd2_gy, 0.0)
         weighted = (self.importance / self.limit_eqd2_gy**2) * self.weights * excess
-        return float(weighted @ excess), 2.0 * weighted * slope
+        return float(np.sum(weighted * excess)), 2.0 * weighted * slope
 
     def curvature(self) -> Floats:
         """Return the second derivative at the limit, for points that get 2 Gy per fraction."""
@@ -287,7 +288,7 @@ class CumulativeMean:
         """Return the value, and its derivative by the physical dose of each point."""
         eqd2, slope = _cumulative(self).eqd2_and_slope(dose_gy)
         weighted = self.importance / self.scale_eqd2_gy * self.weights
-        return float(weighted @ eqd2), weighted * slope
+        return float(np.sum(weighted * eqd2)), weighted * slope
 
     def curvature(self) -> Floats:
         """Return the second derivative by dose, which is constant for EQD2."""

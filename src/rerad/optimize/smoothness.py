@@ -65,7 +65,7 @@ class FluenceSmoothness:
             Active beamlets of all beams.
         """
         steps = self._differences @ fluence_mu
-        return float(steps @ steps), np.asarray(2.0 * (self._differences.T @ steps))
+        return float(np.sum(steps**2)), np.asarray(2.0 * (self._differences.T @ steps))
 
     def curvature(self) -> Floats:
         """Return the diagonal of the second derivative."""
