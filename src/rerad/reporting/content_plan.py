@@ -1,6 +1,7 @@
 """What the report says about registration, budget, plan and judgement: pure."""
 
 from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState, PriorCourse
+from rerad.radiobiology import rule_sets
 from rerad.reporting.document import (
     Align,
     Block,
@@ -27,6 +28,9 @@ from rerad.reporting.wording import (
     number_cell,
     verdict_cell,
 )
+
+ISODOSE_PERCENTS: tuple[float, ...] = (30.0, 50.0, 70.0, 90.0, 95.0, 100.0, 107.0)
+"""Isodose lines of the plan, in per cent of the highest prescription; 95 and 107 are ICRU's."""
 
 
 def budget_section(result: CaseResult, citations: Citations) -> Section:
@@ -104,8 +108,10 @@ def _budget_table(rows: list[BudgetRow], index: int, citations: Citations) -> Ta
 
 def _budget_title(row: BudgetRow) -> str:
     """The rule set and what its limits are compared with."""
+    titles = {rules.name: rules.title for rules in rule_sets()}
+    title = titles.get(row.rule_set, row.rule_set)
     basis = row.limit.recovery_basis
-    return row.rule_set if basis is None else f"{row.rule_set} · limits for a {basis}"
+    return title if basis is None else f"{title} · limits for a {basis}"
 
 
 def _recovery_text(rows: list[BudgetRow], k: int) -> str:
@@ -137,8 +143,8 @@ def plan_section(result: CaseResult, nerve_alpha_beta_gy: float | None) -> Secti
             "plan",
             f"Dose of this plan as planned ({result.planned.label}) on the planning CT, through "
             "the point of the GTV nearest its centroid. GTV red, CTV yellow, PTV dashed; isodose "
-            "lines and colour wash in Gy. Patient's right is on the viewer's left; window 400 HU, "
-            "level 40 HU.",
+            f"lines and colour wash at {_percents()} % of the highest prescription. Patient's "
+            "right is on the viewer's left; window 400 HU, level 40 HU.",
             "Axial, coronal and sagittal CT with targets and isodoses",
         )
     ]
@@ -168,12 +174,15 @@ def plan_section(result: CaseResult, nerve_alpha_beta_gy: float | None) -> Secti
             Picture(
                 "fusion",
                 "The target on the other images, at one location: CT, PET over CT and MRI where "
-                "available. The arrow points at the GTV; its outline is drawn "
-                "thin.",
+                "available. The arrow points at the GTV, outlined thin (red, on PET cyan).",
                 "CT, PET/CT and MRI at the target",
             )
         )
     return Section("plan", "The plan in pictures", tuple(blocks))
+
+
+def _percents() -> str:
+    return ", ".join(f"{percent:g}" for percent in ISODOSE_PERCENTS)
 
 
 def dvh_section(result: CaseResult) -> Section:

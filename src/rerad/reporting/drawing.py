@@ -150,9 +150,10 @@ def draw_targets(
     *,
     width: float = 1.0,
     kinds: frozenset[StructureKind] = frozenset(StructureKind),
+    color: str | None = None,
 ) -> None:
-    """Draw GTV red, CTV yellow, PTV dashed."""
-    for kind, color, line_width, line_style in _TARGET_LINES:
+    """Draw GTV red, CTV yellow, PTV dashed, or those of some kinds in another colour."""
+    for kind, own_color, line_width, line_style in _TARGET_LINES:
         if kind not in kinds:
             continue
         for name in names_of_kind(result, kind):
@@ -160,7 +161,7 @@ def draw_targets(
                 axes.plot(
                     line[:, 0],
                     line[:, 1],
-                    color=color,
+                    color=own_color if color is None else color,
                     lw=line_width * width,
                     ls=line_style,
                     zorder=5,

@@ -1,14 +1,19 @@
 """Pictures of the beams as delivered, and of how the optimiser came down."""
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rerad.core import Beam, Machine
 from rerad.planning.result import CaseResult
 from rerad.reporting import style
+from rerad.reporting.planes import Window
 
 _X_STEP_MM = 2.0
+_FLUENCE_MAP = "magma"
 _SUBSTEPS = 8
 """Leaves are followed at this many moments between two control points."""
 
@@ -60,69 +65,71 @@ def _rows_in_jaws(beam: Beam, centers_mm: NDArray[np.float64]) -> NDArray[np.boo
 
 def draw_beams(result: CaseResult) -> Figure:
     """Draw the fluence of every beam on one scale, in rows of five."""
-    beams, edges = result.plan.beams, result.machine.mlc.leaf_boundaries_mm
-    x_low = min(p.jaw_x_mm[0] for b in beams for p in b.control_points) - 8
-    x_high = max(p.jaw_x_mm[1] for b in beams for p in b.control_points) + 8
-    y_low = min(p.jaw_y_mm[0] for b in beams for p in b.control_points) - 8
-    y_high = max(p.jaw_y_mm[1] for b in beams for p in b.control_points) + 8
+    beams = result.plan.beams
+    window = _common_window(beams)
+    (x_low, x_high), (y_low, y_high) = window.horizontal, window.vertical
     x = np.arange(x_low, x_high, _X_STEP_MM)
     maps = [open_meterset(beam, result.machine, x) for beam in beams]
     top = max((float(m.max()) for m in maps), default=1.0) or 1.0
     n_columns = min(5, max(1, len(beams)))
     n_rows = -(-len(beams) // n_columns)
     panel = min(style.PAGE_WIDTH_IN / n_columns, 1.6)
-    panel_height = min(panel * 0.9 * (y_high - y_low) / (x_high - x_low), 1.25) + 0.2
+    panel_in = min(panel * 0.9 * (y_high - y_low) / (x_high - x_low), 1.25) + 0.2
     foot_in = 0.34
-    height = n_rows * panel_height + foot_in
+    height = n_rows * panel_in + foot_in
     figure = style.new_figure(height)
-    image = None
+    edges = result.machine.mlc.leaf_boundaries_mm
     for n, (beam, values) in enumerate(zip(beams, maps, strict=True)):
         row, column = divmod(n, n_columns)
-        axes = figure.add_axes(
-            (
-                (column + 0.04) / n_columns,
-                (foot_in + (n_rows - 1 - row) * panel_height) / height,
-                0.92 / n_columns,
-                (panel_height - 0.2) / height,
-            )
-        )
-        image = axes.pcolormesh(
-            np.append(x, x[-1] + _X_STEP_MM) - _X_STEP_MM / 2,
-            edges,
-            values,
-            cmap="magma",
-            vmin=0,
-            vmax=top,
-            rasterized=True,
-        )
-        axes.set_xlim(x_low, x_high)
-        axes.set_ylim(y_low, y_high)
-        axes.set_aspect("equal")
-        axes.set_facecolor("black")
-        axes.axhline(0, color="white", lw=0.3, alpha=0.5)
-        axes.axvline(0, color="white", lw=0.3, alpha=0.5)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        title = f"{beam.geometry.name} · {beam.geometry.gantry_angle_deg:.0f}°"
-        axes.set_title(
-            f"{title} · {beam.meterset_mu:.0f} MU", fontsize=6, color=style.INK, pad=2.5
-        )
-    if image is not None:
-        bar_axes = figure.add_axes((0.36, 0.21 / height, 0.28, 0.07 / height))
-        bar = figure.colorbar(image, cax=bar_axes, orientation="horizontal")
-        bar.outline.set_linewidth(0.4)
-        bar.ax.tick_params(labelsize=5.8, length=2, width=0.4, pad=1.5, colors=style.SLATE)
-        bar_axes.text(
-            -0.02,
-            0.5,
-            "MU open",
-            ha="right",
-            va="center",
-            fontsize=6,
-            color=style.SLATE,
-            transform=bar_axes.transAxes,
-        )
+        bottom = (foot_in + (n_rows - 1 - row) * panel_in) / height
+        place = ((column + 0.04) / n_columns, bottom, 0.92 / n_columns, (panel_in - 0.2) / height)
+        axes = figure.add_axes(place)
+        sides = np.append(x, x[-1] + _X_STEP_MM) - _X_STEP_MM / 2
+        axes.pcolormesh(sides, edges, values, cmap=_FLUENCE_MAP, vmin=0, vmax=top)
+        _finish_panel(axes, window)
+        title = f"{beam.geometry.name} · {beam.meterset_mu:.0f} MU"
+        axes.set_title(title, fontsize=6, color=style.INK, pad=2.5)
+    _draw_bar(figure, top, height)
     return figure
+
+
+def _common_window(beams: tuple[Beam, ...]) -> Window:
+    """The widest opening of the jaws over all beams, with a rim."""
+    points = [point for beam in beams for point in beam.control_points]
+    x = (min(p.jaw_x_mm[0] for p in points) - 8, max(p.jaw_x_mm[1] for p in points) + 8)
+    y = (min(p.jaw_y_mm[0] for p in points) - 8, max(p.jaw_y_mm[1] for p in points) + 8)
+    return Window(x, y)
+
+
+def _finish_panel(axes: Axes, window: Window) -> None:
+    """Axis cross, equal scale, no ticks."""
+    axes.set_xlim(*window.horizontal)
+    axes.set_ylim(*window.vertical)
+    axes.set_aspect("equal")
+    axes.set_facecolor("black")
+    axes.axhline(0, color="white", lw=0.3, alpha=0.5)
+    axes.axvline(0, color="white", lw=0.3, alpha=0.5)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _draw_bar(figure: Figure, top: float, height: float) -> None:
+    """The scale of the fluence."""
+    axes = figure.add_axes((0.36, 0.21 / height, 0.28, 0.07 / height))
+    scale = ScalarMappable(Normalize(0, top), _FLUENCE_MAP)
+    bar = figure.colorbar(scale, cax=axes, orientation="horizontal")
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(labelsize=5.8, length=2, width=0.4, pad=1.5, colors=style.SLATE)
+    axes.text(
+        -0.02,
+        0.5,
+        "MU open",
+        ha="right",
+        va="center",
+        fontsize=6,
+        color=style.SLATE,
+        transform=axes.transAxes,
+    )
 
 
 def draw_convergence(result: CaseResult) -> Figure:

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from rerad.core import Dose, RecoveryBasis, StructureKind
 from rerad.planning.result import CaseResult
 from rerad.reporting import style
+from rerad.reporting.content_plan import ISODOSE_PERCENTS
 from rerad.reporting.drawing import (
     Isodoses,
     draw_dose,
@@ -22,9 +23,7 @@ from rerad.reporting.drawing import (
 )
 from rerad.reporting.planes import Plane, View, Window, target_point
 
-_PLAN_PERCENT = (30.0, 50.0, 70.0, 90.0, 95.0, 100.0, 107.0)
 _PLAN_COLORS = ("#3f6fe0", "#17a9d8", "#1fbf8f", "#8fce3c", "#ff8c1a", "#ff5fd2", "#a64dff")
-_ORGAN_KINDS = frozenset({StructureKind.OAR, StructureKind.PRV})
 _HALF_MM = 110.0
 """Half the width of the close pictures."""
 
@@ -70,10 +69,6 @@ def organ_colors(result: CaseResult) -> dict[str, str]:
     for row in result.summary:
         if not row.is_target and row.structure not in names:
             names.append(row.structure)
-    for name in result.planned.physical_dvhs:
-        kind = result.masks[name].kind if name in result.masks else StructureKind.OTHER
-        if name not in names and kind in _ORGAN_KINDS:
-            names.append(name)
     cycle = style.STRUCTURE_CYCLE
     return {name: cycle[n % len(cycle)] for n, name in enumerate(names)}
 
@@ -82,7 +77,7 @@ def plan_isodoses(result: CaseResult) -> Isodoses:
     """Return levels at shares of the highest prescription, in Gy."""
     highest = max((p.dose_gy for p in result.plan.prescriptions), default=0.0)
     highest = highest or result.planned.physical.max_gy
-    levels = tuple(round(highest * percent / 100, 1) for percent in _PLAN_PERCENT)
+    levels = tuple(round(highest * percent / 100, 1) for percent in ISODOSE_PERCENTS)
     return Isodoses(levels, _PLAN_COLORS)
 
 

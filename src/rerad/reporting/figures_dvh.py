@@ -69,8 +69,7 @@ def _colors(result: CaseResult) -> dict[str, str]:
         if name in result.masks and result.masks[name].kind.is_target and name not in targets
     ]
     colors = {name: _TARGET_COLORS[n % len(_TARGET_COLORS)] for n, name in enumerate(targets)}
-    judged = {row.structure for row in result.summary}
-    colors.update({n: c for n, c in organ_colors(result).items() if n in judged})
+    colors.update(organ_colors(result))
     return colors
 
 

@@ -30,6 +30,7 @@ _TILE_MM = 35.0
 """Size of a field of the checkerboard."""
 
 _STEP_MM = 1.0
+_ON_PET = "#35e0ff"
 _PET_MAX_SUV = 8.0
 
 
@@ -163,7 +164,9 @@ def draw_fusion(result: CaseResult) -> Figure:
             axes = figure.add_axes((left, bottom, *size))
             frame(axes, window, flip=plane.view is View.AXIAL)
             _draw_modality(axes, result, name, plane, window, peak)
-            draw_targets(axes, result, plane, width=0.6, kinds=frozenset({StructureKind.GTV}))
+            gtv = frozenset({StructureKind.GTV})
+            color = _ON_PET if name == "PET over CT" else None
+            draw_targets(axes, result, plane, width=0.6, kinds=gtv, color=color)
             _draw_arrow(axes, point, plane, window)
             draw_surroundings(axes, plane, window, bar_mm=30.0)
             if row == 0:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -88,7 +88,7 @@ def draw_timeline(result: CaseResult) -> Figure:
     drug_max = max((e.oral_morphine_mg_day or 0 for e in _events(rows)), default=0.0)
     top = head
     for row in rows:
-        _draw_row(axes, row, top, columns)
+        _draw_row(axes, row, top)
         if row.course is not None:
             _draw_course(axes, row, top, longest)
         if row.event is not None:
@@ -104,7 +104,12 @@ def _rows(result: CaseResult) -> list[_Row]:
         _course_row(course, order, is_today=False)
         for course, order in zip(history.courses, history.course_orders, strict=True)
     ]
-    rows.append(_course_row(result.current, result.current_order, is_today=True))
+    last = history.courses[-1] if history.courses else None
+    today = _course_row(result.current, result.current_order, is_today=True)
+    if last is not None:
+        interval = f"interval since {last.name}: {_interval(last, result.current)}"
+        today = replace(today, text=(*today.text, interval))
+    rows.append(today)
     rows.extend(_event_row(event) for event in history.events)
     return sorted(rows, key=lambda row: row.order)
 
@@ -166,26 +171,32 @@ def _columns_in_use(rows: list[_Row]) -> dict[str, bool]:
 
 def _draw_head(axes: Axes, columns: dict[str, bool]) -> None:
     """Column titles and the scale of pain."""
+    middle = 0.95
     kwargs: dict[str, Any] = {"fontsize": 5.8, "color": style.SLATE, "va": "center"}
-    axes.text(_WHEN_X, 0.7, "WHEN", ha="right", **kwargs)
-    axes.text(_STORY_X, 0.7, "WHAT HAPPENED", ha="left", **kwargs)
+    axes.text(_WHEN_X, middle, "WHEN", ha="right", **kwargs)
+    axes.text(_STORY_X, middle, "WHAT HAPPENED", ha="left", **kwargs)
     if columns["pain"]:
         low, high = _PAIN_X
-        axes.text((low + high) / 2, 0.7, "PAIN, 0–10", ha="center", **kwargs)
+        axes.text((low + high) / 2, middle, "PAIN, 0–10", ha="center", **kwargs)
         for value in (0, 5, 10):
             x = low + (high - low) * value / 10
             axes.text(x, 1.7, str(value), ha="center", **(kwargs | {"fontsize": 5}))
     if columns["grade"]:
-        axes.text(_GRADE_X, 0.7, "MUSCLE\nGRADE", ha="center", linespacing=1.0, **kwargs)
+        axes.text(_GRADE_X, middle, "MUSCLE\nGRADE", ha="center", linespacing=1.0, **kwargs)
     if columns["drug"]:
         axes.text(
-            sum(_DRUG_X) / 2, 0.7, "MORPHINE EQ.\nMG/DAY", ha="center", linespacing=1.0, **kwargs
+            sum(_DRUG_X) / 2,
+            middle,
+            "MORPHINE EQ.\nMG/DAY",
+            ha="center",
+            linespacing=1.0,
+            **kwargs,
         )
     axes.plot([0, _WIDTH], [2.2, 2.2], color=style.HAIRLINE, lw=0.6)
 
 
-def _draw_row(axes: Axes, row: _Row, top: float, columns: dict[str, bool]) -> None:
-    """Date, marker on the spine, title and text of one row; faint guides where scores stand."""
+def _draw_row(axes: Axes, row: _Row, top: float) -> None:
+    """Date, marker on the spine, title and text of one row."""
     if row.is_today:
         box = Rectangle((0, top - 0.32), _WIDTH, row.height - 0.1, color="#eef4fa", zorder=0, lw=0)
         axes.add_patch(box)
@@ -213,6 +224,11 @@ def _draw_row(axes: Axes, row: _Row, top: float, columns: dict[str, bool]) -> No
         mew=0.8,
         zorder=3,
     )
+    _write_story(axes, row, top, color)
+
+
+def _write_story(axes: Axes, row: _Row, top: float, color: str) -> None:
+    """Title with its kind, and the record's statement."""
     y = top + 0.5
     kind = "radiotherapy" if row.course else str(row.event.kind)  # type: ignore[union-attr]
     for n, line in enumerate(row.title):
@@ -235,10 +251,6 @@ def _draw_row(axes: Axes, row: _Row, top: float, columns: dict[str, bool]) -> No
     for line in row.text:
         axes.text(_STORY_X, y, line, va="center", fontsize=6, color=style.SLATE)
         y += 0.86
-    if columns["pain"]:
-        axes.plot(
-            [_PAIN_X[0], _PAIN_X[1]], [top + 0.5] * 2, color=style.HAIRLINE, lw=0.6, zorder=1
-        )
 
 
 def _draw_course(axes: Axes, row: _Row, top: float, longest: int) -> None:
@@ -296,6 +308,7 @@ def _draw_measures(axes: Axes, event: HistoryEvent, y: float, drug_max: float) -
     if event.pain_score is not None:
         low, high = event.pain_score
         x0, x1 = (_PAIN_X[0] + (_PAIN_X[1] - _PAIN_X[0]) * v / 10 for v in (low, high))
+        axes.plot(list(_PAIN_X), [y, y], color=style.HAIRLINE, lw=0.8, zorder=1)
         axes.plot([x0, x1], [y, y], color=style.RED, lw=3.2, solid_capstyle="round", zorder=3)
         axes.plot([x0, x1], [y, y], color=style.RED, marker="o", ms=3.6, lw=0, zorder=3)
         words = compact(low) if low == high else f"{compact(low)}–{compact(high)}"
@@ -327,6 +340,13 @@ def _draw_measures(axes: Axes, event: HistoryEvent, y: float, drug_max: float) -
             color="#a23b72",
             weight="bold",
         )
+
+
+def _interval(first: Course, second: Course) -> str:
+    """The time between two courses, unknown where a date is."""
+    if first.end is None or second.start is None:
+        return UNKNOWN
+    return interval_text(first.end, second.start)
 
 
 def interval_text(first: date, second: date) -> str:
