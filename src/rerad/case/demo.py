@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from rerad import dicom
@@ -46,6 +47,9 @@ from rerad.tables import load_table
 
 PATIENT = Patient(patient_id="RERAD-DEMO-1", name="Phantom^Digital", sex="F")
 """Nobody: a digital phantom."""
+
+PHANTOM_DATE = date(2026, 1, 1)
+"""Of today's images, because a PET needs one for its decay; the case itself is undated."""
 
 COLORS: Mapping[str, tuple[int, int, int]] = {
     "GTV": (220, 30, 30),
@@ -158,7 +162,7 @@ def _write_first_course(
         structures, image, PATIENT, folder / "RTSTRUCT.dcm", study=header
     )
     plan = replace(plan, structure_set_uid=structures.instance_uid)
-    machine = load_machine(plan.machine_name)
+    machine = load_machine(load_table("planning_proposal")["planning"]["machine"])
     plan = dicom.write_plan(
         plan, machine, PATIENT, folder / "RTPLAN.dcm", study=header, image=image, prior=None
     )
@@ -224,7 +228,10 @@ def _write_today(
 ) -> None:
     """Write today's images and structures."""
     header = StudyHeader(
-        study_uid=uids.new("study"), uids=uids, study_description="Pelvis, re-irradiation"
+        study_uid=uids.new("study"),
+        uids=uids,
+        study_date=PHANTOM_DATE,
+        study_description="Pelvis, re-irradiation",
     )
     progress("writing today's images", 0.0)
     image = dicom.write_image(phantom.ct, PATIENT, folder / "CT", study=header)

@@ -228,7 +228,7 @@ def _request(
         if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
     )
     return PlanRequest(
-        label="Reirradiation",
+        label="ReRT",
         course=inputs.current,
         density=density_on(inputs.image, grid, inputs.hounsfield),
         masks=masks,
