@@ -32,9 +32,9 @@ STRUCTURE_CYCLE: tuple[str, ...] = (
     "#56b4e9",
     "#5a6b1f",
     "#e07b39",
-    "#00798c",
-    "#a23b72",
+    "#c2408f",
     "#6b7280",
+    "#17a2b8",
 )
 """Colours for organs that colour-blind readers tell apart; line styles repeat beyond them."""
 
