@@ -26,16 +26,24 @@ def _segment_distance(px, py, pz, seg):
     return math.sqrt(ax * ax + ay * ay + az * az) - (seg[3] + t * (seg[7] - seg[3]))
 
 
+@njit(cache=True)
+def _rectangle(seg, grow, first, step, nj, ni):
+    """Rows and columns that a segment can reach: first and one past the last of each."""
+    j0 = max(0, math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1]))
+    j1 = min(nj, math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1]) + 1)
+    i0 = max(0, math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0]))
+    i1 = min(ni, math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0]) + 1)
+    return j0, j1, i0, i1
+
+
 @njit(cache=True, parallel=True)
-def tube_distance(first, step, shape, segments, reach):
+def tube_distance(frame, segments, reach):
     """Signed distance to the union of tubes.
 
     Parameters
     ----------
-    first, step : float64 (3,)
-        ``(x, y, z)`` of voxel [0, 0, 0] and voxel spacing, mm.
-    shape : tuple of int
-        ``(K, J, I)``.
+    frame : tuple of float64 (3,), float64 (3,) and (int, int, int)
+        ``(x, y, z)`` of voxel [0, 0, 0] and voxel spacing, mm, and shape ``(K, J, I)``.
     segments : float64 (M, 8)
         Start ``x, y, z, radius`` and end ``x, y, z, radius``, mm.
     reach : float
@@ -45,7 +53,7 @@ def tube_distance(first, step, shape, segments, reach):
     -------
     float32 (K, J, I)
     """
-    nk, nj, ni = shape
+    first, step, (nk, nj, ni) = frame
     out = np.full((nk, nj, ni), np.float32(reach), dtype=np.float32)
     for k in prange(nk):
         z = first[2] + k * step[2]
@@ -54,13 +62,10 @@ def tube_distance(first, step, shape, segments, reach):
             grow = max(seg[3], seg[7]) + reach
             if z < min(seg[2], seg[6]) - grow or z > max(seg[2], seg[6]) + grow:
                 continue
-            j0 = max(0, math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1]))
-            j1 = min(nj - 1, math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1]))
-            i0 = max(0, math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0]))
-            i1 = min(ni - 1, math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0]))
-            for j in range(j0, j1 + 1):
+            j0, j1, i0, i1 = _rectangle(seg, grow, first, step, nj, ni)
+            for j in range(j0, j1):
                 y = first[1] + j * step[1]
-                for i in range(i0, i1 + 1):
+                for i in range(i0, i1):
                     d = _segment_distance(first[0] + i * step[0], y, z, seg)
                     if d < out[k, j, i]:
                         out[k, j, i] = d
@@ -68,12 +73,12 @@ def tube_distance(first, step, shape, segments, reach):
 
 
 @njit(cache=True, parallel=True)
-def packed_tubes(first, step, shape, segments, owner, reach):
+def packed_tubes(frame, segments, owner, reach):
     """Distances to the nearest and the second nearest of several tubes, and which is nearest.
 
     Parameters
     ----------
-    first, step, shape, segments, reach
+    frame, segments, reach
         As in `tube_distance`.
     owner : int32 (M,)
         Number of the tube that each segment belongs to.
@@ -85,7 +90,7 @@ def packed_tubes(first, step, shape, segments, owner, reach):
     which : int32 (K, J, I)
         Owner of the nearest tube, -1 where none is within reach.
     """
-    nk, nj, ni = shape
+    first, step, (nk, nj, ni) = frame
     nearest = np.full((nk, nj, ni), np.float32(reach), dtype=np.float32)
     second = np.full((nk, nj, ni), np.float32(reach), dtype=np.float32)
     which = np.full((nk, nj, ni), -1, dtype=np.int32)
@@ -96,13 +101,10 @@ def packed_tubes(first, step, shape, segments, owner, reach):
             grow = max(seg[3], seg[7]) + reach
             if z < min(seg[2], seg[6]) - grow or z > max(seg[2], seg[6]) + grow:
                 continue
-            j0 = max(0, math.ceil((min(seg[1], seg[5]) - grow - first[1]) / step[1]))
-            j1 = min(nj - 1, math.floor((max(seg[1], seg[5]) + grow - first[1]) / step[1]))
-            i0 = max(0, math.ceil((min(seg[0], seg[4]) - grow - first[0]) / step[0]))
-            i1 = min(ni - 1, math.floor((max(seg[0], seg[4]) + grow - first[0]) / step[0]))
-            for j in range(j0, j1 + 1):
+            j0, j1, i0, i1 = _rectangle(seg, grow, first, step, nj, ni)
+            for j in range(j0, j1):
                 y = first[1] + j * step[1]
-                for i in range(i0, i1 + 1):
+                for i in range(i0, i1):
                     d = _segment_distance(first[0] + i * step[0], y, z, seg)
                     if which[k, j, i] == owner[m]:
                         if d < nearest[k, j, i]:
@@ -162,35 +164,29 @@ def _section_distance(u, v, row, is_closed):
 
 
 @njit(cache=True, parallel=True)
-def section_distance(
-    first, step, shape, matrix, bend, bend_first, bend_step, table, table_first, table_step, closed
-):
+def section_distance(frame, matrix, bend, profile):
     """Signed distance to a shape given by its cross sections along an axis.
 
     Parameters
     ----------
-    first, step, shape
+    frame
         As in `tube_distance`.
     matrix : float64 (3, 4)
         From voxel space to the space of the shape.
-    bend : float64 (Y, Z, 2)
-        (offset, arc length) over the sagittal plane; of size 1 in y for a straight axis.
-    bend_first : float64 (2,)
-        (y, z) of ``bend[0, 0]``, mm.
-    bend_step : float
-        Spacing of `bend`, mm.
-    table : float64 (S, N, 3)
-        Points of each section: u, v and (for chains) radius, mm.
-    table_first, table_step : float
-        Axis coordinate of the first section and distance of sections, mm.
-    closed : bool
-        Polygon (true) or chain of discs (false).
+    bend : tuple of float64 (Y, Z, 2), float64 (2,) and float
+        (offset, arc length) over the sagittal plane, or of size 1 in y for a straight axis;
+        ``(y, z)`` of its first entry and its spacing, mm.
+    profile : tuple of float64 (S, N, 3), float, float and bool
+        Points of each section: u, v and (for chains) radius; axis coordinate of the first section
+        and spacing of sections, mm; whether a section is a closed polygon or a chain of discs.
 
     Returns
     -------
     float32 (K, J, I)
     """
-    nk, nj, ni = shape
+    first, step, (nk, nj, ni) = frame
+    bend_table, bend_first, bend_step = bend
+    table, table_first, table_step, closed = profile
     out = np.empty((nk, nj, ni), dtype=np.float32)
     rows = table.shape[0]
     low, high = table_first, table_first + (rows - 1) * table_step
@@ -203,8 +199,8 @@ def section_distance(
                 u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
                 v = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
                 w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
-                if bend.shape[0] > 1:
-                    v, w = _bend(bend, bend_first, bend_step, v, w)
+                if bend_table.shape[0] > 1:
+                    v, w = _bend(bend_table, bend_first, bend_step, v, w)
                 row = round((w - table_first) / table_step)
                 row = min(rows - 1, max(0, row))
                 d = _section_distance(u, v, table[row], closed)
@@ -333,12 +329,12 @@ def paint(image, start, sdf, tissue, noise, matrix):
 
 
 @njit(cache=True, parallel=True)
-def sample_noise(first, step, shape, matrix, noise, grain):
+def sample_noise(frame, matrix, noise, grain):
     """Texture values on a grid.
 
     Parameters
     ----------
-    first, step, shape, matrix
+    frame, matrix
         As in `section_distance`.
     noise, grain
         As in `paint`.
@@ -347,7 +343,7 @@ def sample_noise(first, step, shape, matrix, noise, grain):
     -------
     float32 (K, J, I)
     """
-    nk, nj, ni = shape
+    first, step, (nk, nj, ni) = frame
     out = np.empty((nk, nj, ni), dtype=np.float32)
     for k in prange(nk):
         z = first[2] + k * step[2]
@@ -363,15 +359,14 @@ def sample_noise(first, step, shape, matrix, noise, grain):
 
 
 @njit(cache=True, parallel=True)
-def compete(nearest, second, which, start, sdf, grow, number):
+def compete(state, start, sdf, grow, number):
     """Let one more shape claim the voxels that it is nearest to.
 
     Parameters
     ----------
-    nearest, second : float32 (K, J, I)
-        Distances to the nearest and second nearest shape so far, changed in place.
-    which : int16 (K, J, I)
-        Number of the nearest shape, changed in place.
+    state : tuple of float32 (K, J, I), float32 (K, J, I) and int16 (K, J, I)
+        Distances to the nearest and second nearest shape so far, and number of the nearest;
+        changed in place.
     start : int64 (3,)
         Index of ``sdf[0, 0, 0]`` in these arrays.
     sdf : float32 (k, j, i)
@@ -381,6 +376,7 @@ def compete(nearest, second, which, start, sdf, grow, number):
     number : int
         Its number.
     """
+    nearest, second, which = state
     nk, nj, ni = sdf.shape
     for k in prange(nk):
         kk = k + start[0]

@@ -56,7 +56,8 @@ def make_pet(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:
     coarse = _pet_grid(ct)
     # A fine grid to paint on, so that a root of a few millimetres keeps its activity.
     factor = 2 if ct.spacing_mm[0] < 2.0 else 1
-    fine = coarse.with_spacing(tuple(s / factor for s in coarse.spacing_mm))  # type: ignore[arg-type]
+    sx, sy, sz = coarse.spacing_mm
+    fine = coarse.with_spacing((sx / factor, sy / factor, sz))
     place = Placement(fine, visit.from_anatomy(), spine)
     canvas = Canvas(place, seed, palettes.PET.air)
     paint_anatomy(build_anatomy(place, visit), canvas, palettes.PET)
@@ -93,9 +94,9 @@ def _pet_grid(ct: Grid) -> Grid:
 
 
 def _averaged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    k, j, i = (n // factor for n in values.shape)
-    blocks = values.reshape(k, factor, j, factor, i, factor)
-    return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
+    k, j, i = values.shape
+    blocks = values.reshape(k, j // factor, factor, i // factor, factor)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))
 
 
 def make_mr(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:

@@ -172,11 +172,11 @@ TUBES: dict[str, Points] = {
         (54, -56, -200, 9),
     ],
     "TensorFasciaeLatae": [
-        (126, -48, 66, 5),
-        (134, -50, 30, 11),
-        (141, -44, -20, 13),
-        (146, -34, -70, 8),
-        (148, -28, -110, 3),
+        (124, -46, 66, 5),
+        (130, -46, 30, 11),
+        (136, -38, -20, 13),
+        (142, -28, -70, 8),
+        (145, -22, -110, 3),
     ],
     "RectusFemoris": [
         (106, -46, 34, 4),
@@ -231,25 +231,28 @@ GROWTH_MM = {
     "ErectorSpinae": 4.0,
     "Multifidus": 3.0,
     "GluteusMax": 3.0,
-    "GluteusMedius": 4.0,
-    "GluteusMinimus": 4.0,
-    "Iliacus": 1.0,
-    "AdductorBrevis": 5.0,
-    "AdductorLongus": 5.0,
-    "AdductorMagnusFront": 6.0,
-    "AdductorMagnusBack": 6.0,
-    "Gracilis": 3.0,
-    "Pectineus": 3.0,
-    "RectusFemoris": 4.0,
-    "VastusLateralis": 7.0,
-    "VastusIntermedius": 7.0,
-    "VastusMedialis": 5.0,
-    "Semimembranosus": 5.0,
-    "Semitendinosus": 5.0,
-    "BicepsFemoris": 6.0,
-    "ObturatorExternus": 3.0,
-    "QuadratusFemoris": 2.0,
-    "TensorFasciaeLatae": 2.0,
+    "GluteusMedius": 5.0,
+    "GluteusMinimus": 5.0,
+    "Iliacus": 2.5,
+    "ObturatorInternus": 1.0,
+    "ObturatorExternus": 6.0,
+    "Pectineus": 5.0,
+    "AdductorLongus": 6.0,
+    "AdductorBrevis": 7.0,
+    "AdductorMagnusFront": 8.0,
+    "AdductorMagnusBack": 8.0,
+    "Gracilis": 4.0,
+    "Sartorius": 2.0,
+    "TensorFasciaeLatae": 6.0,
+    "RectusFemoris": 6.0,
+    "VastusLateralis": 9.0,
+    "VastusIntermedius": 9.0,
+    "VastusMedialis": 7.0,
+    "Semimembranosus": 7.0,
+    "Semitendinosus": 7.0,
+    "BicepsFemoris": 8.0,
+    "QuadratusFemoris": 4.0,
+    "Gemelli": 3.0,
     "RectusAbdominis": 1.0,
 }
 """How much a muscle is grown before neighbours are parted half way between them, in mm."""
@@ -291,14 +294,13 @@ def build_muscles(
     for name, field in _fields(place, envelope):
         start = np.asarray(field.start, dtype=np.int64) - np.asarray(body.start)
         grow = GROWTH_MM.get(name[:-2], 0.0)
-        compete(nearest, second, which, start, field.sdf, grow, len(names))
+        compete((nearest, second, which), start, field.sdf, grow, len(names))
         names.append(name)
     parted = np.maximum(nearest, 0.5 * (nearest - second) + np.float32(0.5 * FAT_PLANE_MM))
     del nearest, second
     muscle = place.roughened(Field(body.start, parted), texture, 0.5, 6.0)
     np.maximum(muscle.sdf, body.sdf + _fascia_depth(place, body), out=muscle.sdf)
-    vessels = [organs.vessels[f"{k}_Iliac_Ext_{side}"] for k in "AV" for side in "LR"]
-    muscle = carved(muscle, *vessels, gap_mm=2.0)
+    muscle = carved(muscle, *organs.vessels.values(), organs.other_vessels, gap_mm=1.6)
     drawn = {}
     for number, name in enumerate(names):
         if name[:-2] in DRAWN:

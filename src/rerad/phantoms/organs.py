@@ -318,13 +318,12 @@ def _small_bowel(place: Placement, rng: np.random.Generator) -> tuple[Field, Fie
     low = np.minimum(flat[:, :3], flat[:, 4:7]).min(axis=0) - 20
     high = np.maximum(flat[:, :3], flat[:, 4:7]).max(axis=0) + 20
     start, shape = place.box(low, high)
-    step = np.asarray(place.grid.spacing_mm)
-    near, second, which = packed_tubes(place.first_mm(start), step, shape, flat, owner, 9.0)
+    near, second, which = packed_tubes(place.frame(start, shape), flat, owner, 9.0)
     loops = np.maximum(near, 0.5 * (near - second) + np.float32(0.7))
     middle = np.array([s[:, 1].mean() for s in segments] + [0.0])
     has_gas = np.append(rng.random(len(paths)) < 0.3, False)
     level = np.where(has_gas, middle + rng.uniform(-6, 4, len(middle)), -1e3)
-    y = place.first_mm(start)[1] + step[1] * np.arange(shape[1])
+    y = place.first_mm(start)[1] + place.grid.spacing_mm[1] * np.arange(shape[1])
     above = y[None, :, None] - level[which]
     gas = np.maximum(loops + np.float32(2.6), above.astype(np.float32))
     return Field(start, loops), Field(start, gas)

@@ -47,8 +47,11 @@ class Palette:
         Value of air around the patient.
     couch, fat, visceral_fat, muscle, artery, vein, nerve, lesion : Tissue
         Outside in; `lesion` is the thickened part of an involved root.
-    hip, femur, head, vertebra, sacrum, marrow, disc, cartilage, canal, sac : Tissue
-        Bones, joints and what is in the spinal canal; `marrow` that of the femoral shaft.
+    hip, femur, shaft, head, vertebra, sacrum, marrow, disc, cartilage, canal, sac : Tissue
+        Bones, joints and what is in the spinal canal; `shaft` and `marrow` those of the femoral
+        shaft.
+    streak : Tissue
+        Fat between muscle fibres.
     bladder, ureter, colon, bowel, gas, cuff, vagina, mesentery : Tissue
         Organs; `mesentery` are its vessels.
     """
@@ -64,7 +67,9 @@ class Palette:
     lesion: Tissue
     hip: Tissue
     femur: Tissue
+    shaft: Tissue
     head: Tissue
+    streak: Tissue
     vertebra: Tissue
     sacrum: Tissue
     marrow: Tissue
@@ -91,13 +96,15 @@ CT = Palette(
     fat=Tissue(-104, 5, 4.0, shell=0, shell_mm=1.7, edge_mm=1.6),
     visceral_fat=Tissue(-104, 8, 3.0),
     muscle=Tissue(57, 7, 2.6, edge_mm=1.5),
-    artery=Tissue(44, 3, 3.0, rim=-85, rim_mm=0.8, shell=52, shell_mm=1.0),
-    vein=Tissue(42, 3, 3.0, rim=-85, rim_mm=0.8),
-    nerve=Tissue(36, 4, 2.0, rim=-40, rim_mm=0.7, edge_mm=1.0),
-    lesion=Tissue(44, 5, 2.0, rim=-40, rim_mm=0.7, edge_mm=1.0),
+    artery=Tissue(43, 3, 3.0, shell=52, shell_mm=0.9),
+    vein=Tissue(41, 3, 3.0),
+    nerve=Tissue(34, 4, 2.0, edge_mm=1.0),
+    lesion=Tissue(46, 5, 2.0, edge_mm=1.0),
     hip=Tissue(150, 48, 2.0, shell=820, shell_mm=1.7, shell_texture=110),
-    femur=Tissue(130, 45, 2.0, shell=1050, shell_mm=2.0, shell_texture=90),
-    head=Tissue(250, 50, 2.0, edge_mm=9.0),
+    femur=Tissue(110, 45, 2.0, shell=800, shell_mm=1.5, shell_texture=90),
+    shaft=Tissue(1300, 60, 2.0, edge_mm=3.0),
+    head=Tissue(240, 45, 2.0, edge_mm=9.0),
+    streak=Tissue(-55, edge_mm=1.2),
     vertebra=Tissue(150, 42, 1.8, shell=480, shell_mm=1.2, shell_texture=90),
     sacrum=Tissue(85, 42, 2.0, shell=460, shell_mm=1.3, shell_texture=90),
     marrow=Tissue(-35, 20, 3.0, edge_mm=2.0),
@@ -128,7 +135,9 @@ PET = Palette(
     lesion=Tissue(5.6),
     hip=Tissue(1.1, 0.1, 4.0),
     femur=Tissue(0.8, 0.1, 4.0),
+    shaft=Tissue(0.4),
     head=Tissue(0.7),
+    streak=Tissue(0.5),
     vertebra=Tissue(1.5, 0.15, 4.0),
     sacrum=Tissue(1.2, 0.1, 4.0),
     marrow=Tissue(0.4),
@@ -159,7 +168,9 @@ MR = Palette(
     lesion=Tissue(235, 15, 2.0),
     hip=Tissue(360, 35, 2.5, shell=25, shell_mm=1.6),
     femur=Tissue(400, 35, 2.5, shell=20, shell_mm=2.2),
+    shaft=Tissue(25, 5, 2.0),
     head=Tissue(430, 25, 2.5, edge_mm=6.0),
+    streak=Tissue(420, edge_mm=1.2),
     vertebra=Tissue(300, 30, 2.2, shell=40, shell_mm=1.2),
     sacrum=Tissue(330, 35, 2.2, shell=40, shell_mm=1.2),
     marrow=Tissue(480, 20, 3.0),

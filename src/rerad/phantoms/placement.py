@@ -73,6 +73,13 @@ class Placement:
         """Return ``(x, y, z)`` of a voxel in the frame."""
         return np.asarray(self.grid.points(start))
 
+    def frame(
+        self, start: tuple[int, int, int], shape: tuple[int, ...], factor: int = 1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[int, ...]]:
+        """Return first voxel, spacing and shape of a box, every `factor`-th in the plane."""
+        step = np.asarray(self.grid.spacing_mm) * np.array([factor, factor, 1.0])
+        return self.first_mm(start), step, shape
+
     def moved(self, segments: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return tube segments carried from anatomy coordinates into the frame."""
         out = segments.copy()
@@ -87,8 +94,7 @@ class Placement:
         grow = ends[:, 3:] + reach_mm
         low, high = (ends[:, :3] - grow).min(axis=0), (ends[:, :3] + grow).max(axis=0)
         start, shape = self.box(low, high)
-        step = np.asarray(self.grid.spacing_mm)
-        return Field(start, tube_distance(self.first_mm(start), step, shape, moved, reach_mm))
+        return Field(start, tube_distance(self.frame(start, shape), moved, reach_mm))
 
     def section(self, shape: Section, *, reach_mm: float = 3.0, coarse_mm: float = 2.0) -> Field:
         """Return the field of a swept section, computed at about `coarse_mm` in the plane."""
@@ -96,20 +102,12 @@ class Placement:
         factor = max(1, int(coarse_mm / self.grid.spacing_mm[0] + 0.1))
         nk, nj, ni = size
         small = (nk, (nj - 1) // factor + 2, (ni - 1) // factor + 2)
-        step = np.asarray(self.grid.spacing_mm) * np.array([factor, factor, 1])
         bend = self.spine.table if shape.is_bent else np.zeros((1, 1, 2))
         sdf = section_distance(
-            self.first_mm(start),
-            step,
-            small if factor > 1 else size,
+            self.frame(start, small if factor > 1 else size, factor),
             self.to_anatomy,
-            bend,
-            self.spine.table_first_mm,
-            1.0,
-            shape.table,
-            shape.first_mm,
-            shape.step_mm,
-            shape.is_closed,
+            (bend, self.spine.table_first_mm, 1.0),
+            (shape.table, shape.first_mm, shape.step_mm, shape.is_closed),
         )
         return Field(start, enlarge(sdf, factor, size) if factor > 1 else sdf)
 
@@ -117,14 +115,8 @@ class Placement:
         self, field: Field, texture: NDArray[np.float32], amount_mm: float, grain_mm: float
     ) -> Field:
         """Return a field whose surface is moved in and out by a smooth texture."""
-        noise = sample_noise(
-            self.first_mm(field.start),
-            np.asarray(self.grid.spacing_mm),
-            field.sdf.shape,
-            self.to_anatomy,
-            texture,
-            grain_mm,
-        )
+        frame = self.frame(field.start, field.sdf.shape)
+        noise = sample_noise(frame, self.to_anatomy, texture, grain_mm)
         noise *= np.float32(amount_mm)
         noise += field.sdf
         return Field(field.start, noise)

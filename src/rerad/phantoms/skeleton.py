@@ -76,6 +76,9 @@ ISCHIUM: dict[float, Points] = {
 }
 """Left ischium, from the acetabulum to the tuberosity, likewise."""
 
+SHAFT = [(123, 6, -62, 8), (121, 4, -78, 12.6), (119, 2, -110, 13.2), (114, 0, -210, 13.2)]
+"""Compact bone of the left femoral shaft: ``(x, y, z, radius)``."""
+
 SHAFT_CAVITY = [(124, 8, -48, 4), (121, 4, -75, 7), (119, 2, -110, 7.5), (114, 0, -210, 7)]
 """Marrow cavity of the left femur: ``(x, y, z, radius)``."""
 
@@ -101,6 +104,8 @@ class Skeleton:
         Spinal and sacral canal.
     cartilage : Field
         Hip joints and symphysis.
+    shafts : dict of str to Field
+        Thick cortex of the femoral shafts.
     marrow : dict of str to Field
         Cavity of the femoral shafts.
     """
@@ -113,6 +118,7 @@ class Skeleton:
     discs: Field
     canal: Field
     cartilage: Field
+    shafts: dict[str, Field]
     marrow: dict[str, Field]
 
 
@@ -157,6 +163,7 @@ def build_skeleton(place: Placement, roots: Field, texture: NDArray[np.float32])
         _discs(place),
         canal,
         union(symphysis, *capsules),
+        {side: place.tubes(_sided(tube(SHAFT), side)) for side in "LR"},
         {side: place.tubes(_sided(tube(SHAFT_CAVITY), side)) for side in "LR"},
     )
 

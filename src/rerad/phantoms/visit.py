@@ -20,9 +20,9 @@ class PelvisVisit:
     offset_mm : tuple of float
         Shift ``(x, y, z)`` of the hip centre from the origin of the frame.
     pitch_deg : float
-        Rotation of the pelvis about x (positive: sacrum towards the couch as the head end sinks).
+        Rotation about x; positive: the head end sinks towards the couch.
     roll_deg : float
-        Rotation of the pelvis about z.
+        Rotation about z; positive: the left side sinks.
     bladder_volume_cc : float
         Filling of the bladder, 40 to 500 cc.
     bowel_seed : int

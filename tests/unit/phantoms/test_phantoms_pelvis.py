@@ -178,10 +178,9 @@ def test_phantoms_bone_voxels_map_onto_bone(first: PelvisPhantom, second: Pelvis
     points = mask.grid.points(np.argwhere(ndimage.binary_erosion(mask.fraction > 0)))
     assert len(points) > 100
     moved = second.from_first_visit.apply(points)
-    other = second.masks["Bone_Ilium_L"]
-    inside = ndimage.map_coordinates(
-        other.on(second.ct.grid), second.ct.grid.indices(moved).T, order=1
-    )
+    grid = second.ct.grid
+    there = second.masks["Bone_Ilium_L"].on(grid)
+    inside = ndimage.map_coordinates(there, grid.indices(moved).T, order=1)
     assert inside.mean() > 0.97
     unmoved = points + np.array(PelvisVisit.second(FRAME_2).offset_mm)
     without_tilt = ndimage.map_coordinates(there, grid.indices(unmoved).T, order=1)
