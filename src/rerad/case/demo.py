@@ -1,6 +1,6 @@
 """The demo patient: DICOM files as hospitals would send them, then the case from end to end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -120,8 +120,58 @@ def write_demo_patient(folder: Path, *, seed: int, progress: Progress) -> None:
     _write_today(second, folder / "today", uids, progress)
 
 
-def structures_of(phantom: PelvisPhantom, label: str) -> StructureSet:
-    """Return the phantom's masks as contours."""
+FIRST_DRAWN = (
+    "Body",
+    "CouchSurface",
+    "GTVp_5500",
+    "CTVn_4500",
+    "PTV_5500",
+    "PTV_4500",
+    "Bladder",
+    "Rectum",
+    "Colon_Sigmoid",
+    "Bowel_Small",
+    "Femur_Head_L",
+    "Femur_Head_R",
+)
+"""What the other hospital drew for the first course."""
+
+TODAY_DRAWN = (
+    "Body",
+    "CouchSurface",
+    "GTVn_4000",
+    "CTV_3600",
+    "PTV_4000",
+    "PTV_3600",
+    "Bladder",
+    "Rectum",
+    "Colon_Sigmoid",
+    "Bowel_Small",
+    "CaudaEquina",
+    "ThecalSac",
+    "SacralPlex_L",
+    "SacralPlex_R",
+    "NervRoot_L4_L",
+    "NervRoot_L4_R",
+    "NervRoot_L5_L",
+    "NervRoot_L5_R",
+    "NervRoot_S1_L",
+    "NervRoot_S1_R",
+    "NervRoot_S2_L",
+    "NervRoot_S2_R",
+    "NervRoot_S3_L",
+    "NervRoot_S3_R",
+    "A_Iliac_Cmn_R",
+    "A_Iliac_Int_R",
+    "Femur_Head_L",
+    "Femur_Head_R",
+    "Sacrum",
+)
+"""What was drawn for the second."""
+
+
+def structures_of(phantom: PelvisPhantom, label: str, names: Sequence[str]) -> StructureSet:
+    """Return some of the phantom's masks as contours."""
     return StructureSet(
         label,
         tuple(
@@ -132,7 +182,7 @@ def structures_of(phantom: PelvisPhantom, label: str) -> StructureSet:
                 kind=mask.kind,
                 color=color_of(name, mask),
             )
-            for name, mask in phantom.masks.items()
+            for name, mask in ((name, phantom.masks[name]) for name in names)
         ),
     )
 
@@ -155,7 +205,7 @@ def _write_first_course(
     )
     progress("writing the first CT", 0.0)
     image = dicom.write_image(phantom.ct, PATIENT, folder / "CT", study=header)
-    structures = structures_of(phantom, "Course 1")
+    structures = structures_of(phantom, "Course 1", FIRST_DRAWN)
     plan, dose = plan_first_course(image, structures, progress)
     progress("writing the first course", 0.0)
     structures = dicom.write_structure_set(
@@ -238,5 +288,5 @@ def _write_today(
     for other, name in ((phantom.pet, "PT"), (phantom.mr, "MR")):
         if other is not None:
             dicom.write_image(other, PATIENT, folder / name, study=header)
-    structures = structures_of(phantom, "Today")
+    structures = structures_of(phantom, "Today", TODAY_DRAWN)
     dicom.write_structure_set(structures, image, PATIENT, folder / "RTSTRUCT.dcm", study=header)

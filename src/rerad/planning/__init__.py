@@ -7,7 +7,7 @@ from rerad.planning.inputs import (
     PriorInput,
     Progress,
 )
-from rerad.planning.make_plan import (
+from rerad.planning.replan import (
     PlanOutcome,
     PlanRequest,
     PlanSettings,

@@ -197,57 +197,67 @@ def summary_rows(
         is_target = goal.structure in judgement.prescribed_gy
         if goal.scope is DoseScope.PLAN and not is_target:
             continue
-        alpha_beta = judgement.inputs.settings.tumor_alpha_beta_gy if is_target else None
-        alpha_beta = goal.alpha_beta_gy if goal.alpha_beta_gy is not None else alpha_beta
         later = delivered.goals[number] if delivered is not None else None
-        rows.append(_summary_row(judgement, planned, delivered, result, later, alpha_beta))
+        alpha_beta = goal.alpha_beta_gy or judgement.inputs.settings.tumor_alpha_beta_gy
+        read = _Reader(judgement, goal, alpha_beta)
+        is_sum = goal.scope is DoseScope.CUMULATIVE
+        rows.append(
+            SummaryRow(
+                structure=goal.structure,
+                is_target=is_target,
+                metric=goal.metric,
+                physical_gy=read.physical(planned),
+                prior_eqd2_gy=read.prior(),
+                cumulative_eqd2_gy=result.value if is_sum else read.cumulative(planned),
+                delivered_cumulative_eqd2_gy=(
+                    later.value if later is not None and is_sum else read.cumulative(delivered)
+                ),
+                alpha_beta_gy=alpha_beta,
+                planned=result,
+                delivered=later,
+            )
+        )
     return tuple(rows)
 
 
-def _summary_row(
-    judgement: Judgement,
-    planned: DeliveryState,
-    delivered: DeliveryState | None,
-    result: GoalResult,
-    later: GoalResult | None,
-    alpha_beta: float | None,
-) -> SummaryRow:
-    """Return one line of the closing table."""
-    goal = result.goal
-    region = judgement.region(goal.structure)
-    metric = parse_metric(goal.metric)
-    is_target = goal.structure in judgement.prescribed_gy
+@dataclass(frozen=True, eq=False, slots=True)
+class _Reader:
+    """Reads one goal's metric off several doses, from histograms made before where it can."""
 
-    def value(dose: Dose | None) -> float:
-        return np.nan if dose is None else evaluate_metric(metric, dvh(dose, region))
+    judgement: Judgement
+    goal: Goal
+    alpha_beta_gy: float
 
-    prior = None
-    limit = next((item for item in judgement.limits if item.goal == goal), None)
-    name = goal.structure.removesuffix(OUTSIDE_SUFFIX)
-    limit = limit or next((item for item in judgement.limits if item.structure == name), None)
-    if limit is not None:
-        prior = limit.prior
-    elif alpha_beta is not None:
-        prior = discounted_prior(judgement.priors, alpha_beta, 0.0)
-    total = planned.cumulative.get(alpha_beta) if alpha_beta is not None else None
-    later_total = None
-    if delivered is not None and alpha_beta is not None:
-        later_total = delivered.cumulative.get(alpha_beta)
-    is_judged_on_sum = goal.scope is DoseScope.CUMULATIVE
-    return SummaryRow(
-        structure=goal.structure,
-        is_target=is_target,
-        metric=goal.metric,
-        physical_gy=value(planned.physical),
-        prior_eqd2_gy=value(prior),
-        cumulative_eqd2_gy=result.value if is_judged_on_sum else value(total),
-        delivered_cumulative_eqd2_gy=(
-            later.value if later is not None and is_judged_on_sum else value(later_total)
-        ),
-        alpha_beta_gy=alpha_beta,
-        planned=result,
-        delivered=later,
-    )
+    def _value(self, histogram: Dvh) -> float:
+        return evaluate_metric(parse_metric(self.goal.metric), histogram)
+
+    def physical(self, state: DeliveryState) -> float:
+        """Return the metric on the plan's own dose."""
+        known = state.physical_dvhs.get(self.goal.structure)
+        region = self.judgement.region(self.goal.structure)
+        return self._value(known if known is not None else dvh(state.physical, region))
+
+    def cumulative(self, state: DeliveryState | None) -> float:
+        """Return the metric on the sum; NaN without a state."""
+        if state is None:
+            return np.nan
+        known = state.cumulative_dvhs.get(self.goal.structure)
+        if known is not None:
+            return self._value(known)
+        region = self.judgement.region(self.goal.structure)
+        return self._value(dvh(state.cumulative[self.alpha_beta_gy], region))
+
+    def prior(self) -> float:
+        """Return the metric on the earlier courses, with the recovery that the limit goes with."""
+        organ = self.goal.structure.removesuffix(OUTSIDE_SUFFIX)
+        limits = [item for item in self.judgement.limits if item.structure == organ]
+        if limits and self.goal.scope is DoseScope.CUMULATIVE:
+            dose = limits[0].prior
+        else:
+            dose = discounted_prior(self.judgement.priors, self.alpha_beta_gy, 0.0)
+        if dose is None:
+            return np.nan
+        return self._value(dvh(dose, self.judgement.region(self.goal.structure)))
 
 
 def target_deliveries(inputs: PlanningInputs) -> tuple[TargetDelivery, ...]:

@@ -33,7 +33,7 @@ from rerad.planning.checks import (
 from rerad.planning.history import AIR_HU, carry_prior, prior_findings
 from rerad.planning.inputs import PlanningInputs, Progress
 from rerad.planning.judge import Judgement, delivery_state, summary_rows, target_deliveries
-from rerad.planning.make_plan import PlanOutcome, PlanRequest, PlanSettings, make_plan
+from rerad.planning.replan import PlanOutcome, PlanRequest, PlanSettings, make_plan
 from rerad.planning.result import CaseResult, DeliveryState
 from rerad.planning.terms import OrganCap, PhysicalCap
 from rerad.structures import rasterize
