@@ -169,7 +169,7 @@ def _dice(first, second):
 
 @pytest.mark.parametrize(
     ("combine", "name", "n_off"),
-    [(unite, "Union", 60), (subtract, "Subtract", 60), (intersect, "Intersect", 2)],
+    [(unite, "Union", 30), (subtract, "Subtract", 30), (intersect, "Intersect", 1)],
 )
 def test_booleans_are_those_of_slicer_rt(combine, name, n_off, binary, folder, parent):
     ours = combine(binary["Bladder"], binary["PTV"]).on(parent) >= 0.5
@@ -182,7 +182,7 @@ def test_booleans_are_those_of_slicer_rt(combine, name, n_off, binary, folder, p
 @pytest.mark.parametrize(
     ("organ", "name", "margin_mm", "least_dice", "volume"),
     [
-        ("Bladder", "Expanded_5_5_5_Bladder", 5.0, 0.98, 0.03),
+        ("Bladder", "Expanded_5_5_5_Bladder", 5.0, 0.98, 0.04),
         ("Rectum", "Expanded_5_5_5_Rectum", 5.0, 0.97, 0.06),
         ("Bladder", "Shrunk_5_5_5_Bladder", -5.0, 0.98, 0.07),
     ],
@@ -190,7 +190,7 @@ def test_booleans_are_those_of_slicer_rt(combine, name, n_off, binary, folder, p
 def test_margins_lie_within_a_voxel_of_slicer_rt(
     organ, name, margin_mm, least_dice, volume, binary, folder, parent
 ):
-    """SlicerRT adds half a voxel to every margin: with that added the masks are the same."""
+    """SlicerRT reaches half a voxel farther on every side; see the next test."""
     reference = _reference(folder, name, parent)
     ours = margin(binary[organ], parent, margin_mm)
     assert _dice(ours.on(parent) >= 0.5, reference) > least_dice
