@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.uid import RLELossless
 
 from rerad import dicom
 from rerad.core import Dose, DoseQuantity, Grid, Image, ImageUnit, Modality
@@ -195,3 +197,26 @@ def test_image_without_instance_uids_cannot_be_drawn_on(tmp_path, written):
             tmp_path / "rs.dcm",
             study=written.header,
         )
+
+
+def test_compressed_slices_are_read_where_a_decoder_is(tiny):
+    expected = tiny.ct.values
+    for path in tiny.ct_paths:
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        dataset.save_as(path)
+    read = dicom.read_image(tiny.ct_paths)
+    np.testing.assert_array_equal(read.values, expected)
+    assert dicom.scan_folder(tiny.folder / "ct").items[0].problems == ()
+
+
+def test_pet_of_unknown_correction_is_not_written(tmp_path, written):
+    facts = replace(written.pet.pet, decay_correction="")
+    with pytest.raises(DicomError, match="expected decay correction START, ADMIN or NONE"):
+        dicom.write_image(
+            replace(written.pet, pet=facts),
+            dicom.read_patient(written.path("rs")),
+            tmp_path / "pt",
+            study=written.header,
+        )
+    assert list(tmp_path.iterdir()) == []

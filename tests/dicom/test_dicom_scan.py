@@ -140,3 +140,14 @@ def test_scan_reads_no_pixels(written, monkeypatch):
     monkeypatch.setattr(pydicom, "dcmread", spy)
     dicom.scan_folder(written.folder / "ct")
     assert calls == [True] * 6
+
+
+def test_two_doses_of_one_plan_are_a_finding(tiny):
+    patient = dicom.read_patient(tiny.path("rs"))
+    dicom.write_dose(
+        tiny.dose, patient, tiny.path("rd_again"), study=tiny.header, plans=[tiny.plan]
+    )
+    (finding,) = dicom.scan_folder(tiny.folder).findings
+    assert finding.code == "several-doses-of-one-plan"
+    assert "2 physical doses belong to one plan (rd" in finding.text
+    assert finding.where == tiny.plan.instance_uid

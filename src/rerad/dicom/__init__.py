@@ -12,7 +12,7 @@ from rerad.dicom.headers import StudyHeader, read_patient
 from rerad.dicom.image_writing import write_image
 from rerad.dicom.images import read_image
 from rerad.dicom.plan_writing import PriorReference, write_plan
-from rerad.dicom.plans import read_plan
+from rerad.dicom.plans import check_plan, read_plan
 from rerad.dicom.structure_set_writing import write_structure_set
 from rerad.dicom.structure_sets import check_structure_set, read_structure_set
 from rerad.dicom.study import FolderScan, SkippedFile, scan_folder
@@ -26,6 +26,7 @@ __all__ = [
     "SkippedFile",
     "StudyHeader",
     "UidFactory",
+    "check_plan",
     "check_structure_set",
     "read_dose",
     "read_effective_dose",

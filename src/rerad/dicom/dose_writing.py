@@ -60,7 +60,8 @@ class DoseDerivation:
     recovery: str = ""
 
     @property
-    def _composition(self) -> tuple[str, str] | None:
+    def composition(self) -> tuple[str, str] | None:
+        """The code (value, meaning) for whose doses are in it; None for the current plan only."""
         if not self.includes_prior:
             return None
         return FROM_PRIOR_AND_CURRENT if self.includes_current else FROM_PRIOR
@@ -217,8 +218,8 @@ def _set_derivation(new: Dataset, dose: Dose, derivation: DoseDerivation | None)
     if derivation is None:
         return
     codes = []
-    if derivation._composition is not None:
-        codes.append(derivation._composition)
+    if derivation.composition is not None:
+        codes.append(derivation.composition)
     if dose.quantity is not DoseQuantity.PHYSICAL:
         codes.append(WITH_RADIOBIOLOGY)
     if derivation.is_weighted_for_fractions:

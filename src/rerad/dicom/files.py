@@ -8,10 +8,10 @@ import functools
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -31,6 +31,9 @@ R = TypeVar("R")
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of an element that ends with a delimiter."""
+
+SHORTEST_HEADER = 8
+"""Bytes of tag, representation and length before any value."""
 
 UNREADABLE = (
     InvalidDicomError,
@@ -97,7 +100,7 @@ def read_dataset(path: Path) -> Dataset:
     if not has_class:
         msg = f"expected a DICOM object, but {path.name} has no SOP Class UID; it is not DICOM"
         raise DicomError(msg)
-    _require_complete(dataset, path.name)
+    _require_complete(dataset, path)
     set_transfer_syntax(dataset)
     return dataset
 
@@ -107,8 +110,8 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].strip()
 
 
-def _require_complete(dataset: Dataset, where: str) -> None:
-    """Refuse a file whose last element is shorter than it says.
+def _require_complete(dataset: Dataset, path: Path) -> None:
+    """Refuse a file whose last element is shorter than it says, or is not even begun.
 
     The parser passes over this in silence, and half a structure set looks like a whole one.
     """
@@ -120,10 +123,28 @@ def _require_complete(dataset: Dataset, where: str) -> None:
         found = len(element.value) if element.value is not None else 0
         if found < element.length:
             msg = (
-                f"{where}: expected {element.length} bytes of {element.tag}, found {found}; "
+                f"{path.name}: expected {element.length} bytes of {element.tag}, found {found}; "
                 "the file is truncated, export or copy it again"
             )
             raise DicomError(msg)
+    last = dataset.get_item(max(tags)) if tags else None
+    meta = getattr(dataset, "file_meta", None) or {}
+    if isinstance(last, RawDataElement) and last.length != UNDEFINED_LENGTH:
+        _require_no_stray_bytes(path, last.value_tell + last.length, meta)
+
+
+def _require_no_stray_bytes(path: Path, end: int, meta: Mapping[Any, Any]) -> None:
+    """Refuse bytes after the last element: the parser takes half a header for the end."""
+    syntax = meta.get("TransferSyntaxUID")
+    if syntax is not None and UID(syntax).is_deflated:
+        return
+    with path.open("rb") as handle:
+        handle.seek(end)
+        rest = handle.read(SHORTEST_HEADER)
+    if 0 < len(rest) < SHORTEST_HEADER and any(rest):
+        msg = f"{path.name}: expected an element after byte {end}, but the file is truncated there"
+        msg += "; export or copy it again"
+        raise DicomError(msg)
 
 
 def set_transfer_syntax(dataset: Dataset) -> None:

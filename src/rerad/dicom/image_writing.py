@@ -168,16 +168,22 @@ def _add_pet(common: Dataset, image: Image, study: StudyHeader) -> None:
     if pet is None or day is None:
         msg = "a PET needs its acquisition facts and a date; give image.pet and image.acquired"
         raise DicomError(msg)
+    if pet.decay_correction not in {"START", "ADMIN", "NONE"}:
+        msg = (
+            "expected decay correction START, ADMIN or NONE for a PET, got "
+            f"{pet.decay_correction or 'nothing'}; say in image.pet which it is"
+        )
+        raise DicomError(msg)
     start = datetime.combine(day, study.study_time or time(12))
     del common.SpacingBetweenSlices
     common.ImageType = ["ORIGINAL", "PRIMARY"]
     common.SeriesTime = common.AcquisitionTime = common.ContentTime = dicom_time(start.time())
     common.Units = "BQML"
     common.CountsSource = "EMISSION"
-    common.SeriesType = ["WHOLE BODY", "IMAGE"]
+    common.SeriesType = ["STATIC", "IMAGE"]
     common.NumberOfSlices = image.grid.shape[0]
-    common.CorrectedImage = ["DECY", "ATTN"] if pet.decay_correction != "NONE" else ["ATTN"]
-    common.DecayCorrection = pet.decay_correction or "NONE"
+    common.CorrectedImage = "DECY" if pet.decay_correction != "NONE" else ""
+    common.DecayCorrection = pet.decay_correction
     if common.DecayCorrection != "NONE":
         common.DecayFactor = 1
     common.CollimatorType = "NONE"

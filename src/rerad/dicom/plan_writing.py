@@ -232,7 +232,6 @@ def _beam_item(beam: Beam, machine: Machine) -> Dataset:
         NumberOfControlPoints=len(beam.control_points),
         ReferencedPatientSetupNumber=1,
     )
-    item.PrimaryFluenceModeSequence = items(make_item(FluenceMode="STANDARD"))
     item.ControlPointSequence = items(*_control_point_items(beam, machine))
     return item
 

@@ -3,7 +3,8 @@
 Angles are IEC 61217, as DICOM stores them. What a control point does not repeat holds from the
 one before. A machine without jaws in one direction gets jaws that limit nothing: at the outermost
 leaf tips or leaf sides. Plans that the core type cannot say (electrons, brachytherapy, turning
-collimators) are refused by name.
+collimators) are refused by name; wedges and other
+modifiers are left out and reported by `check_plan`.
 """
 
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from rerad.core import (
     Beam,
     BeamGeometry,
     ControlPoint,
+    Finding,
     PatientPosition,
     Plan,
     Prescription,
+    Severity,
 )
 from rerad.dicom.files import read_dataset, tolerate_parser_warnings
 from rerad.dicom.headers import (
@@ -40,6 +43,14 @@ REFUSED_DEVICES = {
     "MLCX2": "two layers of leaves",
 }
 """Beam limiting devices that the core types cannot describe."""
+
+MODIFIERS = {
+    "NumberOfWedges": "wedges",
+    "NumberOfBlocks": "blocks",
+    "NumberOfCompensators": "compensators",
+    "NumberOfBoli": "boluses",
+}
+"""Beam modifiers that the core types cannot describe."""
 
 FIXED_ANGLES = {
     "BeamLimitingDeviceAngle": "collimator",
@@ -97,6 +108,45 @@ def read_plan(path: Path) -> Plan:
         approval=text_of(dataset, "ApprovalStatus"),
         date=day.isoformat() if day else "",
     )
+
+
+@tolerate_parser_warnings
+def check_plan(path: Path) -> tuple[Finding, ...]:
+    """Return what `read_plan` leaves out of this RTPLAN and what it does not say.
+
+    Parameters
+    ----------
+    path : Path
+        RTPLAN file.
+
+    Returns
+    -------
+    tuple of Finding
+        Wedges, blocks, compensators, boluses; no prescription; no frame of reference.
+
+    Raises
+    ------
+    DicomError
+        If the file cannot be read.
+    """
+    dataset = read_dataset(Path(path))
+    findings = []
+    for beam in items_of(dataset, "BeamSequence"):
+        name = text_of(beam, "BeamName") or f"beam {text_of(beam, 'BeamNumber')}"
+        present = [what for keyword, what in MODIFIERS.items() if count_of(beam, keyword) > 0]
+        if present:
+            text = (
+                f"{name} has {', '.join(present)}, which are not read; its dose cannot be "
+                "computed again from this plan"
+            )
+            findings.append(Finding(Severity.SERIOUS, "beam-modifier-not-read", text, name))
+    if not _prescriptions(dataset):
+        text = "the plan states no prescribed dose; give prescriptions in the case file"
+        findings.append(Finding(Severity.CAUTION, "plan-without-prescription", text))
+    if not text_of(dataset, "FrameOfReferenceUID"):
+        text = "the plan names no frame of reference; that of its structure set holds"
+        findings.append(Finding(Severity.NOTE, "plan-without-frame", text))
+    return tuple(findings)
 
 
 def _fraction_group(dataset: Dataset, where: str) -> Dataset:

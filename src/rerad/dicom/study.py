@@ -3,7 +3,7 @@
 Only headers are read. Images are gathered by series, other objects stand alone.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -243,6 +243,7 @@ def _findings(items: list[FolderItem], patient_ids: tuple[str, ...]) -> tuple[Fi
             f"({', '.join(str(counts[p]) for p in patient_ids)} objects); keep one in a folder"
         )
         findings.append(Finding(Severity.SERIOUS, "several-patients", text))
+    findings += _repeated_doses(items)
     present = {item.uid for item in items}
     for item in items:
         absent = [uid for uid in item.references if uid not in present]
@@ -250,3 +251,23 @@ def _findings(items: list[FolderItem], patient_ids: tuple[str, ...]) -> tuple[Fi
             text = f"{item.kind} {item.description} refers to {len(absent)} object(s) not here"
             findings.append(Finding(Severity.NOTE, "reference-not-here", text, item.uid))
     return tuple(findings)
+
+
+def _repeated_doses(items: list[FolderItem]) -> list[Finding]:
+    """Say where one plan has several physical doses: which is meant is not for rerad to guess."""
+    of_plan: dict[tuple[str, ...], list[FolderItem]] = defaultdict(list)
+    for item in items:
+        if item.kind == "RTDOSE" and item.references and not item.problems:
+            of_plan[item.references].append(item)
+    return [
+        Finding(
+            Severity.CAUTION,
+            "several-doses-of-one-plan",
+            f"{len(doses)} physical doses belong to one plan ("
+            + ", ".join(dose.paths[0].name for dose in doses)
+            + "); name the right one in the case file",
+            plan[0],
+        )
+        for plan, doses in of_plan.items()
+        if len(doses) > 1
+    ]
