@@ -98,8 +98,8 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
     """Return every limit that a beam breaks, at its worst place.
 
     Checked are the number of leaf pairs, reach of leaves and jaws, gap, spread of a bank and leaf
-    speed at the beam's dose rate (the machine's, if the beam has none of its own). The gap holds
-    for pairs that rest closed too.
+    speed at the beam's dose rate (the machine's, if the beam has none of its own). Pairs that
+    rest may be closer than the smallest gap, but never overlap.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
         _worst(
             name,
             "gap between opposing leaves",
-            np.where(gaps < mlc.leaf_gap_min_mm - slack, mlc.leaf_gap_min_mm - gaps, 0)[:, None],
+            _missing_gap(tips, mlc.leaf_gap_min_mm)[:, None],
             gaps[:, None],
             mlc.leaf_gap_min_mm,
         ),
@@ -148,6 +148,18 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
         *_jaw_violations(beam, machine),
     )
     return tuple(item for item in checks if item is not None)
+
+
+def _missing_gap(
+    tips: np.ndarray[tuple[int, ...], np.dtype[np.float64]], gap_min_mm: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return by how much each gap is too small, shape (control points, pairs)."""
+    gaps = tips[:, 1] - tips[:, 0]
+    moves = np.any(np.diff(tips, axis=0) != 0, axis=1)
+    still = np.zeros((1, tips.shape[2]), dtype=bool)
+    is_moving = np.concatenate((moves, still)) | np.concatenate((still, moves))
+    allowed = np.where(is_moving, gap_min_mm, 0.0)
+    return np.where(gaps < allowed - _POSITION_TOLERANCE_MM, allowed - gaps, 0.0)
 
 
 def _worst(

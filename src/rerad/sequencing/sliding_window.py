@@ -207,6 +207,14 @@ class _Field:
         edges = grid.x_edges_mm[used[0] : used[-1] + 2]
         wanted = fluence.values_mu[rows, used[0] : used[-1] + 1] / n_fractions
         sweep = _sweep(edges, machine, settings)
+        narrowest = float(np.diff(edges).min())
+        if narrowest < sweep.gap_mm:
+            msg = (
+                f"beam {grid.geometry.name}: columns of {narrowest:.2f} mm are narrower than the "
+                f"smallest gap of {machine.name}, which looks {sweep.gap_mm:.2f} mm wide; take "
+                "wider columns"
+            )
+            raise InputError(msg)
         meterset = float(np.ceil(sweep.meterset_mu(wanted) * 100.0) / 100.0)
         if meterset <= 0:
             return None

@@ -53,6 +53,18 @@ def test_gap(beam, machine, make_plan):
         check_deliverable(bad, machine)
 
 
+def test_pairs_that_rest_may_touch_but_not_overlap(beam, machine, make_plan):
+    def touch(tips):
+        tips[1, 3] = tips[0, 3]
+
+    def overlap(tips):
+        tips[1, 3] = tips[0, 3] - 0.2
+
+    assert deliverability_report(make_plan(with_tips(beam, touch)), machine) == ()
+    found = deliverability_report(make_plan(with_tips(beam, overlap)), machine)
+    assert [item.limit for item in found] == ["gap between opposing leaves"]
+
+
 def test_speed(beam, machine, make_plan):
     def jump(tips):
         tips[1, 24] += 30.0

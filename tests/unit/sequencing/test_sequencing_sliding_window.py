@@ -150,6 +150,11 @@ def test_rows_that_are_no_leaf_pairs_are_refused(make_machine, make_fluence):
         )
 
 
+def test_columns_narrower_than_the_gap_are_refused(machine, make_fluence):
+    with pytest.raises(InputError, match=r"columns of 2.00 mm are narrower .* take wider columns"):
+        sequence(make_fluence(np.full((4, 9), 200.0), column_mm=2.0), machine)
+
+
 def test_a_field_out_of_reach_is_refused(make_machine, make_fluence):
     machine = make_machine(reach_mm=-30.0)
     with pytest.raises(DeliverabilityError, match=r"beam g040.*leaf pair.*the machine allows -30"):
