@@ -32,7 +32,7 @@ Progress = Callable[[int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class SolveSettings:
-    """When to stop, and how much to remember.
+    """When to stop, and how much to remember; none of it is a clinical number.
 
     Parameters
     ----------
@@ -99,7 +99,8 @@ class Solution:
     cap_multipliers : dict of str to ndarray
         For each cap the fall of the objective per Gy of tolerance at each point.
     history : tuple of (int, float)
-        Evaluations and objective after each iteration.
+        Evaluations and what was minimised after each iteration: the objective, and with hard
+        caps their penalty too.
     """
 
     fluence_mu: Floats
