@@ -154,8 +154,12 @@ def test_inverse_square(machine):
 def test_a_round_phantom_gets_the_same_dose_from_everywhere(machine):
     grid = Grid((40, 70, 70), (-103.5, -103.5, -58.5), (3.0, 3.0, 3.0), FRAME)
     x, y, _ = grid.axes_mm
-    body = np.hypot(x[None, None, :], y[None, :, None]) < 95.0
-    values = np.broadcast_to(np.where(body, 1.0, 0.0), grid.shape).astype(np.float32)
+    # Voxels at the rim are partly water, so that the circle is round.
+    sub = (np.arange(10) + 0.5) / 10 * 3.0 - 1.5
+    fine_x, fine_y = (x[:, None] + sub).ravel(), (y[:, None] + sub).ravel()
+    fine = (np.hypot(fine_x[None, :], fine_y[:, None]) < 95.0).astype(float)
+    body = fine.reshape(len(y), 10, len(x), 10).mean(axis=(1, 3))
+    values = np.broadcast_to(body, grid.shape).astype(np.float32)
     density = Image(values, grid, Modality.CT, ImageUnit.DENSITY)
     central = []
     for gantry in (0.0, 90.0, 180.0, 270.0, 33.0):
@@ -163,8 +167,7 @@ def test_a_round_phantom_gets_the_same_dose_from_everywhere(machine):
         beam = square(machine, 80.0, geometry=geometry)
         central.append(beam_dose(beam, machine, density, np.zeros((1, 3)), HFS)[0])
     np.testing.assert_allclose(central[:4], central[0], rtol=1e-4)
-    # At 33 degrees the staircase of 3 mm voxels is another one.
-    assert central[4] == pytest.approx(central[0], rel=5e-3)
+    assert central[4] == pytest.approx(central[0], rel=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -223,12 +226,14 @@ def test_all_beamlets_make_the_open_field(machine):
     beam = open_beam(machine, x_mm, y_mm)
     plan = Plan("OPEN", FRAME, HFS, machine.name, 3, (), (beam,))
     dose = final_dose(plan, machine, density, grid).values.ravel()[voxels]
-    difference = np.abs(together - dose / 3.0)
-    assert difference.max() < 0.005 * dose.max() / 3.0
-    deep = grid.points(np.stack(np.unravel_index(voxels, grid.shape), -1))[:, 1] > -95.0
-    inside = deep & (dose > 0.5 * dose.max())
-    assert np.max(difference[inside] / (dose[inside] / 3.0)) < 0.01
-    assert np.sqrt(np.mean((difference[inside] / (dose[inside] / 3.0)) ** 2)) < 0.003
+    one = dose / 3.0
+    difference = np.abs(together - one)
+    depth = grid.points(np.stack(np.unravel_index(voxels, grid.shape), -1))[:, 1] + 100.0
+    # Four components know the first millimetres of build-up a little less well.
+    assert difference.max() < 0.015 * one.max()
+    assert difference[depth > 5.0].max() < 0.005 * one.max()
+    inside = (depth > 5.0) & (one > 0.5 * one.max())
+    assert np.max(difference[inside] / one[inside]) < 0.005
 
 
 def test_single_beamlets_add_up(machine):

@@ -4,9 +4,9 @@ Second half of making a pencil kernel; the first is ``run_pencil_montecarlo.py``
 SciPy only.
 
 The total dose of each depth (all shells together) and the share of each shell are smoothed apart
-along depth, by cubic smoothing splines whose stiffness comes from generalised cross-validation
-with the Monte Carlo's own standard errors as weights; shares are then scaled to sum to one, so
-that the noise of single shells cannot change the energy.
+along depth, by least-squares cubic splines with few knots, weighted by the Monte Carlo's own
+standard errors; shares are then scaled to sum to one, so that the noise of single shells cannot
+change the energy.
 
 Usage: ``python make_pencil_kernel.py raw.json generic_6mv_kernel.json``
 """
@@ -17,23 +17,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator, make_smoothing_spline
+from scipy.interpolate import LSQUnivariateSpline, PchipInterpolator
 
 DEPTHS_MM = np.concatenate(
     [np.arange(0, 10, 1), np.arange(10, 30, 2), np.arange(30, 100, 5), np.arange(100, 491, 10)]
 ).astype(float)
 """Depths of the shipped kernel."""
-SCALE_MM = 0.5
+SCALE_MM = 2.0
 """Depth at which the smoothing coordinate turns from linear to logarithmic."""
+TOTAL_KNOTS_MM = (1.0, 3.0, 6.0, 10.0, 15.0, 22.0, 35.0, 80.0, 180.0, 320.0)
+SHARE_KNOTS_MM = (1.5, 5.0, 12.0, 25.0, 60.0, 150.0, 300.0)
+"""Knots of the splines: dense where electrons build up, sparse where all is near exponential."""
+MODEL_ERROR = 2e-3
+"""Relative error added to the Monte Carlo's, for its steps at voxel faces (every 10 mm)."""
 
 
-def smooth_along_depth(depth_mm: Any, value: Any, relative_error: Any) -> Any:
-    """Smooth the logarithm of a positive quantity along depth and evaluate at `DEPTHS_MM`."""
-    known = value > 0
+def smooth_along_depth(depth_mm: Any, value: Any, relative_error: Any, knots_mm: Any) -> Any:
+    """Fit a cubic spline to the logarithm along depth and evaluate it at `DEPTHS_MM`."""
+    known = (value > 0) & (depth_mm <= DEPTHS_MM[-1] + 5.0)
     x = np.log1p(depth_mm[known] / SCALE_MM)
-    weight = 1.0 / np.maximum(relative_error[known], 1e-4) ** 2
-    spline = make_smoothing_spline(x, np.log(value[known]), w=weight / weight.mean())
-    return np.exp(spline(np.log1p(DEPTHS_MM / SCALE_MM)))
+    weight = 1.0 / np.hypot(np.minimum(relative_error[known], 1.0), MODEL_ERROR)
+    knots = np.log1p(np.asarray(knots_mm) / SCALE_MM)
+    spline = LSQUnivariateSpline(x, np.log(value[known]), knots, w=weight)
+    # Above the first bin's centre the logarithm is carried on in a straight line.
+    at = np.log1p(DEPTHS_MM / SCALE_MM)
+    first = np.maximum(at, x[0])
+    return np.exp(spline(first) + spline.derivative()(first) * (at - first))
 
 
 def main() -> None:
@@ -56,12 +65,15 @@ def main() -> None:
     error = sigma * area_mm2
     total = energy.sum(axis=1)
     total_error = np.sqrt((error**2).sum(axis=1)) / total
-    smooth_total = smooth_along_depth(depth_mm, total, total_error)
+    smooth_total = smooth_along_depth(depth_mm, total, total_error, TOTAL_KNOTS_MM)
     share = energy / total[:, None]
     smooth_share = np.stack(
         [
             smooth_along_depth(
-                depth_mm, share[:, s], error[:, s] / np.maximum(energy[:, s], 1e-300)
+                depth_mm,
+                share[:, s],
+                error[:, s] / np.maximum(energy[:, s], 1e-300),
+                SHARE_KNOTS_MM,
             )
             for s in range(share.shape[1])
         ],

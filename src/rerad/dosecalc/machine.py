@@ -1,6 +1,7 @@
 """Machines as objects of the core, from the files in ``tables/machines``."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,13 +32,17 @@ def load_machine(name_or_path: str | Path) -> Machine:
         If a key is missing, unknown or of the wrong type.
     """
     try:
-        table, kernel = read_machine_tables(name_or_path)
+        return _machine_from(*read_machine_tables(name_or_path))
     except FileNotFoundError as error:
         msg = f"machine {name_or_path}: file {error.filename} is not there; give a name or a path"
         raise MissingDataError(msg) from error
     except (KeyError, TypeError, ValueError) as error:
         msg = f"machine {name_or_path}: {error}; compare with tables/machines/generic_6mv.toml"
         raise InputError(msg) from error
+
+
+def _machine_from(table: dict[str, Any], kernel: dict[str, Any]) -> Machine:
+    """Build the machine from the sections of its file."""
     m, mlc, limits = table["machine"], table["mlc"], table["jaws"]
     beam, reference = table["beam"], table["reference"]
     return Machine(
