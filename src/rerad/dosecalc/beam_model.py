@@ -89,23 +89,20 @@ def cumulative_kernel(
     discs = np.concatenate(
         [np.zeros((len(kernel.depth_mm), 1)), np.cumsum(kernel.dose * area, axis=1)], axis=1
     )
+    last = kernel.depth_mm[-1]
+    by_depth = PchipInterpolator(kernel.depth_mm, discs, axis=0)(
+        np.clip(depth_mm, kernel.depth_mm[0], last)
+    )
+    before = max(int(np.searchsorted(kernel.depth_mm, last - 50.0, side="right")) - 1, 0)
+    slope = np.zeros(discs.shape[1])
+    slope[1:] = np.log(discs[-1, 1:] / discs[before, 1:]) / (last - kernel.depth_mm[before])
+    by_depth *= np.exp(np.minimum(slope, 0.0) * np.maximum(depth_mm - last, 0.0)[:, None])
+
     # The kernel falls about as 1/r near the axis, so discs grow about linearly with r there
     # and slowly far out: smooth in this coordinate at both ends.
     x_table = np.log1p(kernel.radius_mm)
     x = np.log1p(np.minimum(radius_mm, kernel.radius_mm[-1]))
-    by_radius = PchipInterpolator(x_table, discs, axis=1)(x)
-
-    last = kernel.depth_mm[-1]
-    inside = PchipInterpolator(kernel.depth_mm, by_radius, axis=0)(
-        np.clip(depth_mm, kernel.depth_mm[0], last)
-    )
-    before = int(np.searchsorted(kernel.depth_mm, last - 50.0, side="right")) - 1
-    before = max(before, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = np.log(by_radius[-1] / by_radius[before]) / (last - kernel.depth_mm[before])
-    slope = np.where(np.isfinite(slope), slope, 0.0)
-    beyond = np.maximum(depth_mm - last, 0.0)[:, None]
-    return np.asarray(inside * np.exp(np.minimum(slope, 0.0) * beyond))
+    return np.asarray(PchipInterpolator(x_table, by_depth, axis=1)(x))
 
 
 def on_axis_dose_per_fluence(machine: Machine) -> float:

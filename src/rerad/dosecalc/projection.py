@@ -45,12 +45,16 @@ class BeamView:
 
     def window(self, cell_mm: float) -> Raster:
         """Return the smallest raster that holds all points."""
-        low, high = self.plane_mm.min(axis=0), self.plane_mm.max(axis=0)
-        return raster_over(
-            (float(low[0]), float(low[1])),
-            (float(high[0]) + 1e-6, float(high[1]) + 1e-6),
-            cell_mm=cell_mm,
-        )
+        low, high = _corners(self.plane_mm)
+        return raster_over(low, (high[0] + 1e-6, high[1] + 1e-6), cell_mm=cell_mm)
+
+
+def _corners(
+    plane_mm: NDArray[np.float64],
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Lowest and highest (x, y); column by column, which is many times faster than by rows."""
+    x, y = plane_mm[:, 0], plane_mm[:, 1]
+    return (float(x.min()), float(y.min())), (float(x.max()), float(y.max()))
 
 
 def require_density(density: Image) -> None:
@@ -159,9 +163,9 @@ def _fan_depth(
     values, corner, spacing = _box(density)
     pitch = max(1.0, 0.5 * float(spacing.min()))
     layer = max(2.0, float(spacing.min()))
-    low, high = plane_mm.min(axis=0) - 0.5 * pitch, plane_mm.max(axis=0) + 0.5 * pitch
-    u = low[0] + pitch * np.arange(max(2, int(np.ceil((high[0] - low[0]) / pitch)) + 1))
-    v = low[1] + pitch * np.arange(max(2, int(np.ceil((high[1] - low[1]) / pitch)) + 1))
+    low, high = _corners(plane_mm)
+    u = low[0] + pitch * np.arange(int(np.ceil((high[0] - low[0]) / pitch)) + 2)
+    v = low[1] + pitch * np.arange(int(np.ceil((high[1] - low[1]) / pitch)) + 2)
     top, bottom = float(z_mm.max()) + layer, float(z_mm.min()) - layer
     planes = top - layer * np.arange(max(2, int(np.ceil((top - bottom) / layer)) + 1))
 
