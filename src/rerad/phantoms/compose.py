@@ -224,8 +224,23 @@ def _colon_gas(anatomy: Anatomy, name: str, texture: NDArray[np.float32]) -> Fie
     # The texture is looked up elsewhere at each visit: gas moves, trabeculae do not.
     matrix = place.to_anatomy + np.array([[0, 0, 0, shift], [0, 0, 0, 0.7 * shift], [0, 0, 0, 0]])
     noise = sample_noise(place.frame(shape.start, shape.sdf.shape), matrix, texture, 13.0)
-    bubble = (np.float32(threshold) - noise) * np.float32(7.0)
+    level = np.float32(threshold) + np.float32(2.2) * (_depth_share(shape) - np.float32(0.4))
+    bubble = (level - noise) * np.float32(7.0)
     return Field(shape.start, np.maximum(shape.sdf + np.float32(3.2), bubble))
+
+
+def _depth_share(shape: Field) -> NDArray[np.float32]:
+    """Return how far back each voxel lies in its piece of gut, 0 in front to 1 behind.
+
+    Gas rises to the front of a patient who lies on her back.
+    """
+    n = shape.sdf.shape[1]
+    row = np.arange(n, dtype=np.int16)[None, :, None]
+    outside = shape.sdf > -2.0
+    front = np.maximum.accumulate(np.where(outside, row, np.int16(0)), axis=1)
+    back = np.where(outside, row, np.int16(n))[:, ::-1]
+    back = np.minimum.accumulate(back, axis=1)[:, ::-1]
+    return np.asarray((row - front) / np.maximum(back - front, 1), dtype=np.float32)
 
 
 def add_scan_noise(image: NDArray[np.float32], sigma_hu: float, seed: int) -> NDArray[np.int16]:

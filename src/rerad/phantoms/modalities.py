@@ -35,6 +35,9 @@ MR_SHAPE_JI = (384, 384)
 MR_VOXEL_MM = (1.0, 1.0, 4.0)
 """MR voxel size."""
 
+MR_LOWEST_MM = -64.0
+"""Lowest slice of the MR relative to the hip centre: below the symphysis."""
+
 MR_NOISE = 14.0
 """Standard deviation of the noise in both channels of the MR, in units of its signal."""
 
@@ -131,7 +134,7 @@ def make_mr(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:
 
 
 def _mr_grid(visit: PelvisVisit, ct: Grid) -> Grid:
-    """Return the MR grid: over the height of the CT, centred on the patient."""
+    """Return the MR grid: from L3 to below the symphysis, centred on the patient."""
     scale = max(1.0, ct.spacing_mm[0])
     sx, sy, sz = (
         MR_VOXEL_MM[0] * scale,
@@ -139,7 +142,8 @@ def _mr_grid(visit: PelvisVisit, ct: Grid) -> Grid:
         max(MR_VOXEL_MM[2], ct.spacing_mm[2]),
     )
     j, i = (max(8, round(n / scale)) for n in MR_SHAPE_JI)
-    low, high = ct.origin_mm[2], ct.end_mm[2]
+    low = max(ct.origin_mm[2], visit.offset_mm[2] + MR_LOWEST_MM)
+    high = ct.end_mm[2]
     k = int((high - low) / sz) + 1
     x0 = visit.offset_mm[0] - 0.5 * (i - 1) * sx
     y0 = visit.offset_mm[1] + 8.0 - 0.5 * (j - 1) * sy

@@ -66,10 +66,10 @@ BRANCHES = (
 
 RECTUM = [
     (0, 33, -50, 9),
-    (0, 44, -30, 12),
-    (2, 50, -8, 17),
-    (4, 48, 16, 18),
-    (-4, 46, 38, 15),
+    (0, 34, -30, 12),
+    (2, 38, -8, 15.5),
+    (4, 42, 16, 17),
+    (-4, 44, 38, 15),
     (2, 36, 58, 14),
 ]
 SIGMOID = [
@@ -218,9 +218,9 @@ def _colon(
         _haustra(TRANSVERSE, 0.14, 32.0, rng),
     )
     tubes = {
-        "Rectum": place.tubes(_haustra(RECTUM, 0.07, 34.0, rng)),
-        "Colon_Sigmoid": place.tubes(_haustra(SIGMOID, 0.14, 24.0, rng)),
-        "Colon": place.tubes(*rest),
+        "Rectum": place.tubes(_haustra(RECTUM, 0.07, 34.0, rng), reach_mm=16.0),
+        "Colon_Sigmoid": place.tubes(_haustra(SIGMOID, 0.14, 24.0, rng), reach_mm=16.0),
+        "Colon": place.tubes(*rest, reach_mm=16.0),
     }
     rough = {
         name: place.roughened(shape, texture, amount, 11.0)

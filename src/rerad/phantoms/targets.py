@@ -88,9 +88,9 @@ def _primary(anatomy: Anatomy) -> Field:
     """Gross tumour: right half of the vault and the right parametrium, to the pelvic wall."""
     place = anatomy.place
     shape = union(
-        ellipsoid(place, (-8.0, 20.0, 5.0), (21.0, 12.0, 14.0)),
-        ellipsoid(place, (-34.0, 15.0, 8.0), (16.0, 15.0, 16.0)),
-        ellipsoid(place, (-45.0, 10.0, 16.0), (9.0, 13.0, 14.0)),
+        ellipsoid(place, (-8.0, 20.0, 5.0), (22.0, 13.0, 15.0)),
+        ellipsoid(place, (-34.0, 15.0, 8.0), (17.0, 16.0, 17.0)),
+        ellipsoid(place, (-45.0, 10.0, 16.0), (10.0, 14.0, 15.0)),
         blend_mm=8.0,
     )
     organs = anatomy.organs

@@ -106,7 +106,7 @@ def test_phantoms_air_outside_body_and_couch(first: PelvisPhantom) -> None:
         ("GluteusMax_L", 400, 900),
         ("ThecalSac", 15, 40),
         ("SacralPlex_L", 15, 45),
-        ("GTVp_5500", 20, 40),
+        ("GTVp_5500", 25, 40),
         ("PTV_5500", 40, 110),
         ("PTV_4500", 600, 1600),
     ],
