@@ -67,11 +67,11 @@ ILIUM: dict[float, Points] = {
 
 ISCHIUM: dict[float, Points] = {
     6.0: [(68, 18, 5), (70, 23, 7), (74, 28, 5)],
-    -8.0: [(64, 14, 6), (66, 22, 8), (68, 30, 6)],
-    -22.0: [(64, 8, 5.5), (63, 19, 8), (60, 31, 7)],
-    -36.0: [(60, 6, 5.5), (59, 20, 8), (57, 34, 8)],
-    -50.0: [(55, 6, 7), (54, 20, 9.5), (54, 34, 9)],
-    -62.0: [(52, 8, 6.5), (51, 18, 8), (51, 28, 7)],
+    -8.0: [(64, 14, 7), (66, 22, 9), (68, 30, 7)],
+    -22.0: [(64, 8, 7), (63, 19, 9.5), (61, 31, 8.5)],
+    -36.0: [(60, 6, 7), (59, 20, 9.5), (58, 33, 9.5)],
+    -50.0: [(55, 6, 8), (54, 20, 11), (54, 33, 10.5)],
+    -62.0: [(52, 8, 7), (51, 18, 9), (51, 28, 8)],
     -70.0: [(51, 12, 2), (50, 18, 3), (50, 23, 2)],
 }
 """Left ischium, from the acetabulum to the tuberosity, likewise."""
@@ -185,8 +185,9 @@ def _hip(place: Placement, side: str) -> Field:
     lower = tube([(13, -36, -38, 6.5), (25, -20, -54, 5), (40, 0, -66, 6), (50, 14, -68, 9)])
     column = place.section(_side_of(chain(ISCHIUM), side), coarse_mm=1.0)
     spina = tube([(62, 27, -2, 6), (52, 38, -8, 2.5)])
-    rest = place.tubes(*(_sided(t, side) for t in (ramus, body, deep, lower, spina)))
-    hip = union(plate, rest, column, blend_mm=5.0)
+    front = place.tubes(*(_sided(t, side) for t in (ramus, body, lower, spina)))
+    behind = place.tubes(_sided(deep, side))
+    hip = union(plate, column, front, behind, blend_mm=6.0)
     x, y, z, r = HEAD
     socket = place.tubes(_sided(tube([(x, y, z, r + 3.2)]), side))
     mouth = place.tubes(_sided(tube([(x, y, z, r + 3), (x + 40, y + 4, z - 26, r + 8)]), side))

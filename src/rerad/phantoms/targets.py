@@ -89,7 +89,7 @@ def _primary(anatomy: Anatomy) -> Field:
     place = anatomy.place
     shape = union(
         ellipsoid(place, (-8.0, 20.0, 5.0), (22.0, 13.0, 15.0)),
-        ellipsoid(place, (-34.0, 15.0, 8.0), (17.0, 16.0, 17.0)),
+        ellipsoid(place, (-36.0, 15.0, 9.0), (18.0, 17.0, 18.0)),
         ellipsoid(place, (-45.0, 10.0, 16.0), (10.0, 14.0, 15.0)),
         blend_mm=8.0,
     )
@@ -122,7 +122,7 @@ def _presacral(anatomy: Anatomy, sides: str) -> Field:
     knots = [((37, 93), -22), ((53, 73), -16), ((67, 51), -13)]
     low, high = (-26.0 if "R" in sides else 0.0), (26.0 if "L" in sides else 0.0)
     paths = []
-    for x in np.arange(low, high + 1, 6.5):
+    for x in np.arange(low, high + 1, 3.25):
         local = np.array([(x, n, spine.arc_at(*p), 6.5) for p, n in knots])
         local[:, :3] = spine.to_anatomy(local[:, :3])
         paths.append(tube(local))
@@ -130,11 +130,11 @@ def _presacral(anatomy: Anatomy, sides: str) -> Field:
 
 
 def _outside_bone(anatomy: Anatomy, shape: Field) -> Field:
-    """Trim a volume at bone and at the psoas."""
-    bones = anatomy.skeleton
+    """Trim a volume at bone, psoas and bowel."""
+    bones, organs = anatomy.skeleton, anatomy.organs
     solid = [*bones.hips.values(), bones.sacrum, *bones.vertebrae.values(), bones.discs]
     solid += [anatomy.muscles[f"Psoas_{side}"] for side in "LR"]
-    return carved(shape, *solid)
+    return carved(shape, *solid, organs.loops, *organs.colon.values())
 
 
 def _grown(anatomy: Anatomy, shape: Field, margin_mm: float) -> Voxels:
