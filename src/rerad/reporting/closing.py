@@ -101,6 +101,6 @@ def _eqd2_cell(value_gy: float, row: SummaryRow, judged: GoalResult | None = Non
     if row.alpha_beta_gy is None:
         return Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED)
     if judged is not None and judged.goal.scope is DoseScope.CUMULATIVE:
-        is_bounded = math.isnan(value_gy) and math.isnan(judged.value)
-        return goal_value_cell(judged) if is_bounded else number_cell(value_gy)
+        is_same = value_gy == judged.value or (math.isnan(value_gy) and math.isnan(judged.value))
+        return goal_value_cell(judged) if is_same else number_cell(value_gy)
     return number_cell(value_gy)

@@ -27,6 +27,7 @@ from rerad.reporting.wording import (
     joined,
     number,
     text_or_unknown,
+    typeset,
 )
 
 
@@ -59,11 +60,14 @@ def who_section(result: CaseResult, citations: Citations) -> Section:
 
 
 def _first_to_weigh(result: CaseResult) -> tuple[Bullets, ...]:
-    """The serious findings, in short, on the first page; all of them follow in their section."""
-    serious = tuple(
-        finding.text for finding in result.findings if finding.severity is Severity.SERIOUS
-    )
-    return (Bullets("To be weighed first", serious),) if serious else ()
+    """The serious findings about the whole case; all of them follow in their section."""
+    serious = [f for f in result.findings if f.severity is Severity.SERIOUS]
+    items = [typeset(finding.text) for finding in serious if not finding.where]
+    n_others = len(serious) - len(items)
+    if n_others:
+        words = "finding" if n_others == 1 else "findings"
+        items.append(f"{n_others} more serious {words} about single structures or courses.")
+    return (Bullets("To be weighed first", tuple(items)),) if items else ()
 
 
 def _prescription_text(course: Course) -> str:
@@ -97,7 +101,7 @@ def _answer_text(result: CaseResult) -> str:
         return "No goal was given, so nothing is judged."
     parts = [
         f"As planned, {verdicts[Verdict.MET]} of {n_goals} goals are met and "
-        f"{verdicts[Verdict.EXCEEDED] + n_accepted} exceeded"
+        f"{verdicts[Verdict.EXCEEDED] + n_accepted} are not"
         + (f" ({n_accepted} of them knowingly)" if n_accepted else "")
         + (f"; {n_unknown} cannot be judged, because a dose is unknown." if n_unknown else ".")
     ]

@@ -1,7 +1,9 @@
 """What the report says about registration, budget, plan and judgement: pure."""
 
+import re
+
 from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState, PriorCourse
-from rerad.radiobiology import rule_sets
+from rerad.radiobiology import bed, rule_sets
 from rerad.reporting.document import (
     Align,
     Block,
@@ -26,6 +28,7 @@ from rerad.reporting.wording import (
     gray,
     number,
     number_cell,
+    typeset,
     verdict_cell,
 )
 
@@ -46,18 +49,18 @@ def budget_section(result: CaseResult, citations: Citations) -> Section:
         "metric; below it, the same as EQD2, out of the limit. A limit for a raw sum is never "
         "compared with a discounted one."
     )
-    blocks: list[Block] = [lead]
-    blocks.extend(
-        _budget_table(rows, index, citations) for index, rows in enumerate(_budget_groups(result))
-    )
-    blocks.append(
+    blocks: list[Block] = [
+        lead,
         Picture(
             "budget",
-            "Cumulative EQD2 of each organ at its limit's metric: earlier courses (grey), added "
-            "by this plan (blue, as planned; the line inside marks the delivered fractions), "
-            "against the limit (black mark). Raw sums, without recovery.",
+            "Cumulative EQD2 of each organ at its limit's metric, counted as the limit counts: "
+            "earlier courses (grey), added by this plan (blue, as planned; the line inside marks "
+            "the delivered fractions), against the limit (black mark).",
             "Bars of prior and added EQD2 against the limit for each organ",
-        )
+        ),
+    ]
+    blocks.extend(
+        _budget_table(rows, index, citations) for index, rows in enumerate(_budget_groups(result))
     )
     return Section("budget", "What is left: the budget", tuple(blocks))
 
@@ -80,7 +83,9 @@ def _budget_table(rows: list[BudgetRow], index: int, citations: Citations) -> Ta
         sub = _recovery_text(rows, k)
         if is_chosen:
             sub = f"{sub} · planned with"
-        header.append(Cell(scenario.label, sub, Emphasis.CHOSEN if is_chosen else Emphasis.NONE))
+        header.append(
+            Cell(_span(scenario.label), sub, Emphasis.CHOSEN if is_chosen else Emphasis.NONE)
+        )
     sources = sorted({s.citation for row in rows for s in row.scenarios} - {""})
     marks = ", ".join(citations.mark(source) for source in sources)
     body = tuple(
@@ -104,6 +109,11 @@ def _budget_table(rows: list[BudgetRow], index: int, citations: Citations) -> Ta
         widths=(2.2, *(1.2,) * len(scenarios)),
         note=f"Sources of the assumptions: {marks}." if marks else "",
     )
+
+
+def _span(label: str) -> str:
+    """A label with the dash that spans have in print."""
+    return re.sub(r"(?<=\d)-(?=\d)", "–", typeset(label))
 
 
 def _budget_title(row: BudgetRow) -> str:
@@ -245,7 +255,7 @@ def findings_section(result: CaseResult) -> Section:
         none = Paragraph("The run raised no finding.")
         return Section("findings", "Findings", (none,))
     ordered = sorted(result.findings, key=lambda f: SEVERITY_ORDER.index(f.severity))
-    items = tuple(FindingItem(f.severity, f.where, f.text, f.code) for f in ordered)
+    items = tuple(FindingItem(f.severity, f.where, typeset(f.text), f.code) for f in ordered)
     return Section("findings", "Findings", (FindingList(items),))
 
 
@@ -295,7 +305,26 @@ def _deficit_table(result: CaseResult, citations: Citations) -> Table:
         rows=rows,
         align=(Align.LEFT, *(Align.RIGHT,) * 5, Align.LEFT),
         widths=(1.6, 1.1, 1.1, 1.1, 1.1, 1.1, 1.2),
-        note="BED = D (1 + d / (α/β)), without a term for repopulation during the pause.",
+        note=(
+            "BED = D (1 + d / (α/β)), without a term for repopulation during the pause. "
+            + _recorded_deficit(result)
+        ).strip(),
+    )
+
+
+def _recorded_deficit(result: CaseResult) -> str:
+    """What is missing if the dose that the record states is the right one."""
+    recorded, given = result.current.delivered_dose_gy, result.current.n_fractions_delivered
+    if recorded is None or not given:
+        return ""
+    top = max(result.targets, key=lambda target: target.prescription.dose_gy)
+    if abs(top.dose_delivered_gy - recorded) < 0.05:
+        return ""
+    bed_gy = bed(recorded, given, top.alpha_beta_gy)
+    return (
+        f"The record states {compact(recorded)} Gy in {given} fractions: with it, "
+        f"{top.prescription.structure} has BED {number(bed_gy, 2)} Gy and lacks "
+        f"{number(top.bed_planned_gy - bed_gy, 2)} Gy."
     )
 
 

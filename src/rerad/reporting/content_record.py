@@ -17,6 +17,9 @@ from rerad.reporting.document import (
 )
 from rerad.reporting.wording import UNKNOWN, compact, number
 
+_SHORT = 26
+"""Longer settings do not fit into half a line."""
+
 _UNIT_WORDS: dict[str, str] = {
     "mu": "MU",
     "gy": "Gy",
@@ -54,8 +57,9 @@ def beams_section(result: CaseResult) -> Section:
     blocks.append(
         Picture(
             "convergence",
-            f"Objective at each evaluation of the last optimisation "
-            f"({result.convergence.status}).",
+            "What was minimised at each evaluation of the last optimisation "
+            f"({result.convergence.status}). A step up is a tightened penalty on a limit, not a "
+            "worse plan.",
             "Objective against evaluation",
             width=0.55,
         )
@@ -109,31 +113,34 @@ def provenance_section(result: CaseResult) -> Section:
     versions = (("rerad", record.rerad_version), *sorted(record.library_versions.items()))
     blocks: list[Block] = [Facts(versions)]
     if record.settings:
-        blocks.append(_two_columns("settings", "Settings", _setting_pairs(record.settings)))
+        pairs = _setting_pairs(record.settings)
+        short = tuple(pair for pair in pairs if len(pair[1]) <= _SHORT)
+        blocks.append(_two_columns("settings", "Settings", short))
+        if len(short) < len(pairs):
+            blocks.append(Facts(tuple(pair for pair in pairs if len(pair[1]) > _SHORT)))
     if record.inputs:
         blocks.append(
             Table(
                 key="inputs",
                 title="Inputs",
-                header=(Cell("What"), Cell("UID"), Cell("SHA-256")),
+                header=(Cell("What", "UID"), Cell("SHA-256")),
                 rows=tuple(
                     (
-                        Cell(item.what),
-                        Cell(item.uid or "–", emphasis=Emphasis.MUTED),
+                        Cell(item.what, item.uid),
                         Cell(f"{item.sha256[:16]}…" if len(item.sha256) > 16 else item.sha256),
                     )
                     for item in record.inputs
                 ),
-                align=(Align.LEFT, Align.LEFT, Align.LEFT),
-                widths=(2.2, 3.4, 1.4),
+                align=(Align.LEFT, Align.LEFT),
+                widths=(4.0, 1.2),
                 note="First 16 digits; the full hashes are in run.json.",
             )
         )
     if record.steps:
         total = sum(step.seconds for step in record.steps)
-        pairs = [(step.step, f"{step.seconds:.1f} s") for step in record.steps]
-        pairs.append(("Together", f"{total:.1f} s"))
-        blocks.append(_two_columns("steps", "Step times", tuple(pairs)))
+        times = [(step.step, f"{step.seconds:.1f} s") for step in record.steps]
+        times.append(("Together", f"{total:.1f} s"))
+        blocks.append(_two_columns("steps", "Step times", tuple(times)))
     return Section("provenance", "Provenance", tuple(blocks))
 
 
@@ -149,7 +156,7 @@ def _setting_text(value: str | int | float | bool | None) -> str:
         return UNKNOWN
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return compact(value) if isinstance(value, int | float) else value
+    return compact(value) if isinstance(value, float) else str(value)
 
 
 def _two_columns(key: str, title: str, pairs: tuple[tuple[str, str], ...]) -> Table:

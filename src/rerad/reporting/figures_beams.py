@@ -70,7 +70,7 @@ def draw_beams(result: CaseResult) -> Figure:
     (x_low, x_high), (y_low, y_high) = window.horizontal, window.vertical
     x = np.arange(x_low, x_high, _X_STEP_MM)
     maps = [open_meterset(beam, result.machine, x) for beam in beams]
-    top = max((float(m.max()) for m in maps), default=1.0) or 1.0
+    top = _scale(maps)
     n_columns = min(5, max(1, len(beams)))
     n_rows = -(-len(beams) // n_columns)
     panel = min(style.PAGE_WIDTH_IN / n_columns, 1.6)
@@ -91,6 +91,12 @@ def draw_beams(result: CaseResult) -> Figure:
         axes.set_title(title, fontsize=6, color=style.INK, pad=2.5)
     _draw_bar(figure, top, height)
     return figure
+
+
+def _scale(maps: list[NDArray[np.float64]]) -> float:
+    """Top of the common scale: single hot beamlets do not darken the rest."""
+    values = np.concatenate([m[m > 0] for m in maps]) if maps else np.zeros(0)
+    return float(np.percentile(values, 99.7)) if len(values) else 1.0
 
 
 def _common_window(beams: tuple[Beam, ...]) -> Window:
@@ -117,7 +123,7 @@ def _draw_bar(figure: Figure, top: float, height: float) -> None:
     """The scale of the fluence."""
     axes = figure.add_axes((0.36, 0.21 / height, 0.28, 0.07 / height))
     scale = ScalarMappable(Normalize(0, top), _FLUENCE_MAP)
-    bar = figure.colorbar(scale, cax=axes, orientation="horizontal")
+    bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend="max")
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=5.8, length=2, width=0.4, pad=1.5, colors=style.SLATE)
     axes.text(

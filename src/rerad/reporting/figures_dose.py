@@ -24,6 +24,9 @@ from rerad.reporting.drawing import (
 from rerad.reporting.planes import Plane, View, Window, target_point
 
 _PLAN_COLORS = ("#3f6fe0", "#17a9d8", "#1fbf8f", "#8fce3c", "#ff8c1a", "#ff5fd2", "#a64dff")
+_TALL = 0.78
+"""Height over width of the coronal and sagittal pictures."""
+
 _HALF_MM = 110.0
 """Half the width of the close pictures."""
 
@@ -67,7 +70,8 @@ def organ_colors(result: CaseResult) -> dict[str, str]:
     """Return one colour for each organ that is judged, the same in every figure."""
     names: list[str] = []
     for row in result.summary:
-        if not row.is_target and row.structure not in names:
+        is_drawn = row.structure in result.structures or row.structure in result.masks
+        if not row.is_target and is_drawn and row.structure not in names:
             names.append(row.structure)
     cycle = style.STRUCTURE_CYCLE
     return {name: cycle[n % len(cycle)] for n, name in enumerate(names)}
@@ -119,12 +123,12 @@ def draw_plan(result: CaseResult) -> Figure:
     panels = (
         (axial, whole, "Axial"),
         (axial, square, "Axial, close"),
-        (coronal, close_window(result, View.CORONAL, _HALF_MM, _HALF_MM * 0.86), "Coronal"),
-        (sagittal, close_window(result, View.SAGITTAL, _HALF_MM, _HALF_MM * 0.86), "Sagittal"),
+        (coronal, close_window(result, View.CORONAL, _HALF_MM, _HALF_MM * _TALL), "Coronal"),
+        (sagittal, close_window(result, View.SAGITTAL, _HALF_MM, _HALF_MM * _TALL), "Sagittal"),
     )
     panel = style.PAGE_WIDTH_IN / 2
     legend_in, gap_in = 0.52, 0.05
-    first, second = panel * whole.aspect, panel * 0.86
+    first, second = panel * whole.aspect, panel * _TALL
     height = first + second + gap_in + legend_in
     figure = style.new_figure(height)
     for n, (plane, window, title) in enumerate(panels):

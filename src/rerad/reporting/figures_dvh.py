@@ -156,7 +156,7 @@ def _legend(
             continue
         label = name if name not in notes else f"{name}  ({notes[name]})"
         if not curves[name].is_complete:
-            label += f"\n{100 * curves[name].unknown_fraction:.0f} % of volume unknown"
+            label += f"\n{100 * curves[name].unknown_fraction:.1f} % of volume unknown"
         handles.append(Line2D([], [], color=color, lw=1.6, label=label))
     if has_later:
         handles.append(Line2D([], [], color=style.SLATE, lw=1.4, label="planned"))

@@ -18,7 +18,7 @@ from rerad.reporting.document import (
     Table,
 )
 from rerad.reporting.planes import target_point
-from rerad.reporting.wording import NOT_APPLICABLE, Citations, number
+from rerad.reporting.wording import NOT_APPLICABLE, Citations, number, typeset
 
 
 def registration_section(result: CaseResult, citations: Citations) -> Section:
@@ -57,7 +57,9 @@ def _course_blocks(
         )
     ]
     if quality.findings:
-        items = tuple(FindingItem(f.severity, f.where, f.text, f.code) for f in quality.findings)
+        items = tuple(
+            FindingItem(f.severity, f.where, typeset(f.text), f.code) for f in quality.findings
+        )
         blocks.append(FindingList(items))
     blocks.append(
         Picture(

@@ -116,10 +116,35 @@ def verdict_cell(result: GoalResult | None, sub: str = "") -> Cell:
 def goal_value_cell(result: GoalResult) -> Cell:
     """Return the value of a goal; where it is unknown, what is at least known of it."""
     if math.isfinite(result.value):
-        return number_cell(result.value)
+        return number_cell(result.value, _decimals(result))
     low = result.low
     sub = f"at least {number(low)}" if math.isfinite(low) and low > 0 else ""
     return Cell(UNKNOWN, sub, Emphasis.ABSENT)
+
+
+def _decimals(result: GoalResult) -> int:
+    """One decimal, or as many as it takes to see on which side of the bound a value lies."""
+    bound = result.goal.at_most if result.goal.at_most is not None else result.goal.at_least
+    if bound is None or result.value == bound:
+        return 1
+    for decimals in (1, 2):
+        if f"{result.value:.{decimals}f}" != f"{bound:.{decimals}f}":
+            return decimals
+    return 3
+
+
+def typeset(text: str) -> str:
+    """Return a sentence with the signs that print has, and unknown for a number that is none.
+
+    Examples
+    --------
+    >>> typeset("D0.1cc <= 67 Gy EQD2(a/b 2) is not met: nan Gy")
+    'D0.1cc ≤ 67 Gy EQD2(α/β 2) is not met: unknown'
+    """
+    text = re.sub(r"\bnan(?: (?:Gy|%|cc))?(?=\W|$)", UNKNOWN, text)
+    for plain, sign in (("<=", "≤"), (">=", "≥"), ("(a/b ", "(α/β "), ("alpha/beta", "α/β")):
+        text = text.replace(plain, sign)
+    return text
 
 
 def course_fractions(course: Course) -> str:
@@ -138,15 +163,19 @@ def short_citation(citation: str) -> str:
     --------
     >>> short_citation("Slevin F et al. Radiother Oncol 2021, doi 10.1016/x")
     'Slevin et al. 2021'
-    >>> short_citation("user")
-    'user'
+    >>> short_citation("proposal: coverage as the planner wants it")
+    'proposal'
     """
     year = re.search(r"\b(19|20)\d{2}\b", citation)
     author = re.match(r"[^\W\d_][\w'’–-]+", citation)
     if year is None or author is None:
-        return citation if len(citation) <= 32 else citation[:31].rstrip() + "…"
+        head = citation.split(":")[0]
+        return head if len(head) <= 32 else head[:31].rstrip() + "…"
     several = " et al." if "et al" in citation or "," in citation[: year.start()] else ""
     return f"{author.group()}{several} {year.group()}"
+
+
+_TAG_AT_END = re.compile(r"\s*\[(R2|R|M|C)(?::[^\]]*)?\]$")
 
 
 class Citations:
@@ -157,9 +186,16 @@ class Citations:
         self._trusts: dict[str, list[str]] = {}
 
     def mark(self, citation: str, trust: str = "") -> str:
-        """Return the mark of a source, for example ``[3] R2``; the user's own has no number."""
-        if trust == "user" or citation in {"", "user"}:
+        """Return the mark of a source, for example ``[3] R2``; the user's bare word has no number.
+
+        A source that ends in its own tag, as in ``Smith 2020 [R2: read in ...]``, is listed
+        without it.
+        """
+        if citation in {"", "user"}:
             return "user"
+        found = _TAG_AT_END.search(citation)
+        if found is not None:
+            citation, trust = citation[: found.start()], trust or found[1]
         n = self._numbers.setdefault(citation, len(self._numbers) + 1)
         known = self._trusts.setdefault(citation, [])
         if trust and trust not in known:

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 
-from rerad.core import Goal, Prescription, Severity
+from rerad.core import Finding, Goal, Prescription, Severity
 from rerad.evaluation import Verdict
 from rerad.planning.result import CaseResult
 from rerad.reporting import closing_table, report_content
@@ -21,7 +21,7 @@ from rerad.reporting.document import (
     SignatureLines,
     Table,
 )
-from rerad.reporting.wording import Citations, number, verdict_cell
+from rerad.reporting.wording import Citations, goal_value_cell, number, verdict_cell
 
 ORDER = [
     "who",
@@ -166,8 +166,8 @@ def test_budget_shows_every_assumption_and_marks_the_one_planned_with(
     case_result: CaseResult,
 ) -> None:
     table = table_of(case_result, "budget_0")
-    labels = [s.label for s in case_result.budget[0].scenarios]
-    assert [cell.text for cell in table.header[1:]] == labels
+    labels = [cell.text for cell in table.header[1:]]
+    assert labels == ["0–3 months", "3–6 months", "6–12 months", "over 12 months"]
     chosen = [cell.emphasis is Emphasis.CHOSEN for cell in table.header]
     assert chosen == [False, True, False, False, False]
     for cells, row in zip(table.rows, case_result.budget, strict=False):
@@ -275,6 +275,39 @@ def test_every_verdict_is_worded(case_result: CaseResult, verdict: Verdict) -> N
     cell = verdict_cell(replace(case_result.planned.goals[0], verdict=verdict))
     assert cell.text
     assert cell.emphasis in {Emphasis.MET, Emphasis.EXCEEDED, Emphasis.CAUTION, Emphasis.UNKNOWN}
+
+
+def test_a_value_beside_its_limit_shows_on_which_side_it_lies(case_result: CaseResult) -> None:
+    goal = replace(case_result.planned.goals[4], value=80.02, verdict=Verdict.EXCEEDED)
+    assert goal_value_cell(goal).text == "80.02"
+    assert goal_value_cell(replace(goal, value=80.0)).text == "80.0"
+    assert goal_value_cell(replace(goal, value=80.0004)).text == "80.000"
+
+
+def test_findings_are_typeset_and_never_show_nan(case_result: CaseResult) -> None:
+    finding = Finding(Severity.SERIOUS, "x", "D0.5cc <= 70 Gy is not met: nan Gy (R2).", "Bowel")
+    content = report_content(replace(case_result, findings=(finding,)))
+    assert "D0.5cc ≤ 70 Gy is not met: unknown (R2)." in list(texts(content))
+
+
+def test_first_page_names_case_findings_and_counts_the_others(case_result: CaseResult) -> None:
+    first = "\n".join(texts(report_content(case_result).sections[0]))
+    assert "The interval since the earlier course is unknown" in first
+    assert "1 more serious finding about single structures or courses." in first
+
+
+def test_the_deficit_with_the_recorded_dose_is_stated_beside(case_result: CaseResult) -> None:
+    target = replace(case_result.targets[0], dose_delivered_gy=27.27, bed_delivered_gy=32.23)
+    note = table_of(replace(case_result, targets=(target,)), "deficit").note
+    assert "The record states 27 Gy in 15 fractions" in note
+    assert "BED 31.86 Gy and lacks 15.41 Gy" in note
+
+
+def test_a_tag_inside_a_source_is_its_trust() -> None:
+    citations = Citations()
+    assert citations.mark("A 2020 [M: expert memory, not read]") == "[1] M"
+    assert citations.mark("A 2020", "M") == "[1] M"
+    assert [r.citation for r in citations.references()] == ["A 2020"]
 
 
 def test_the_same_source_keeps_its_number() -> None:
