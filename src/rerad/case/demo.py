@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+
 from rerad import dicom
 from rerad.case.files import read_case, write_case
 from rerad.case.import_folder import import_folder
@@ -47,6 +49,9 @@ from rerad.tables import load_table
 
 PATIENT = Patient(patient_id="RERAD-DEMO-1", name="Phantom^Digital", sex="F")
 """Nobody: a digital phantom."""
+
+SHORTER_BY_MM = 12.0
+"""Today's scan is this much shorter than the first at either end."""
 
 PHANTOM_DATE = date(2026, 1, 1)
 """Of today's images, because a PET needs one for its decay; the case itself is undated."""
@@ -117,6 +122,7 @@ def write_demo_patient(folder: Path, *, seed: int, progress: Progress) -> None:
     del first
     progress("making the digital patient today", 0.0)
     second = make_pelvis(PelvisVisit.second(uids.new("frame")), seed=seed)
+    second = shorter_scan(second, SHORTER_BY_MM)
     _write_today(second, folder / "today", uids, progress)
 
 
@@ -168,6 +174,26 @@ TODAY_DRAWN = (
     "Sacrum",
 )
 """What was drawn for the second."""
+
+
+def shorter_scan(phantom: PelvisPhantom, by_mm: float) -> PelvisPhantom:
+    """Return a phantom whose CT, and what is drawn on it, ends earlier at head and feet.
+
+    The first scan then covers all of today's in spite of the tilt, as a department would plan
+    it: where the earlier dose is not on record, no sum can be made.
+    """
+    grid = phantom.ct.grid
+    n = int(np.ceil(by_mm / grid.spacing_mm[2]))
+    kept = grid.crop((n, 0, 0), (grid.shape[0] - n, *grid.shape[1:]))
+    ct = replace(phantom.ct, values=phantom.ct.values[n : grid.shape[0] - n], grid=kept)
+    masks = {}
+    for name, mask in phantom.masks.items():
+        first = grid.region_of(mask.grid)[0].start
+        low, high = max(0, n - first), min(mask.grid.shape[0], grid.shape[0] - n - first)
+        if low < high:
+            part = mask.grid.crop((low, 0, 0), (high, *mask.grid.shape[1:]))
+            masks[name] = replace(mask, fraction=mask.fraction[low:high], grid=part)
+    return replace(phantom, ct=ct, masks=masks)
 
 
 def structures_of(phantom: PelvisPhantom, label: str, names: Sequence[str]) -> StructureSet:

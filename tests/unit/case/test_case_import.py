@@ -1,0 +1,132 @@
+"""Importing a folder: everything is named, nothing is guessed, nothing is half written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rerad.case import check_case, import_folder, load_case, read_case
+from rerad.core import Patient
+from rerad.errors import CaseError, MissingDataError, ReradError, StructureNotFoundError
+
+
+def edit(case: Path, old: str, new: str) -> None:
+    path = case / "case.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_every_object_is_named_with_its_use(tiny, tmp_path: Path) -> None:
+    report = import_folder(tiny.folder, tmp_path / "case")
+    uses = {line.uid: line.use for line in report.lines}
+    assert uses[tiny.today.series_uid] == "today's planning CT"
+    assert uses[tiny.prior.series_uid] == "CT of Earlier course 1"
+    assert uses[tiny.prior_plan.instance_uid] == "plan of Earlier course 1"
+    assert uses[tiny.prior_dose.instance_uid] == "dose of Earlier course 1"
+    assert len(report.lines) == 6
+    assert any("n_fractions_planned" in text for text in report.missing)
+
+
+def test_the_proposal_takes_what_the_files_say(tiny, tmp_path: Path) -> None:
+    report = import_folder(tiny.folder, tmp_path / "case")
+    case = read_case(report.case_file)
+    assert case.prior_course[0].n_fractions_planned == 25
+    assert case.prior_course[0].n_fractions_delivered == "unknown"
+    assert case.prior_course[0].interval_months == "unknown"
+    assert case.current_course.prescriptions[0].structure == "PTV_4000"
+    assert case.current_course.prescriptions[0].dose_gy == 40.0
+    assert case.current_course.n_fractions_planned == "unknown"
+
+
+def test_an_import_does_not_overwrite(tiny, tmp_path: Path) -> None:
+    import_folder(tiny.folder, tmp_path / "case")
+    with pytest.raises(CaseError, match="is there already"):
+        import_folder(tiny.folder, tmp_path / "case")
+
+
+def test_two_patients_in_one_folder_are_refused(write_tiny: Callable, tmp_path: Path) -> None:
+    tiny = write_tiny(prior_patient=Patient("OTHER-2"))
+    with pytest.raises(CaseError, match="holds 2 patients"):
+        import_folder(tiny.folder, tmp_path / "case")
+    assert not (tmp_path / "case").exists()
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CaseError, match="planning CT"):
+        import_folder(tmp_path / "empty", tmp_path / "case")
+
+
+def test_files_that_are_not_dicom_are_said_to_be_skipped(tiny, tmp_path: Path) -> None:
+    (tiny.folder / "notes.txt").write_text("hello", encoding="utf-8")
+    report = import_folder(tiny.folder, tmp_path / "case")
+    assert [Path(path).name for path, _ in report.skipped] == ["notes.txt"]
+
+
+def test_a_filled_case_can_be_checked(tiny_case: Path, tiny) -> None:
+    loaded = check_case(tiny_case).loaded
+    assert loaded.inputs.priors[0].course.n_fractions_delivered == 25
+    assert loaded.inputs.priors[0].interval_months is None
+    assert loaded.inputs.image.series_uid == tiny.today.series_uid
+    assert {record.uid for record in loaded.records} >= {tiny.prior_dose.instance_uid}
+    assert all(len(record.sha256) == 64 for record in loaded.records)
+
+
+def test_an_unknown_structure_is_named_with_those_there_are(tiny_case: Path) -> None:
+    edit(tiny_case, 'structure = "PTV_4000"', 'structure = "PTV_9999"')
+    with pytest.raises(StructureNotFoundError, match="'PTV_9999' is not in .* it holds Body"):
+        check_case(tiny_case)
+
+
+def test_a_uid_that_is_not_there_names_its_key(tiny_case: Path, tiny) -> None:
+    edit(tiny_case, tiny.prior_dose.instance_uid, "1.2.3")
+    with pytest.raises(CaseError, match=r"prior_course\.0\.dose_uid: no RTDOSE with UID '1\.2\.3'"):
+        load_case(tiny_case)
+
+
+def test_a_uid_of_another_kind_is_refused(tiny_case: Path, tiny) -> None:
+    edit(tiny_case, tiny.prior_dose.instance_uid, tiny.prior_plan.instance_uid)
+    with pytest.raises(CaseError, match="expected a RTDOSE, got the RTPLAN"):
+        load_case(tiny_case)
+
+
+def test_a_dose_of_another_frame_is_refused(tiny_case: Path, tiny) -> None:
+    edit(tiny_case, f'ct_series_uid = "{tiny.prior.series_uid}"',
+         f'ct_series_uid = "{tiny.today.series_uid}"')
+    with pytest.raises(ReradError, match="frame of reference"):
+        load_case(tiny_case)
+
+
+def test_fractions_that_contradict_the_plan_are_refused(tiny_case: Path) -> None:
+    edit(tiny_case, "n_fractions_planned = 25", "n_fractions_planned = 20")
+    with pytest.raises(CaseError, match="is 20, but its RTPLAN says 25"):
+        load_case(tiny_case)
+
+
+def test_unknown_delivered_fractions_stop_the_check(tiny_case: Path) -> None:
+    edit(tiny_case, "n_fractions_delivered = 25", 'n_fractions_delivered = "unknown"')
+    with pytest.raises(CaseError, match="must both be known"):
+        check_case(tiny_case)
+
+
+def test_unknown_planned_fractions_of_today_stop_the_check(tiny_case: Path) -> None:
+    edit(tiny_case, "n_fractions_planned = 22", 'n_fractions_planned = "unknown"')
+    with pytest.raises(MissingDataError, match="planned number of fractions"):
+        check_case(tiny_case)
+
+
+def test_unknown_rule_sets_list_what_there_is(tiny_case: Path) -> None:
+    edit(tiny_case, 'rule_set = "slevin2021"', 'rule_set = "mine"')
+    with pytest.raises(MissingDataError, match="choose one of"):
+        load_case(tiny_case)
+
+
+def test_interval_comes_from_dates_where_it_is_not_stated(tiny_case: Path) -> None:
+    text = (tiny_case / "case.toml").read_text(encoding="utf-8")
+    head, tail = text.split("[[prior_course]]")
+    head = head.replace('start_date = "unknown"', "start_date = 2024-07-01")
+    tail = tail.replace('end_date = "unknown"', "end_date = 2023-07-01")
+    (tiny_case / "case.toml").write_text(f"{head}[[prior_course]]{tail}", encoding="utf-8")
+    interval = load_case(tiny_case).inputs.priors[0].interval_months
+    assert interval == pytest.approx(366 / 30.4375)
