@@ -158,6 +158,35 @@ def test_truncated_file(tiny, name, share):
     _refuses(read, match="export")
 
 
+@pytest.mark.parametrize("name", ["ct/CT_0001", "rs", "rp", "rd"])
+def test_a_file_cut_anywhere_is_refused_or_lacks_only_what_may_be_absent(tiny, name):
+    read = {
+        "ct/CT_0001": lambda path: dicom.read_image([path]),
+        "rs": dicom.read_structure_set,
+        "rp": dicom.read_plan,
+        "rd": dicom.read_dose,
+    }[name]
+    whole = tiny.path(name).read_bytes()
+    optional = _starts_of_optional_elements(tiny.path(name))
+    path = tiny.folder / "cut.dcm"
+    for n_bytes in {*range(0, len(whole), 37), *range(len(whole) - 60, len(whole)), *optional}:
+        path.write_bytes(whole[:n_bytes])
+        if n_bytes in optional:
+            read(path)
+            continue
+        with pytest.raises(ReradError):
+            read(path)
+
+
+def _starts_of_optional_elements(path: Path) -> set[int]:
+    """Where elements begin without which a file is still whole as far as anyone can tell."""
+    dataset = pydicom.dcmread(path)
+    optional = ("RTROIObservationsSequence", "ApprovalStatus", "ReferencedStructureSetSequence")
+    elements = [dataset.get_item(keyword) for keyword in optional if keyword in dataset]
+    long_header = {"SQ"}
+    return {e.value_tell - (12 if e.VR in long_header else 8) for e in elements}
+
+
 @pytest.mark.parametrize(
     ("keyword", "value", "match"),
     [

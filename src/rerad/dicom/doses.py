@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RTDoseStorage
 
 from rerad.core import Dose, DoseQuantity, Grid
-from rerad.dicom.files import read_dataset, tolerate_parser_warnings
+from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.headers import count_of, number_of, numbers_of, text_of
 from rerad.dicom.orientation import StoredVoxels, row_and_column_directions, to_patient_axes
 from rerad.dicom.pixels import stored_pixels
@@ -48,7 +48,7 @@ SUMMATION_REMEDY = {
 """What to do about a dose that is not the total of one plan."""
 
 
-@tolerate_parser_warnings
+@guard_parser
 def read_dose(path: Path) -> Dose:
     """Read the total physical dose of one plan.
 
@@ -83,7 +83,7 @@ def read_dose(path: Path) -> Dose:
     )
 
 
-@tolerate_parser_warnings
+@guard_parser
 def read_effective_dose(path: Path) -> Dose:
     """Read an EQD2 or BED distribution that rerad wrote.
 
@@ -197,7 +197,7 @@ def _locate(dataset: Dataset, stored: NDArray[np.int64], where: str) -> StoredVo
             "found them absent or incomplete; export it again"
         )
         raise DicomError(msg)
-    directions = row_and_column_directions(orientation)
+    directions = row_and_column_directions(orientation, where)
     step, first = _plane_steps(dataset, len(stored), position, directions[2], where)
     directions[2] *= np.sign(step)
     return StoredVoxels(

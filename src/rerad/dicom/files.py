@@ -6,6 +6,7 @@ slices likewise. A rename within one folder either happens or does not.
 
 import functools
 import shutil
+import struct
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,9 +17,10 @@ from typing import Any, ParamSpec, TypeVar
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import (
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -32,11 +34,20 @@ R = TypeVar("R")
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of an element that ends with a delimiter."""
 
+UNCOMPRESSED = {
+    str(ImplicitVRLittleEndian),
+    str(ExplicitVRLittleEndian),
+    str(ExplicitVRBigEndian),
+}
+"""Transfer syntaxes in which pixels take as many bytes as they have."""
+
 SHORTEST_HEADER = 8
 """Bytes of tag, representation and length before any value."""
 
 UNREADABLE = (
     InvalidDicomError,
+    BytesLengthException,
+    struct.error,
     EOFError,
     OSError,
     ValueError,
@@ -49,20 +60,39 @@ UNREADABLE = (
 """What the parser raises on bytes that are not DICOM or that stop too early."""
 
 
-def tolerate_parser_warnings(read: Callable[P, R]) -> Callable[P, R]:
-    """Make a reader that meets small faults of other systems' files without a warning.
+def guard_parser(read: Callable[P, R]) -> Callable[P, R]:
+    """Make a reader pass over small faults of other systems' files and name the large ones.
 
-    The parser warns of values that break a rule of their representation, such as a decimal string
-    of 17 characters; it logs them too. They are the sender's to mend, not the user's to see.
+    The parser reads a value when it is asked for it, so damage may show anywhere in a reader: it
+    becomes a `DicomError` here. It also warns of values that break a rule of their
+    representation, such as a decimal string of 17 characters; those are the sender's to mend.
     """
 
     @functools.wraps(read)
-    def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            return read(*args, **kwargs)
+            try:
+                return read(*args, **kwargs)
+            except UNREADABLE as error:
+                if not _comes_from_parser(error):
+                    raise
+                name = args[0].name if args and isinstance(args[0], Path) else "a file"
+                msg = (
+                    f"{name}: expected DICOM values, found some that cannot be interpreted "
+                    f"({first_line(error)}); export or copy it again"
+                )
+                raise DicomError(msg) from error
 
-    return quiet
+    return guarded
+
+
+def _comes_from_parser(error: BaseException) -> bool:
+    """Return whether an error was raised inside pydicom, not by rerad."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step is not None and step.tb_frame.f_globals["__name__"].startswith("pydicom.")
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -136,7 +166,7 @@ def _require_complete(dataset: Dataset, path: Path) -> None:
 def _require_no_stray_bytes(path: Path, end: int, meta: Mapping[Any, Any]) -> None:
     """Refuse bytes after the last element: the parser takes half a header for the end."""
     syntax = meta.get("TransferSyntaxUID")
-    if syntax is not None and UID(syntax).is_deflated:
+    if syntax == DeflatedExplicitVRLittleEndian:
         return
     with path.open("rb") as handle:
         handle.seek(end)

@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 from pydicom.valuerep import DSfloat
 
 from rerad.core import Patient, PatientPosition
-from rerad.dicom.files import read_dataset, tolerate_parser_warnings
+from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.uids import UidFactory
 from rerad.errors import DicomError, InputError
 
@@ -91,7 +91,7 @@ class StudyHeader:
             raise InputError(msg)
 
 
-@tolerate_parser_warnings
+@guard_parser
 def read_patient(path: Path) -> Patient:
     """Read who a DICOM file belongs to.
 
@@ -218,8 +218,9 @@ def numbers_of(dataset: Dataset, keyword: str) -> list[float]:
 
 
 def items_of(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Return the items of a sequence; an empty list if it is absent or empty."""
-    return list(dataset.get(keyword) or [])
+    """Return the items of a sequence; an empty list if it is absent, empty or no sequence."""
+    value = dataset.get(keyword)
+    return list(value) if isinstance(value, DicomSequence) else []
 
 
 def ds(value: float) -> DSfloat:

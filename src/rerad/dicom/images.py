@@ -16,6 +16,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     EnhancedCTImageStorage,
     EnhancedMRImageStorage,
@@ -25,7 +26,7 @@ from pydicom.uid import (
 )
 
 from rerad.core import Grid, Image, ImageUnit, Modality
-from rerad.dicom.files import read_dataset, tolerate_parser_warnings
+from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.headers import date_of, number_of, patient_position_of, position_text, text_of
 from rerad.dicom.orientation import StoredVoxels, to_patient_axes
 from rerad.dicom.pet_headers import pet_acquisition_of, require_activity_units
@@ -55,7 +56,7 @@ UNIT_OF = {
 """What rescaled values mean."""
 
 
-@tolerate_parser_warnings
+@guard_parser
 def read_image(paths: Sequence[Path]) -> Image:
     """Read one CT, PET or MR series.
 
@@ -117,7 +118,7 @@ def _modality(datasets: list[tuple[str, Dataset]]) -> Modality:
             )
             raise DicomError(msg)
         if sop_class not in MODALITY_OF_CLASS:
-            kind = dataset.SOPClassUID.name
+            kind = UID(sop_class).name
             msg = f"{name}: expected a CT, PET or MR image, got {kind}; leave it out of the series"
             raise DicomError(msg)
         if "PixelData" not in dataset:

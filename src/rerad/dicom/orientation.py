@@ -6,15 +6,21 @@ are permuted and flipped here so that i runs along +x, j along +y and k along +z
 interpolated.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rerad.errors import DicomError
+
 ALIGNED_COSINE_TOLERANCE = 1e-4
 """A direction cosine this far from 0 or 1 is still axis-aligned: 0.05 mm over 500 mm, well below
 a voxel; scanners write rounding errors of about 1e-6."""
+
+PERPENDICULAR_TOLERANCE = 1e-2
+"""Direction cosines are rounded to as few as three decimals; they are made unit vectors here."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,10 +57,23 @@ def are_patient_axes(directions: NDArray[np.float64]) -> bool:
     return bool(np.all(close)) and bool(np.all(nearest.sum(axis=0) == 1))
 
 
-def row_and_column_directions(orientation: list[float]) -> NDArray[np.float64]:
-    """Return unit vectors along i, j and their normal from Image Orientation (Patient)."""
+def row_and_column_directions(orientation: Sequence[float], where: str) -> NDArray[np.float64]:
+    """Return unit vectors along i, j and their normal from Image Orientation (Patient).
+
+    Raises
+    ------
+    DicomError
+        If the six numbers are not two perpendicular unit vectors.
+    """
     along_i = np.asarray(orientation[:3], dtype=np.float64)
     along_j = np.asarray(orientation[3:], dtype=np.float64)
+    products = np.array([along_i @ along_i, along_j @ along_j, along_i @ along_j])
+    if not np.all(np.abs(products - (1, 1, 0)) < PERPENDICULAR_TOLERANCE):
+        msg = (
+            f"{where}: expected two perpendicular unit vectors as Image Orientation, got "
+            f"{', '.join(f'{v:g}' for v in orientation)}; export it again"
+        )
+        raise DicomError(msg)
     along_i = along_i / np.linalg.norm(along_i)
     along_j = along_j / np.linalg.norm(along_j)
     return np.stack([along_i, along_j, np.cross(along_i, along_j)])

@@ -48,6 +48,10 @@ def stored_pixels(dataset: Dataset, n_frames: int, where: str) -> NDArray[Any]:
     if bits not in {8, 16, 32}:
         msg = f"{where}: expected 8, 16 or 32 bits per pixel, got {bits}"
         raise DicomError(msg)
+    used = count_of(dataset, "BitsStored", bits)
+    if not 0 < used <= bits:
+        msg = f"{where}: expected 1 to {bits} bits in use per pixel, got {used}; export it again"
+        raise DicomError(msg)
     order = "<" if syntax.is_little_endian else ">"
     expected = n_frames * rows * columns * bits // 8
     found = len(dataset.PixelData)
@@ -61,7 +65,7 @@ def stored_pixels(dataset: Dataset, n_frames: int, where: str) -> NDArray[Any]:
         dataset.PixelData, dtype=f"{order}{kind}{bits // 8}", count=expected * 8 // bits
     )
     values = flat.reshape(n_frames, rows, columns).astype(f"{kind}{bits // 8}", copy=False)
-    return _without_unused_bits(values, bits - count_of(dataset, "BitsStored", bits))
+    return _without_unused_bits(values, bits - used)
 
 
 def _without_unused_bits(values: NDArray[Any], n_unused: int) -> NDArray[Any]:

@@ -25,7 +25,7 @@ from rerad.core import (
     Prescription,
     Severity,
 )
-from rerad.dicom.files import read_dataset, tolerate_parser_warnings
+from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.headers import (
     count_of,
     date_of,
@@ -59,7 +59,7 @@ FIXED_ANGLES = {
 """Angles that must not change while a beam is on."""
 
 
-@tolerate_parser_warnings
+@guard_parser
 def read_plan(path: Path) -> Plan:
     """Read an external-beam photon plan.
 
@@ -110,7 +110,7 @@ def read_plan(path: Path) -> Plan:
     )
 
 
-@tolerate_parser_warnings
+@guard_parser
 def check_plan(path: Path) -> tuple[Finding, ...]:
     """Return what `read_plan` leaves out of this RTPLAN and what it does not say.
 
@@ -122,7 +122,8 @@ def check_plan(path: Path) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        Wedges, blocks, compensators, boluses; no prescription; no frame of reference.
+        Wedges, blocks, compensators, boluses; no prescription, frame of reference or structure
+        set.
 
     Raises
     ------
@@ -146,6 +147,9 @@ def check_plan(path: Path) -> tuple[Finding, ...]:
     if not text_of(dataset, "FrameOfReferenceUID"):
         text = "the plan names no frame of reference; that of its structure set holds"
         findings.append(Finding(Severity.NOTE, "plan-without-frame", text))
+    if not items_of(dataset, "ReferencedStructureSetSequence"):
+        text = "the plan names no structure set; say in the case file which it was made on"
+        findings.append(Finding(Severity.NOTE, "plan-without-structure-set", text))
     return tuple(findings)
 
 
@@ -207,7 +211,7 @@ def _beams(dataset: Dataset, group: Dataset, where: str) -> tuple[Beam, ...]:
             continue
         number = number_of(item, "BeamNumber")
         meterset = meterset_of.get(number)
-        name = text_of(item, "BeamName") or f"beam {number:g}"
+        name = text_of(item, "BeamName") or f"beam {text_of(item, 'BeamNumber')}"
         at = f"{where}, {name}"
         if meterset is None:
             msg = f"{at}: expected monitor units, found none; export the plan with its metersets"

@@ -106,7 +106,7 @@ def sort_slices(headers: Sequence[SliceHeader]) -> SliceOrder:
     _require_one_series(headers)
     _require_one_geometry(headers)
     first = headers[0]
-    directions = row_and_column_directions(list(first.orientation))
+    directions = row_and_column_directions(first.orientation, first.name)
     positions = np.array([header.position_mm for header in headers], dtype=np.float64)
     heights = positions @ directions[2]
     order = np.argsort(heights, kind="stable")

@@ -23,7 +23,7 @@ from rerad.core import (
     StructureKind,
     StructureSet,
 )
-from rerad.dicom.files import read_dataset, tolerate_parser_warnings
+from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.headers import items_of, number_of, numbers_of, text_of
 from rerad.errors import DicomError, FrameMismatchError
 
@@ -37,7 +37,7 @@ CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR", "INTERPOLATE
 """Contour Geometric Types that are closed polygons."""
 
 
-@tolerate_parser_warnings
+@guard_parser
 def read_structure_set(path: Path, image: Image | None = None) -> StructureSet:
     """Read an RTSTRUCT.
 
@@ -67,7 +67,7 @@ def read_structure_set(path: Path, image: Image | None = None) -> StructureSet:
     return structure_set
 
 
-@tolerate_parser_warnings
+@guard_parser
 def check_structure_set(path: Path, image: Image | None = None) -> tuple[Finding, ...]:
     """Return what a reader of this RTSTRUCT must know: what is empty and what was left out.
 
@@ -105,6 +105,9 @@ def _read(path: Path, image: Image | None) -> tuple[StructureSet, tuple[Finding,
     structures = _with_thickness(structures, image, path.name)
     findings += [finding for structure in structures for finding in _gaps(structure)]
     findings += _repeated_names(structures)
+    if not seen:
+        text = "the file does not say what its structures are for; targets and organs look alike"
+        findings.append(Finding(Severity.CAUTION, "structure-kinds-missing", text))
     label, name = text_of(dataset, "StructureSetLabel"), text_of(dataset, "StructureSetName")
     structure_set = StructureSet(
         label=name if name.startswith(label) and name else label,

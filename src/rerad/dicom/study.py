@@ -14,7 +14,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, RTDoseStorage
 
 from rerad.core import Finding, Severity
-from rerad.dicom.files import UNREADABLE, first_line, set_transfer_syntax, tolerate_parser_warnings
+from rerad.dicom.files import (
+    UNCOMPRESSED,
+    UNREADABLE,
+    first_line,
+    guard_parser,
+    set_transfer_syntax,
+)
 from rerad.dicom.folder_items import KIND_OF_CLASS, FolderItem, ScannedHeader, folder_items
 from rerad.dicom.headers import (
     count_of,
@@ -107,7 +113,7 @@ class FolderScan:
         return tuple(item for item in self.items if item.kind == kind)
 
 
-@tolerate_parser_warnings
+@guard_parser
 def scan_folder(folder: Path, progress: Callable[[int, int], None] | None = None) -> FolderScan:
     """List what a folder and its subfolders hold.
 
@@ -172,17 +178,24 @@ def _look_at(path: Path) -> ScannedHeader | SkippedFile:
         dataset = pydicom.dcmread(
             path, stop_before_pixels=True, force=True, specific_tags=list(SCANNED)
         )
+        set_transfer_syntax(dataset)
+        for _ in dataset.iterall():  # values are parsed when asked for: ask now
+            pass
         sop_class = text_of(dataset, "SOPClassUID")
+        return _judge(path, dataset, sop_class) if sop_class else _without_content(path, dataset)
     except UNREADABLE as error:
         return SkippedFile(path, f"is DICOM that cannot be parsed ({first_line(error)})")
-    if not sop_class:
-        media = text_of(getattr(dataset, "file_meta", Dataset()), "MediaStorageSOPClassUID")
-        what = UID(media).name if media else "no SOP class"
-        reason = f"is a {what} without content"
-        if "Directory" in what:
-            reason = "is a DICOMDIR, an index of other files"
-        return SkippedFile(path, f"{reason}; it may be truncated" if not media else reason)
-    return _judge(path, dataset, sop_class)
+
+
+def _without_content(path: Path, dataset: Dataset) -> SkippedFile:
+    """Say what a file without SOP class is."""
+    media = text_of(dataset.file_meta, "MediaStorageSOPClassUID")
+    if not media:
+        return SkippedFile(path, "has no SOP class; it may be truncated")
+    name = UID(media).name
+    if "Directory" in name:
+        return SkippedFile(path, "is a DICOMDIR, an index of other files")
+    return SkippedFile(path, f"is a {name} without content; it may be truncated")
 
 
 def _judge(path: Path, dataset: Dataset, sop_class: str) -> ScannedHeader | SkippedFile:
@@ -200,9 +213,8 @@ def _judge(path: Path, dataset: Dataset, sop_class: str) -> ScannedHeader | Skip
 
 def _truncation(path: Path, dataset: Dataset) -> str:
     """Say whether a file is too short for its pixels; empty if not or if that cannot be known."""
-    set_transfer_syntax(dataset)
     has_pixels = text_of(dataset, "SOPClassUID") in {*MODALITY_OF_CLASS, str(RTDoseStorage)}
-    if not has_pixels or UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
+    if not has_pixels or str(dataset.file_meta.TransferSyntaxUID) not in UNCOMPRESSED:
         return ""
     if "Rows" not in dataset or "Columns" not in dataset:
         return f"{path.name} is truncated: it breaks off before its pixels"
