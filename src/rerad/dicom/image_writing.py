@@ -15,7 +15,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from rerad.core import Image, ImageUnit, Modality, Patient
+from rerad.core import Image, ImageUnit, Modality, Patient, PetAcquisition
 from rerad.dicom.files import write_folder
 from rerad.dicom.headers import (
     StudyHeader,
@@ -191,6 +191,13 @@ def _add_pet(common: Dataset, image: Image, study: StudyHeader) -> None:
     common.ActualFrameDuration = 0
     if pet.patient_weight_kg is not None:
         common.PatientWeight = ds(pet.patient_weight_kg)
+    common.RadiopharmaceuticalInformationSequence = items(_radiopharmaceutical(pet, start))
+    del common.PatientPosition  # PS3.3 C.7.3.1: must not stand beside the codes
+    set_position_codes(common, image.patient_position)
+
+
+def _radiopharmaceutical(pet: PetAcquisition, start: datetime) -> Dataset:
+    """Return what was injected and when; what is not known is absent."""
     drug = make_item(RadionuclideCodeSequence=items())
     if pet.radiopharmaceutical:
         drug.Radiopharmaceutical = pet.radiopharmaceutical
@@ -204,9 +211,7 @@ def _add_pet(common: Dataset, image: Image, study: StudyHeader) -> None:
     if injected is not None:
         drug.RadiopharmaceuticalStartDateTime = f"{injected:%Y%m%d%H%M%S.%f}"
         drug.RadiopharmaceuticalStartTime = f"{injected:%H%M%S.%f}"
-    common.RadiopharmaceuticalInformationSequence = items(drug)
-    del common.PatientPosition  # PS3.3 C.7.3.1: must not stand beside the codes
-    set_position_codes(common, image.patient_position)
+    return drug
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,14 +88,8 @@ def _read(path: Path, image: Image | None) -> tuple[StructureSet, tuple[Finding,
     if not rois:
         msg = f"{path.name}: expected structures, found none; export the structure set again"
         raise DicomError(msg)
-    drawn = {
-        _number(item, "ReferencedROINumber"): item
-        for item in items_of(dataset, "ROIContourSequence")
-    }
-    seen = {
-        _number(item, "ReferencedROINumber"): item
-        for item in items_of(dataset, "RTROIObservationsSequence")
-    }
+    drawn = _by_number(dataset, "ROIContourSequence")
+    seen = _by_number(dataset, "RTROIObservationsSequence")
     findings: list[Finding] = []
     structures = []
     for roi in rois:
@@ -127,6 +121,11 @@ def referenced_series_of(dataset: Dataset) -> str:
                 if uid:
                     return uid
     return ""
+
+
+def _by_number(dataset: Dataset, keyword: str) -> dict[int | None, Dataset]:
+    """Return the items of a sequence by the ROI that they refer to."""
+    return {_number(item, "ReferencedROINumber"): item for item in items_of(dataset, keyword)}
 
 
 def _number(item: Dataset, keyword: str) -> int | None:
