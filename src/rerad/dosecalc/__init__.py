@@ -8,7 +8,13 @@ contamination, no tongue and groove. See ``docs/methods/photon-dose.md``.
 from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
 from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
 from rerad.dosecalc.bixels import join_fluence, make_bixel_grid, split_fluence
-from rerad.dosecalc.final_dose import FinalDoseSettings, beam_dose, body_voxels, final_dose
+from rerad.dosecalc.final_dose import (
+    FinalDoseSettings,
+    beam_dose,
+    body_voxels,
+    border_share,
+    final_dose,
+)
 from rerad.dosecalc.machine import load_machine
 from rerad.dosecalc.operator import (
     DoseOperator,
@@ -30,6 +36,7 @@ __all__ = [
     "aperture_raster",
     "beam_dose",
     "body_voxels",
+    "border_share",
     "build_operator",
     "decompose_kernel",
     "final_dose",

@@ -69,7 +69,7 @@ def body_voxels(density: Image, grid: Grid) -> NDArray[np.bool_]:
     Raises
     ------
     InputError
-        If `grid` reaches more than half a voxel beyond `density`.
+        If a voxel centre of `grid` lies more than one voxel beyond those of `density`.
     """
     require_density(density)
     density.grid.require_same_frame(grid, "density of the final dose")
@@ -95,6 +95,30 @@ def body_voxels(density: Image, grid: Grid) -> NDArray[np.bool_]:
             raise InputError(msg)
         index.append(np.clip(np.rint(place).astype(int), 0, n - 1))
     return inside[np.ix_(index[2], index[1], index[0])]
+
+
+def border_share(density: Image) -> float:
+    """Return how much of the rim of the axial slices is tissue.
+
+    Above 0 the body (or the couch) is cut off at the sides: rays that enter there miss what lies
+    outside the image, and the dose behind is too high. Callers should say so to the reader.
+
+    Parameters
+    ----------
+    density : Image
+        Mass density in g/cm³.
+
+    Returns
+    -------
+    float
+        Share of the voxels in the first and last rows and columns of all slices that are not
+        air, 0 to 1.
+    """
+    require_density(density)
+    values = np.asarray(density.values, dtype=np.float32)
+    rim = (values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1])
+    n_tissue = sum(int(np.count_nonzero(face >= AIR_DENSITY_G_CM3)) for face in rim)
+    return n_tissue / sum(face.size for face in rim)
 
 
 def beam_dose(

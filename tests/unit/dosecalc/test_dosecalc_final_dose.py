@@ -19,6 +19,7 @@ from rerad.core import (
 from rerad.dosecalc import (
     OperatorSettings,
     body_voxels,
+    border_share,
     build_operator,
     decompose_kernel,
     final_dose,
@@ -64,6 +65,14 @@ def test_gas_inside_is_body_and_air_outside_is_not(density):
     assert inside[5, 18, 9]  # couch
     assert not inside[5, 1, 1]
     assert not inside[5, 17, 1]
+
+
+def test_a_body_that_is_cut_off_is_noticed(density):
+    assert border_share(density) == 0.0
+    values = np.array(density.values)
+    values[:, 5:15, 0] = 1.0
+    cut = replace(density, values=values)
+    assert border_share(cut) == pytest.approx(10 / 80)
 
 
 def test_body_on_a_cropped_grid_still_knows_the_gas(density):
