@@ -1,6 +1,6 @@
 """A case on disk: case.toml, importing a folder, checking it, running it, the demo."""
 
-from rerad.case.demo import run_demo, write_demo_patient
+from rerad.case.demo import DemoSettings, run_demo, write_demo_patient
 from rerad.case.files import case_schema, read_case, write_case
 from rerad.case.import_folder import ImportLine, ImportReport, import_folder
 from rerad.case.load import LoadedCase, load_case
@@ -11,6 +11,7 @@ from rerad.case.schema import CaseFile
 __all__ = [
     "CaseFile",
     "CheckReport",
+    "DemoSettings",
     "ImportLine",
     "ImportReport",
     "LoadedCase",

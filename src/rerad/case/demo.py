@@ -1,9 +1,10 @@
 """The demo patient: DICOM files as hospitals would send them, then the case from end to end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from rerad.case.published_case import (
     complete,
 )
 from rerad.case.run import RunReport, replacing, run_case
+from rerad.case.schema import PlanningTable
 from rerad.core import (
     Course,
     Dose,
@@ -64,7 +66,56 @@ COLORS: Mapping[str, tuple[int, int, int]] = {
 """Display colours by kind: GTV red and CTV yellow, as in the published figures."""
 
 
-def run_demo(out: Path, *, seed: int, progress: Progress) -> RunReport:
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """How finely the demo is made.
+
+    Parameters
+    ----------
+    seed : int
+        Of the phantom and of all UIDs.
+    in_plane_mm, slice_mm : float
+        CT voxels.
+    shape_ji : tuple of int
+        CT rows and columns.
+    dose_grid_mm : float
+        Dose voxels of both courses.
+    max_evaluations, n_correction_passes : int
+        Of the optimiser.
+    """
+
+    seed: int = 1
+    in_plane_mm: float = 0.98
+    slice_mm: float = 3.0
+    shape_ji: tuple[int, int] = (512, 512)
+    dose_grid_mm: float = 3.0
+    max_evaluations: int = 160
+    n_correction_passes: int = 2
+
+    @classmethod
+    def quick(cls, seed: int = 1) -> "DemoSettings":
+        """Return coarse settings: the same way through, for a look or a test, not for numbers."""
+        return cls(
+            seed=seed,
+            in_plane_mm=3.0,
+            slice_mm=6.0,
+            shape_ji=(168, 168),
+            dose_grid_mm=6.0,
+            max_evaluations=50,
+            n_correction_passes=1,
+        )
+
+    def planning(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Return the proposed planning choices with these settings in them."""
+        return {
+            **table,
+            "dose_grid_mm": self.dose_grid_mm,
+            "max_evaluations": self.max_evaluations,
+            "n_correction_passes": self.n_correction_passes,
+        }
+
+
+def run_demo(out: Path, *, settings: DemoSettings, progress: Progress) -> RunReport:
     """Make the demo patient, import her folder, complete the case file, and run it.
 
     Parameters
@@ -72,8 +123,8 @@ def run_demo(out: Path, *, seed: int, progress: Progress) -> RunReport:
     out : Path
         Gets `patient` (DICOM files), `case` (case.toml) and the results; an earlier demo there
         is replaced when the new one is complete.
-    seed : int
-        Of the phantom.
+    settings : DemoSettings
+        How finely it is made.
     progress : callable
         Told what is being done.
 
@@ -82,9 +133,11 @@ def run_demo(out: Path, *, seed: int, progress: Progress) -> RunReport:
     RunReport
     """
     with replacing(out) as folder:
-        write_demo_patient(folder / "patient", seed=seed, progress=progress)
+        write_demo_patient(folder / "patient", settings=settings, progress=progress)
         report = import_folder(folder / "patient", folder / "case")
-        write_case(complete(read_case(report.case_file)), report.case_file)
+        case = complete(read_case(report.case_file))
+        planning = PlanningTable(**settings.planning(case.planning.model_dump()))
+        write_case(case.model_copy(update={"planning": planning}), report.case_file)
         run = run_case(folder / "case", out=folder / "result", progress=progress)
         for item in sorted(run.folder.iterdir()):
             item.rename(folder / item.name)
@@ -100,7 +153,7 @@ def run_demo(out: Path, *, seed: int, progress: Progress) -> RunReport:
     )
 
 
-def write_demo_patient(folder: Path, *, seed: int, progress: Progress) -> None:
+def write_demo_patient(folder: Path, *, settings: DemoSettings, progress: Progress) -> None:
     """Write the demo patient's DICOM files.
 
     Course 1 (CT, RTSTRUCT, RTPLAN, RTDOSE) as another hospital would send it, without dates;
@@ -110,18 +163,20 @@ def write_demo_patient(folder: Path, *, seed: int, progress: Progress) -> None:
     ----------
     folder : Path
         Made; gets `course-1` and `today`.
-    seed : int
-        Of the phantom and of all UIDs.
+    settings : DemoSettings
+        How finely it is made.
     progress : callable
         Told what is being done.
     """
-    uids = UidFactory(f"rerad demo {seed}")
+    uids = UidFactory(f"rerad demo {settings}")
     progress("making the digital patient at her first course", 0.0)
-    first = make_pelvis(PelvisVisit.first(uids.new("frame")), seed=seed)
-    _write_first_course(first, folder / "course-1", uids, progress)
+    first_frame_uid = uids.new("frame")
+    first = _make(PelvisVisit.first(first_frame_uid), settings)
+    _write_first_course(first, folder / "course-1", (uids, settings), progress)
     del first
     progress("making the digital patient today", 0.0)
-    second = make_pelvis(PelvisVisit.second(uids.new("frame")), seed=seed)
+    visit = PelvisVisit.second(uids.new("frame"), first_frame_uid=first_frame_uid)
+    second = _make(visit, settings)
     second = shorter_scan(second, SHORTER_BY_MM)
     _write_today(second, folder / "today", uids, progress)
 
@@ -176,6 +231,17 @@ TODAY_DRAWN = (
 """What was drawn for the second."""
 
 
+def _make(visit: PelvisVisit, settings: DemoSettings) -> PelvisPhantom:
+    """Return the phantom of one visit."""
+    return make_pelvis(
+        visit,
+        seed=settings.seed,
+        in_plane_mm=settings.in_plane_mm,
+        slice_mm=settings.slice_mm,
+        shape_ji=settings.shape_ji,
+    )
+
+
 def shorter_scan(phantom: PelvisPhantom, by_mm: float) -> PelvisPhantom:
     """Return a phantom whose CT, and what is drawn on it, ends earlier at head and feet.
 
@@ -223,16 +289,20 @@ def color_of(name: str, mask: Mask) -> tuple[int, int, int]:
 
 
 def _write_first_course(
-    phantom: PelvisPhantom, folder: Path, uids: UidFactory, progress: Progress
+    phantom: PelvisPhantom,
+    folder: Path,
+    making: tuple[UidFactory, DemoSettings],
+    progress: Progress,
 ) -> None:
     """Plan the first course on the first CT and write it."""
+    uids, settings = making
     header = StudyHeader(
         study_uid=uids.new("study"), uids=uids, study_description="Pelvis, course 1"
     )
     progress("writing the first CT", 0.0)
     image = dicom.write_image(phantom.ct, PATIENT, folder / "CT", study=header)
     structures = structures_of(phantom, "Course 1", FIRST_DRAWN)
-    plan, dose = plan_first_course(image, structures, progress)
+    plan, dose = plan_first_course(image, structures, settings, progress)
     progress("writing the first course", 0.0)
     structures = dicom.write_structure_set(
         structures, image, PATIENT, folder / "RTSTRUCT.dcm", study=header
@@ -246,11 +316,11 @@ def _write_first_course(
 
 
 def plan_first_course(
-    image: Image, structures: StructureSet, progress: Progress
+    image: Image, structures: StructureSet, settings: DemoSettings, progress: Progress
 ) -> tuple[Plan, Dose]:
     """Plan 55 and 45 Gy in 25 fractions on the first CT."""
     table = load_table("planning_proposal")
-    planning, beams = table["planning"], table["beams"]
+    planning, beams = settings.planning(table["planning"]), table["beams"]
     body = external_of(structures)
     grid = dose_grid_for(image, body, planning["dose_grid_mm"])
     prescriptions = tuple(

@@ -12,6 +12,7 @@ from rerad.core import (
     Course,
     DoseScope,
     EventKind,
+    Finding,
     Goal,
     HistoryEvent,
     Image,
@@ -25,7 +26,7 @@ from rerad.core import (
     TreatmentHistory,
 )
 from rerad.dosecalc import load_machine
-from rerad.errors import CaseError, FrameMismatchError
+from rerad.errors import CaseError
 from rerad.imaging import load_hounsfield_curve
 from rerad.pet import to_suv
 from rerad.planning import (
@@ -86,6 +87,7 @@ class DataFolder:
         self.scan = dicom.scan_folder(folder)
         self._items = {item.uid: item for item in self.scan.items}
         self.records: list[InputRecord] = []
+        self.findings: list[Finding] = list(self.scan.findings)
 
     def paths(self, key: str, uid: str, kind: str) -> list[Path]:
         """Return the files of a series or object, or say which key names what is not there."""
@@ -106,9 +108,11 @@ class DataFolder:
         """Read a series."""
         return dicom.read_image(self.paths(key, uid, kind))
 
-    def structures(self, key: str, uid: str) -> StructureSet:
-        """Read a structure set."""
-        return dicom.read_structure_set(self.paths(key, uid, "RTSTRUCT")[0])
+    def structures(self, key: str, uid: str, image: Image) -> StructureSet:
+        """Read a structure set drawn on an image, or refuse one of another frame."""
+        path = self.paths(key, uid, "RTSTRUCT")[0]
+        self.findings.extend(dicom.check_structure_set(path, image))
+        return dicom.read_structure_set(path, image)
 
 
 def _sha256(paths: tuple[Path, ...]) -> str:
@@ -148,8 +152,7 @@ def load_case(case: Path) -> LoadedCase:
     ct_paths = data.paths("data.planning_ct_series_uid", file.data.planning_ct_series_uid, "CT")
     image = dicom.read_image(ct_paths)
     patient = dicom.read_patient(ct_paths[0])
-    structures = data.structures("data.structure_set_uid", file.data.structure_set_uid)
-    _require_frame(path, "data.structure_set_uid", structures, image)
+    structures = data.structures("data.structure_set_uid", file.data.structure_set_uid, image)
     pet = _other_image(data, "data.pet_series_uid", file.data.pet_series_uid, "PT", image)
     mr = _other_image(data, "data.mr_series_uid", file.data.mr_series_uid, "MR", image)
     priors = tuple(
@@ -179,7 +182,7 @@ def load_case(case: Path) -> LoadedCase:
         settings=_settings(file),
         objectives=ObjectiveSettings(**file.objectives.model_dump()),
         assumptions=file.assumptions,
-        findings=data.scan.findings,
+        findings=tuple(data.findings),
     )
     return LoadedCase(path, file, patient, inputs, tuple(data.records))
 
@@ -201,18 +204,6 @@ def _settings(file: CaseFile) -> PlanningSettings:
         seed=planning.seed,
         accepted_breaches=tuple((b.structure, b.reason) for b in file.accepted_breach),
     )
-
-
-def _require_frame(path: Path, key: str, structures: StructureSet, image: Image) -> None:
-    """Raise unless contours and CT share one frame."""
-    frames = {item.frame_uid for item in structures.structures}
-    if frames - {image.grid.frame_uid}:
-        other = ", ".join(sorted(frames - {image.grid.frame_uid}))
-        msg = (
-            f"{path}: {key}: expected structures in the planning CT's frame of reference "
-            f"{image.grid.frame_uid}, got {other}; name the structure set drawn on this CT"
-        )
-        raise FrameMismatchError(msg)
 
 
 def _other_image(data: DataFolder, key: str, uid: str, kind: str, planning: Image) -> Image | None:
@@ -241,10 +232,11 @@ def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> P
     image.grid.require_same_frame(dose.grid, f"{data.case_file}: {key}.dose_uid")
     structures = plan = None
     if table.structure_set_uid:
-        structures = data.structures(f"{key}.structure_set_uid", table.structure_set_uid)
-        _require_frame(data.case_file, f"{key}.structure_set_uid", structures, image)
+        structures = data.structures(f"{key}.structure_set_uid", table.structure_set_uid, image)
     if table.plan_uid:
-        plan = dicom.read_plan(data.paths(f"{key}.plan_uid", table.plan_uid, "RTPLAN")[0])
+        plan_path = data.paths(f"{key}.plan_uid", table.plan_uid, "RTPLAN")[0]
+        plan = dicom.read_plan(plan_path)
+        data.findings.extend(dicom.check_plan(plan_path))
         _require_fractions(data.case_file, key, table, plan.n_fractions_planned)
     is_full = structures is not None and plan is not None
     grade = RecordGrade.FULL_DICOM if is_full else RecordGrade.DOSE_GRID

@@ -97,9 +97,7 @@ def _plan(image: Image) -> Plan:
 def write_tiny(tmp_path: Path) -> Callable[..., TinyPatient]:
     """Write the tiny patient; keyword arguments change one thing."""
 
-    def write(
-        *, prior_patient: Patient = PATIENT, prior_date: date | None = None
-    ) -> TinyPatient:
+    def write(*, prior_patient: Patient = PATIENT, prior_date: date | None = None) -> TinyPatient:
         folder = tmp_path / "dicom"
         uids = UidFactory("tiny")
         header = StudyHeader(study_uid=uids.new("study"), uids=uids, study_date=prior_date)
@@ -135,9 +133,7 @@ def write_tiny(tmp_path: Path) -> Callable[..., TinyPatient]:
             plans=(plan,),
         )
         header = StudyHeader(study_uid=uids.new("study"), uids=uids)
-        today = dicom.write_image(
-            _ct(uids.new("frame")), PATIENT, folder / "today", study=header
-        )
+        today = dicom.write_image(_ct(uids.new("frame")), PATIENT, folder / "today", study=header)
         dicom.write_structure_set(
             _structures(today, "PTV_4000"), today, PATIENT, folder / "rs2.dcm", study=header
         )

@@ -75,13 +75,13 @@ def test_a_filled_case_can_be_checked(tiny_case: Path, tiny) -> None:
 
 def test_an_unknown_structure_is_named_with_those_there_are(tiny_case: Path) -> None:
     edit(tiny_case, 'structure = "PTV_4000"', 'structure = "PTV_9999"')
-    with pytest.raises(StructureNotFoundError, match="'PTV_9999' is not in .* it holds Body"):
+    with pytest.raises(StructureNotFoundError, match=r"'PTV_9999' is not in .* it holds Body"):
         check_case(tiny_case)
 
 
 def test_a_uid_that_is_not_there_names_its_key(tiny_case: Path, tiny) -> None:
     edit(tiny_case, tiny.prior_dose.instance_uid, "1.2.3")
-    with pytest.raises(CaseError, match=r"prior_course\.0\.dose_uid: no RTDOSE with UID '1\.2\.3'"):
+    with pytest.raises(CaseError, match=r"prior_course\.0\.dose_uid: no RTDOSE with UID"):
         load_case(tiny_case)
 
 
@@ -92,8 +92,11 @@ def test_a_uid_of_another_kind_is_refused(tiny_case: Path, tiny) -> None:
 
 
 def test_a_dose_of_another_frame_is_refused(tiny_case: Path, tiny) -> None:
-    edit(tiny_case, f'ct_series_uid = "{tiny.prior.series_uid}"',
-         f'ct_series_uid = "{tiny.today.series_uid}"')
+    edit(
+        tiny_case,
+        f'ct_series_uid = "{tiny.prior.series_uid}"',
+        f'ct_series_uid = "{tiny.today.series_uid}"',
+    )
     with pytest.raises(ReradError, match="frame of reference"):
         load_case(tiny_case)
 
