@@ -85,9 +85,9 @@ def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]
         Cell(row.structure, alpha_beta, kind),
         Cell(row.metric),
         number_cell(row.physical_gy),
-        _eqd2_cell(row.prior_eqd2_gy, row),
-        _eqd2_cell(row.cumulative_eqd2_gy, row, row.planned),
-        _eqd2_cell(row.delivered_cumulative_eqd2_gy, row, row.delivered)
+        eqd2_cell(row.prior_eqd2_gy, row),
+        eqd2_cell(row.cumulative_eqd2_gy, row, row.planned),
+        eqd2_cell(row.delivered_cumulative_eqd2_gy, row, row.delivered)
         if row.delivered is not None
         else Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED),
         Cell(bound_text(goal), f"{goal_basis(goal)} · {source}"),
@@ -96,7 +96,7 @@ def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]
     )
 
 
-def _eqd2_cell(value_gy: float, row: SummaryRow, judged: GoalResult | None = None) -> Cell:
+def eqd2_cell(value_gy: float, row: SummaryRow, judged: GoalResult | None = None) -> Cell:
     """EQD2 has no meaning without alpha/beta; where it is unknown, a bound may still be known."""
     if row.alpha_beta_gy is None:
         return Cell(NOT_APPLICABLE, emphasis=Emphasis.MUTED)

@@ -4,6 +4,7 @@ import re
 
 from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState, PriorCourse
 from rerad.radiobiology import bed, rule_sets
+from rerad.reporting.closing import eqd2_cell
 from rerad.reporting.document import (
     Align,
     Block,
@@ -151,7 +152,7 @@ def plan_section(result: CaseResult, nerve_alpha_beta_gy: float | None) -> Secti
     blocks: list[Block] = [
         Picture(
             "plan",
-            f"Dose of this plan as planned ({result.planned.label}) on the planning CT, through "
+            f"Dose of this plan, {result.planned.label}, on the planning CT, through "
             "the point of the GTV nearest its centroid. GTV red, CTV yellow, PTV dashed; isodose "
             f"lines and colour wash at {_percents()} % of the highest prescription. Patient's "
             "right is on the viewer's left; window 400 HU, level 40 HU.",
@@ -337,10 +338,10 @@ def _organ_table(result: CaseResult, delivered: DeliveryState) -> Table:
                 f"{row.metric}, α/β {compact(row.alpha_beta_gy)} Gy",
                 Emphasis.STRONG,
             ),
-            number_cell(row.prior_eqd2_gy),
-            number_cell(row.cumulative_eqd2_gy),
+            eqd2_cell(row.prior_eqd2_gy, row),
+            eqd2_cell(row.cumulative_eqd2_gy, row, row.planned),
             verdict_cell(row.planned),
-            number_cell(row.delivered_cumulative_eqd2_gy),
+            eqd2_cell(row.delivered_cumulative_eqd2_gy, row, row.delivered),
             verdict_cell(row.delivered),
         )
         for row in result.summary

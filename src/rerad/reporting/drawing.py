@@ -37,6 +37,11 @@ class Isodoses:
     colors: tuple[str, ...]
     limit_gy: float | None = None
 
+    def colors_of(self, levels_gy: Sequence[float]) -> list[str]:
+        """Return the colours of some of the levels."""
+        colors = dict(zip(self.levels_gy, self.colors, strict=True))
+        return [colors[level] for level in levels_gy]
+
     def handles(self) -> list[Line2D]:
         """Entries for a legend, highest first; the limit, drawn white, comes last."""
         pairs = zip(self.levels_gy, self.colors, strict=True)
@@ -102,24 +107,31 @@ def draw_dose(axes: Axes, dose: Dose, plane: Plane, window: Window, isodoses: Is
         return
     h, v = flat.horizontal_mm, flat.vertical_mm
     known = np.ma.masked_invalid(flat.values)
-    levels = list(isodoses.levels_gy)
-    if known.count() and known.max() > levels[0]:
+    low, high = (known.min(), known.max()) if known.count() else (0.0, 0.0)
+    levels = [level for level in isodoses.levels_gy if low < level < high]
+    if levels:
         wash = ListedColormap(list(isodoses.colors))
         axes.contourf(
             h,
             v,
             known,
-            levels=[*levels, 1e6],
+            levels=[*isodoses.levels_gy, 1e6],
             cmap=wash,
-            norm=_steps(len(levels), levels),
+            norm=BoundaryNorm([*isodoses.levels_gy, 1e6], len(isodoses.levels_gy)),
             alpha=0.2,
             zorder=2,
         )
         axes.contour(
-            h, v, known, levels=levels, colors=list(isodoses.colors), linewidths=0.75, zorder=3
+            h,
+            v,
+            known,
+            levels=levels,
+            colors=isodoses.colors_of(levels),
+            linewidths=0.75,
+            zorder=3,
         )
     limit = isodoses.limit_gy
-    if limit is not None and known.count() and known.max() > limit:
+    if limit is not None and low < limit < high:
         line = axes.contour(
             h, v, known, levels=[limit], colors=["white"], linewidths=0.9, zorder=4
         )
@@ -137,10 +149,6 @@ def draw_dose(axes: Axes, dose: Dose, plane: Plane, window: Window, isodoses: Is
         )
         shade.set_edgecolor("#9aa7b5")
         shade.set_linewidth(0.0)
-
-
-def _steps(n: int, levels: Sequence[float]) -> BoundaryNorm:
-    return BoundaryNorm([*levels, 1e6], n)
 
 
 def draw_targets(

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,28 @@ def test_the_template_puts_the_banner_into_the_page_header() -> None:
     header = source.split("header:")[1].split("footer:")[0]
     assert "content.banner" in header
     assert "@preview" not in source
+
+
+def test_a_first_course_without_other_images_is_written_too(
+    case_result: CaseResult, tmp_path: Path
+) -> None:
+    history = replace(case_result.history, courses=(), course_orders=(), events=(), unknowns=())
+    result = replace(
+        case_result,
+        history=history,
+        priors=(),
+        budget=(),
+        findings=(),
+        targets=(),
+        summary=(),
+        delivered=None,
+        assumptions=(),
+        pet_suv=None,
+        mr=None,
+        planned=replace(case_result.planned, goals=(), cumulative_dvhs={}),
+    )
+    keys = [picture.key for picture in report_content(result).pictures]
+    assert [path.stem for path in write_report(result, tmp_path).figures] == keys
 
 
 def test_pdf_is_set_even_without_pictures(case_result: CaseResult) -> None:
