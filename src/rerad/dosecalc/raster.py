@@ -1,7 +1,8 @@
 """Beam's-eye-view rasters and the convolution of fluence with the kernel components.
 
-All rasters share one lattice: cell centres at ``(n + 1/2) cell`` of the isocentre plane. Between
-the centres the convolved fluence is a cubic B-spline whose prefilter is part of the transform.
+All rasters share one lattice: cell centres at ``(n + 1/2) cell`` of the isocentre plane. The
+convolved fluence is the cubic B-spline on it that is nearest in the mean square; the projection is
+part of the transform. (The spline that goes through the centres would dip between them.)
 
 Fluence comes in two ways. *Cells*: it is constant in each cell, and its convolution is exact at
 the centres; right for beamlets, whose edges lie on cell edges. *Tents*: it is painted on cells
@@ -223,6 +224,13 @@ def _condensing_response(phase: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sinc(phase / FINE) * tent)
 
 
+def _spline_gram(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spectrum of the inner products of shifted cubic B-splines (samples of degree 7)."""
+    angle = 2.0 * np.pi * phase
+    waves = 1191.0 * np.cos(angle) + 120.0 * np.cos(2.0 * angle) + np.cos(3.0 * angle)
+    return np.asarray((2416.0 + 2.0 * waves) / 5040.0)
+
+
 def _spectrum(
     components: KernelComponents,
     f_y: NDArray[np.float64],
@@ -231,7 +239,7 @@ def _spectrum(
     cell_mm: float,
     is_condensed: bool,
 ) -> NDArray[np.float64]:
-    """Spectrum of component and blur, corrected for how the fluence was painted."""
+    """Spectrum of component, blur and B-spline, corrected for how the fluence was painted."""
     sigma = components.source_sigma_mm
     step = 1.0 / (24.0 * components.radius_mm[-1])
     end = min(1.5 * np.sqrt(2.0) / cell_mm, np.sqrt(16.0 / 2.0) / (np.pi * max(sigma, 1e-3)))
@@ -254,6 +262,7 @@ def _spectrum(
                 )
             else:
                 factor = np.sinc(cell_mm * g_y) * np.sinc(cell_mm * g_x)
+            factor *= (np.sinc(cell_mm * g_y) * np.sinc(cell_mm * g_x)) ** 4
             spectrum[:, near] += table(g[near]) * factor[near]
     return spectrum
 
@@ -268,7 +277,7 @@ def kernel_transforms(
     """Return the discrete transforms that carry fluence on the raster into spline coefficients.
 
     Each holds the component, the Gaussian of the source, what the way of painting asks for, and
-    the inverse of the cubic B-spline.
+    the projection on cubic B-splines.
 
     Parameters
     ----------
@@ -303,6 +312,6 @@ def kernel_transforms(
     values = np.fft.fftshift(values, axes=(1, 2))
     y0, x0 = (b // 2 - n // 2 for b, n in zip(big, shape, strict=True))
     values = np.fft.ifftshift(values[:, y0 : y0 + shape[0], x0 : x0 + shape[1]], axes=(1, 2))
-    spline_y = (2.0 + np.cos(2.0 * np.pi * np.fft.fftfreq(shape[0]))) / 3.0
-    spline_x = (2.0 + np.cos(2.0 * np.pi * np.fft.rfftfreq(shape[1]))) / 3.0
+    spline_y = _spline_gram(np.asarray(np.fft.fftfreq(shape[0]), dtype=np.float64))
+    spline_x = _spline_gram(np.asarray(np.fft.rfftfreq(shape[1]), dtype=np.float64))
     return np.asarray(rfft2(values) / (spline_y[:, None] * spline_x), dtype=np.complex64)
