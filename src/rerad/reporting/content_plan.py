@@ -208,8 +208,9 @@ def dvh_section(result: CaseResult) -> Section:
     cumulative = Picture(
         "dvh_cumulative",
         f"All courses, EQD2 at each structure's own α/β, without recovery; as planned (solid)."
-        f"{delivered} Triangles mark limits at their dose and volume. Where part of a structure "
-        "has an unknown dose, the curve is of the known part and the legend says so.",
+        f"{delivered} Triangles mark limits for raw sums at their dose, stacked where they "
+        "coincide. Where part of a structure has an unknown dose, the curve is of the known part and the "
+        "legend says so.",
         "Dose-volume histograms of the cumulative EQD2",
     )
     blocks: tuple[Block, ...] = (physical,)

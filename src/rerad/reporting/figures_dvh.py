@@ -1,6 +1,7 @@
 """Dose-volume histograms, and the budget of each organ as bars."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from rerad.core import DoseScope
-from rerad.evaluation import Dvh, GoalResult
+from rerad.core import DoseScope, RecoveryBasis
+from rerad.evaluation import Dvh, MetricKind, parse_metric
 from rerad.planning.result import CaseResult, SummaryRow
 from rerad.reporting import style
 from rerad.reporting.figures_dose import organ_colors
@@ -50,10 +51,9 @@ def draw_dvh_cumulative(result: CaseResult) -> Figure:
         for row in result.summary
         if row.alpha_beta_gy is not None
     }
-    for goal_result in result.planned.goals:
-        name = goal_result.goal.structure
-        if name in names:
-            _draw_limit(axes, goal_result, curves[name], names[name])
+    for name, dose_gy, percent in limit_places(result):
+        mark: dict[str, Any] = {"marker": "<", "ms": 5.5, "mec": "white", "mew": 0.6, "zorder": 6}
+        axes.plot([dose_gy], [percent], color=names[name], clip_on=False, **mark)
     axes.set_xlim(left=0)
     axes.set_xlabel("cumulative EQD2, Gy", color=style.SLATE)
     _legend(axes, curves, names, alpha_betas, has_later=bool(later), has_limits=True)
@@ -106,38 +106,34 @@ def _draw_curves(
         )
 
 
-def _draw_limit(axes: Axes, result: GoalResult, curve: Dvh, color: str) -> None:
-    """A triangle at the dose and volume of a cumulative limit on a dose at a volume."""
-    goal = result.goal
-    if goal.scope is not DoseScope.CUMULATIVE or goal.unit != "Gy" or goal.at_most is None:
-        return
-    percent = _volume_percent(goal.metric, curve)
-    if percent is None:
-        return
-    axes.plot(
-        [goal.at_most],
-        [max(percent, 1.2)],
-        marker="<",
-        ms=5.5,
-        color=color,
-        mec="white",
-        mew=0.6,
-        clip_on=False,
-        zorder=6,
-    )
+def limit_places(result: CaseResult) -> list[tuple[str, float, float]]:
+    """Return where limits are marked: structure, dose in Gy, volume in per cent.
+
+    Only limits for a raw sum on a dose at a volume, because the curves are raw sums. Marks at
+    one dose are stacked so that each can be seen.
+    """
+    places: list[tuple[str, float, float]] = []
+    for goal in (item.goal for item in result.planned.goals):
+        curve = result.planned.cumulative_dvhs.get(goal.structure)
+        is_raw = goal.recovery_basis is not RecoveryBasis.DISCOUNTED
+        if curve is None or goal.scope is not DoseScope.CUMULATIVE or not is_raw:
+            continue
+        percent = _volume_percent(goal.metric, curve)
+        if goal.at_most is None or goal.unit != "Gy" or percent is None:
+            continue
+        n_below = sum(abs(dose - goal.at_most) < 0.5 for _, dose, _ in places)
+        places.append((goal.structure, goal.at_most, max(percent, 1.2) + 3.2 * n_below))
+    return places
 
 
 def _volume_percent(metric: str, curve: Dvh) -> float | None:
     """The volume of a metric such as D0.1cc or D2%, in per cent of the structure."""
-    text = metric.removeprefix("D")
-    try:
-        if text.endswith("cc"):
-            return 100 * float(text[:-2]) / curve.volume_cc if curve.volume_cc > 0 else None
-        if text.endswith("%"):
-            return float(text[:-1])
-    except ValueError:
+    parsed = parse_metric(metric)
+    if parsed.kind is MetricKind.MAX:
+        return 0.0
+    if parsed.kind is not MetricKind.DOSE_AT_VOLUME:
         return None
-    return 0.0 if text == "max" else None
+    return parsed.size if parsed.size_unit == "%" else 100 * parsed.size / curve.volume_cc
 
 
 def _legend(
