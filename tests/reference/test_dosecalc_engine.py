@@ -230,9 +230,7 @@ def test_all_beamlets_make_the_open_field(machine):
     one = dose / 3.0
     difference = np.abs(together - one)
     depth = grid.points(np.stack(np.unravel_index(voxels, grid.shape), -1))[:, 1] + 100.0
-    # Four components know the first millimetres of build-up a little less well.
-    assert difference.max() < 0.015 * one.max()
-    assert difference[depth > 5.0].max() < 0.005 * one.max()
+    assert difference.max() < 0.005 * one.max()
     inside = (depth > 5.0) & (one > 0.5 * one.max())
     assert np.max(difference[inside] / one[inside]) < 0.005
 

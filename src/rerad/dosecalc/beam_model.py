@@ -205,11 +205,9 @@ def _radius_weight(radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 def _row_weight(depth_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """How much the decomposition cares for a depth and magnification, shape (D, M, 1).
 
-    Less for the first millimetres and for points far from the isocentre: what is tabulated
-    there only has to be sane.
+    Less for points far from the isocentre: what is tabulated there only has to be sane.
     """
-    depth = np.where(depth_mm < 4.0, 0.2, 1.0)
     # Tabulated depths are dense near the surface and would count more than their dose.
-    depth = depth * np.sqrt(np.gradient(depth_mm) / 10.0).clip(0.3, 1.0)
+    depth = np.sqrt(np.gradient(depth_mm) / 10.0).clip(0.3, 1.0)
     distance = 1.0 / (1.0 + ((MAGNIFICATIONS - 1.0) / 0.2) ** 2)
     return np.asarray((depth[:, None] * distance)[:, :, None])
