@@ -209,8 +209,8 @@ def dvh_section(result: CaseResult) -> Section:
         "dvh_cumulative",
         f"All courses, EQD2 at each structure's own α/β, without recovery; as planned (solid)."
         f"{delivered} Triangles mark limits for raw sums at their dose, stacked where they "
-        "coincide. Where part of a structure has an unknown dose, the curve is of the known part and the "
-        "legend says so.",
+        "coincide. Where part of a structure has an unknown dose, the curve is of the known part "
+        "and the legend says so.",
         "Dose-volume histograms of the cumulative EQD2",
     )
     blocks: tuple[Block, ...] = (physical,)
