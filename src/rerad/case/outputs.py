@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rerad import dicom
-from rerad.core import Dose, Mask, Patient, Plan, StructureKind
+from rerad.core import Dose, Grid, Mask, Patient, Plan, Structure, StructureKind
 from rerad.dicom import DoseDerivation, StudyHeader, UidFactory
 from rerad.planning import BudgetRow, CaseResult, DeliveryState, SummaryRow
+from rerad.structures import contours_from_mask
 
 if TYPE_CHECKING:
     from rerad.case.run import RunReport
 
 MODEL = "linear-quadratic EQD2, each course at its own dose per fraction; no recovery"
 """What the written EQD2 doses are."""
+
+
+UNKNOWN_NAME = "zPriorUnknown"
+"""Structure of the body's part without a known earlier dose (leading z: not for evaluation)."""
 
 
 def write_dicom(result: CaseResult, patient: Patient, folder: Path) -> tuple[Path, ...]:
@@ -43,8 +48,12 @@ def write_dicom(result: CaseResult, patient: Patient, folder: Path) -> tuple[Pat
         study_uid=image.study_uid, uids=UidFactory(), study_description="Re-irradiation, rerad"
     )
     paths = [folder / "RTSTRUCT.dcm", folder / "RTPLAN.dcm"]
+    structures = result.structures
+    unknown = unknown_structure(result)
+    if unknown is not None and UNKNOWN_NAME not in structures:
+        structures = replace(structures, structures=(*structures.structures, unknown))
     structures = dicom.write_structure_set(
-        result.structures, image, patient, paths[0], study=replace(header, series_number=101)
+        structures, image, patient, paths[0], study=replace(header, series_number=101)
     )
     plan = replace(result.plan, structure_set_uid=structures.instance_uid)
     priors = tuple(prior.study.plan for prior in result.priors if prior.study.plan is not None)
@@ -117,26 +126,51 @@ def _write_doses(
 
 
 def known_part(dose: Dose, body: Mask) -> Dose | None:
-    """Return the slices of a dose in which every voxel of the body is known.
+    """Return a dose without the slices at either end in which nothing is known of the body.
 
-    RTDOSE has no value for unknown. Slices that hold body voxels of unknown dose are left out,
-    so that no reader takes them for zero; what remains unknown then is air.
+    RTDOSE has no value for unknown; what remains unknown inside is written as 0, counted in the
+    dose comment, and drawn as the structure `UNKNOWN_NAME`.
 
     Returns
     -------
     Dose or None
         None if no slice is left.
     """
-    unknown = np.isnan(dose.values) & (body.on(dose.grid) > 0)
-    is_known = ~np.any(unknown, axis=(1, 2))
-    if not np.any(is_known):
+    is_known = ~np.isnan(dose.values) & (body.on(dose.grid) > 0)
+    slices = np.flatnonzero(np.any(is_known, axis=(1, 2)))
+    if not len(slices):
         return None
-    padded = np.concatenate(([False], is_known, [False]))
-    edges = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
-    first, last = max(edges.tolist(), key=lambda run: run[1] - run[0])
+    first, last = int(slices[0]), int(slices[-1]) + 1
     _, n_rows, n_columns = dose.grid.shape
     grid = dose.grid.crop((first, 0, 0), (last, n_rows, n_columns))
     return replace(dose, values=dose.values[first:last], grid=grid)
+
+
+def unknown_structure(result: CaseResult) -> Structure | None:
+    """Return the part of the body whose earlier dose is unknown, drawn on the CT's slices."""
+    doses = list(result.planned.cumulative.values())
+    if not result.priors or not doses:
+        return None
+    grid, ct = doses[0].grid, result.planning_image.grid
+    body = next(mask for mask in result.masks.values() if mask.kind is StructureKind.EXTERNAL)
+    unknown = np.isnan(doses[0].values) & (body.on(grid) > 0)
+    x, y, _ = grid.origin_mm
+    sx, sy, _ = grid.spacing_mm
+    planes = Grid(
+        (ct.shape[0], *grid.shape[1:]),
+        (x, y, ct.origin_mm[2]),
+        (sx, sy, ct.spacing_mm[2]),
+        grid.frame_uid,
+    )
+    z = planes.axes_mm[2]
+    nearest = np.rint((z - grid.origin_mm[2]) / grid.spacing_mm[2]).astype(int)
+    inside = (nearest >= 0) & (nearest < grid.shape[0])
+    on_planes = unknown[np.clip(nearest, 0, grid.shape[0] - 1)] & inside[:, None, None]
+    if not np.any(on_planes):
+        return None
+    return contours_from_mask(
+        on_planes, planes, name=UNKNOWN_NAME, kind=StructureKind.CONTROL, color=(255, 0, 255)
+    )
 
 
 def number_or_none(value: float) -> float | None:
