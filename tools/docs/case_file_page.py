@@ -1,0 +1,214 @@
+"""Write docs/case-file.md: every key of case.toml, from the schema that reads it.
+
+Run ``python tools/docs/case_file_page.py`` after a change to ``rerad.case.schema``; a test checks
+that the page is current. What a validator checks and the JSON Schema cannot say is in `RULES`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rerad.case import case_schema
+from rerad.radiobiology import load_recovery_tables, rule_sets
+from rerad.tables.machines_load import machine_names, read_hounsfield_tables
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "case-file.md"
+"""The page that is written."""
+
+PRESCRIPTION = "PrescriptionTable"
+"""The one table that is written inline."""
+
+INTRODUCTION = """# The case file
+
+<!-- Written by tools/docs/case_file_page.py from src/rerad/case/schema.py: change those. -->
+
+`case.toml` says what `rerad run` is to do: which files are today's, what was given before, what
+is prescribed, and every choice of the plan. `rerad import FOLDER --case CASE` writes one with a
+comment above every key; `rerad check CASE` reads it and everything it names; `rerad schema`
+prints the JSON Schema that this page is made from. The file is strict:
+
+- An unknown key is an error that names file and key. Nothing is ignored.
+- Units are in the names: `_gy`, `_mm`, `_deg`, `_months`, `_years`, `_percent`, `_cc`.
+- What nobody knows is written `"unknown"`. It is not zero.
+- Dates are TOML dates without quotes: `2019-03-01`.
+- "required" keys must be there; others have the default shown. No default is a clinical number.
+- What `rerad import` proposes for `[planning]`, `[beams]`, `[objectives]` and the goals of
+  targets is written in `src/rerad/tables/planning_proposal.toml`. These are planning choices, to
+  be changed by whoever plans; none is a clinical limit.
+- Structures are named as in the structure set; UIDs are those that `rerad import` lists.
+"""
+
+RULES: Mapping[str, tuple[str, ...]] = {
+    "current_course": (
+        "`rerad run` needs at least one prescription and a known `n_fractions_planned`.",
+        "With a known `n_fractions_delivered` below the planned number, sums are also shown as "
+        "delivered.",
+    ),
+    "planning": (
+        "`hounsfield_curve` takes the curves that ship only; a file of your own is not read yet.",
+        "A `machine` given as a path is looked for from where the command runs.",
+        "`recovery_table` is used for limits on the discounted sum only; a limit on the raw sum "
+        "is never combined with it.",
+    ),
+    "prior_course": (
+        "`dose_uid` needs `ct_series_uid`: the dose is mapped through that CT.",
+        "With a `dose_uid`, `rerad check` wants both numbers of fractions known: without them the "
+        "dose cannot be turned into EQD2.",
+        "A course without `dose_uid` stays in the history and in no sum; a finding says so.",
+        "An unknown `interval_months` is allowed: every interval that cannot be excluded is then "
+        "shown, and the plan is made under the one that leaves least.",
+    ),
+    "goal": (
+        "Exactly one of `at_most` and `at_least`.",
+        '`scope = "cumulative"` needs `alpha_beta_gy`; such goals are judged on the raw sum.',
+    ),
+    "accepted_breach": (
+        "The limit is then held outside the prescribed targets only; both the whole organ and the "
+        "part outside are judged, and the breach is reported as serious.",
+    ),
+}
+"""What must hold besides types and ranges."""
+
+TITLES: Mapping[str, str] = {"current_course": "The course to be planned."}
+"""What a table is for, where its own description speaks of more than this use."""
+
+
+def is_table(schema: Mapping[str, Any]) -> bool:
+    """Return whether a key holds a table or an array of tables."""
+    return "$ref" in schema or "$ref" in schema.get("items", {})
+
+
+def reference(schema: Mapping[str, Any]) -> str:
+    """Return the name of the table that a key refers to."""
+    found: str = schema.get("$ref", schema.get("items", {}).get("$ref", ""))
+    return found.rsplit("/", 1)[-1]
+
+
+def literal(value: object) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return str(value)
+
+
+def bounds(schema: Mapping[str, Any]) -> str:
+    """Return the range of a number in words, or nothing."""
+    words = {
+        "minimum": "from {:g}",
+        "exclusiveMinimum": "above {:g}",
+        "maximum": "to {:g}",
+        "exclusiveMaximum": "below {:g}",
+    }
+    parts = [text.format(schema[key]) for key, text in words.items() if key in schema]
+    return " " + " ".join(parts) if parts else ""
+
+
+def type_text(schema: Mapping[str, Any]) -> str:
+    """Return what a key may hold, in words."""
+    if "anyOf" in schema:
+        return " or ".join(type_text(s) for s in schema["anyOf"] if s.get("type") != "null")
+    if "const" in schema:
+        return f"`{literal(schema['const'])}`"
+    if "enum" in schema:
+        return ", ".join(f"`{literal(value)}`" for value in schema["enum"])
+    if reference(schema) == PRESCRIPTION:
+        return "list, see [Entries of `prescriptions`](#entries-of-prescriptions)"
+    if schema["type"] == "array" and "prefixItems" in schema:
+        return "[" + ", ".join(type_text(item) for item in schema["prefixItems"]) + "]"
+    if schema["type"] == "array":
+        return f"list of {type_text(schema['items'])}"
+    if schema.get("format") == "date":
+        return "date"
+    names = {"integer": "whole number", "boolean": "true or false", "string": "text"}
+    text = names.get(schema["type"], schema["type"]) + bounds(schema)
+    return f"{text}, not empty" if schema.get("minLength") else text
+
+
+def default_text(key: str, schema: Mapping[str, Any], required: list[str]) -> str:
+    """Return the default of a key, or that it must be there."""
+    if key in required:
+        return "required"
+    value = schema.get("default")
+    return "absent" if value is None else f"`{literal(value)}`"
+
+
+def key_rows(table: Mapping[str, Any]) -> Iterator[str]:
+    """Return the keys of a table of the case file as a Markdown table."""
+    yield "| key | holds | default | meaning |"
+    yield "|---|---|---|---|"
+    for key, schema in table["properties"].items():
+        if is_table(schema) and reference(schema) != PRESCRIPTION:
+            continue
+        cells = [f"`{key}`", type_text(schema)]
+        cells += [default_text(key, schema, table.get("required", []))]
+        cells += [schema.get("description", "")]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def section(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
+    """Return the section of one table of the case file."""
+    table = definitions[reference(schema)]
+    is_array = schema.get("type") == "array"
+    yield f"## {'[[' if is_array else '['}{name}{']]' if is_array else ']'}"
+    yield ""
+    count = "Any number of them, each under its own heading." if is_array else "Once, required."
+    yield f"{TITLES.get(name, table['description'])} {count}"
+    yield ""
+    yield from key_rows(table)
+    yield ""
+    for rule in RULES.get(name, ()):
+        yield f"- {rule}"
+    if name in RULES:
+        yield ""
+
+
+def names_section() -> Iterator[str]:
+    """Return the names that may be used for things that ship with rerad."""
+    yield "## Names that ship"
+    yield ""
+    yield "| key | names | |"
+    yield "|---|---|---|"
+    machines = ", ".join(f"`{name}`" for name in machine_names())
+    yield f"| `planning.machine` | {machines} | or the path of a machine file |"
+    for name, curve in read_hounsfield_tables().items():
+        yield f"| `planning.hounsfield_curve` | `{name}` | {curve['title']} |"
+    for rules in rule_sets():
+        yield f"| `planning.rule_set`, `compared_rule_sets` | `{rules.name}` | {rules.title} |"
+    for table in load_recovery_tables():
+        yield f"| `planning.recovery_table` | `{table.name}` | {table.title} |"
+    yield ""
+    yield (
+        "Metrics of `goal.metric`: `Dmean`, `Dmax`, `Dmin`, `D0.1cc`, `D95%`, `V45Gy` (cc), "
+        "`V45Gy[%]`, `V95%`, `gEUD8`."
+    )
+
+
+def page() -> str:
+    """Return the whole page."""
+    schema = case_schema()
+    definitions: Mapping[str, Any] = schema["$defs"]
+    lines = [INTRODUCTION, "## At the top", "", *key_rows(schema), ""]
+    for name, item in schema["properties"].items():
+        if is_table(item):
+            lines.extend(section(name, item, definitions))
+    lines += ["## Entries of `prescriptions`", ""]
+    prescription = definitions[PRESCRIPTION]
+    lines += [f"{prescription['description']} Written inline, one line each:", ""]
+    lines += ["    prescriptions = ["]
+    lines += ['        {structure = "PTV_4000", dose_gy = 40.0},', "    ]", ""]
+    lines += [*key_rows(prescription), "", *names_section()]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
