@@ -78,8 +78,8 @@ class DemoSettings:
         CT voxels.
     shape_ji : tuple of int
         CT rows and columns.
-    dose_grid_mm : float
-        Dose voxels of both courses.
+    first_dose_grid_mm, dose_grid_mm : float
+        Dose voxels of the first course, planned elsewhere, and of today's.
     max_evaluations, n_correction_passes : int
         Of the optimiser.
     """
@@ -88,8 +88,9 @@ class DemoSettings:
     in_plane_mm: float = 0.98
     slice_mm: float = 3.0
     shape_ji: tuple[int, int] = (512, 512)
+    first_dose_grid_mm: float = 4.0
     dose_grid_mm: float = 3.0
-    max_evaluations: int = 160
+    max_evaluations: int = 140
     n_correction_passes: int = 2
 
     @classmethod
@@ -100,6 +101,7 @@ class DemoSettings:
             in_plane_mm=3.0,
             slice_mm=6.0,
             shape_ji=(168, 168),
+            first_dose_grid_mm=6.0,
             dose_grid_mm=6.0,
             max_evaluations=50,
             n_correction_passes=1,
@@ -322,7 +324,7 @@ def plan_first_course(
     table = load_table("planning_proposal")
     planning, beams = settings.planning(table["planning"]), table["beams"]
     body = external_of(structures)
-    grid = dose_grid_for(image, body, planning["dose_grid_mm"])
+    grid = dose_grid_for(image, body, settings.first_dose_grid_mm)
     prescriptions = tuple(
         Prescription(item.structure, item.dose_gy) for item in PRIOR_PRESCRIPTIONS
     )
@@ -345,7 +347,7 @@ def plan_first_course(
             n_fractions_delivered=PRIOR_FRACTIONS,
             grade=RecordGrade.FULL_DICOM,
         ),
-        density=density_on(image, grid, curve),
+        density=density_on(image, masks[body.name], grid, curve),
         masks=masks,
         body=masks[body.name],
         machine=load_machine(planning["machine"]),

@@ -169,6 +169,9 @@ class ObjectivesTable(Strict):
     organ_limits_are_hard: bool = Field(
         description="Hold cumulative limits in every voxel outside the targets, or only penalise"
     )
+    organ_limit_margin_gy: Annotated[float, Field(ge=0, le=10)] = Field(
+        description="Planned this far below each cumulative limit (EQD2), for what leaves change"
+    )
 
 
 class AcceptedBreachTable(Strict):

@@ -10,7 +10,7 @@ voxel's dose holds; beyond the faces the dose is unknown. Unknown volume is coun
 for zero: see :class:`Dvh`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,6 +205,19 @@ class Dvh:
         powers = (self.dose_gy / scale) ** exponent
         mean = float(np.average(powers, weights=self.point_volume_cc))
         return float(scale * mean ** (1 / exponent))
+
+    def scaled(self, factor: float) -> "Dvh":
+        """Return the histogram of the same dose times a factor of 0 or more.
+
+        Raises
+        ------
+        InputError
+            If `factor` is negative or not finite.
+        """
+        if not 0 <= factor < np.inf:
+            msg = f"{self.name}: expected a dose factor of 0 or more, got {factor}"
+            raise InputError(msg)
+        return replace(self, dose_gy=self.dose_gy * factor)
 
     def curve(self, n: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the cumulative histogram for drawing.

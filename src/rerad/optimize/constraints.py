@@ -93,7 +93,7 @@ class Multipliers:
         for cap, multiplier in zip(self.caps, self.values, strict=True):
             push = np.maximum(multiplier + self.stiffness * self._excess(cap, dose_gy), 0.0)
             value += float(np.sum(push**2 - multiplier**2)) / (2.0 * self.stiffness)
-            np.add.at(gradient, cap.indices, push)
+            gradient[cap.indices] += push
         return value, gradient
 
     def updated(self, dose_gy: Floats, growth: float) -> "Multipliers":

@@ -107,7 +107,7 @@ class Problem:
         for term in self.terms:
             term_value, slope = term.value_and_gradient(dose_gy[term.indices])
             value += term_value
-            np.add.at(gradient, term.indices, slope)
+            gradient[term.indices] += slope
         return value, gradient
 
     def value_and_gradient(self, fluence_mu: Floats) -> tuple[float, Floats]:
@@ -132,7 +132,7 @@ class Problem:
         """Return the sum of typical second derivatives by the dose of each point."""
         curvature = np.zeros(self.operator.n_points)
         for term in self.terms:
-            np.add.at(curvature, term.indices, term.curvature())
+            curvature[term.indices] += term.curvature()
         return curvature
 
 

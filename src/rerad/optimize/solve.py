@@ -101,6 +101,8 @@ class Solution:
     history : tuple of (int, float)
         Evaluations and what was minimised after each iteration: the objective, and with hard
         caps their penalty too.
+    multipliers : Multipliers or None
+        Of the caps, to start the next solve from; None without caps.
     """
 
     fluence_mu: Floats
@@ -114,6 +116,7 @@ class Solution:
     cap_violation_gy: float = 0.0
     cap_multipliers: dict[str, Floats] = field(default_factory=dict)
     history: tuple[tuple[int, float], ...] = ()
+    multipliers: Multipliers | None = None
 
 
 def solve(
@@ -121,6 +124,7 @@ def solve(
     settings: SolveSettings,
     *,
     start: NDArray[np.float64] | None = None,
+    multipliers: Multipliers | None = None,
     progress: Progress | None = None,
 ) -> Solution:
     """Find the fluence of least objective that respects bounds and caps.
@@ -133,6 +137,8 @@ def solve(
         When to stop.
     start : ndarray of shape (n_beamlets,) or None
         First fluence, for a warm start; None takes the uniform one of :func:`uniform_start_mu`.
+    multipliers : Multipliers or None
+        Those of an earlier solution with the same caps, for a warm start.
     progress : callable or None
         Called after each iteration with evaluations so far and objective.
 
@@ -144,13 +150,13 @@ def solve(
     Raises
     ------
     InputError
-        If `start` does not fit.
+        If `start` or `multipliers` do not fit.
     ConvergenceError
         If the objective is not a number: the operator or a term is broken.
     """
     began = time.perf_counter()
     search = _Search(problem, settings, _first_fluence(problem, start), progress)
-    multipliers = _capped(search) if problem.caps else None
+    multipliers = _capped(search, multipliers) if problem.caps else None
     is_settled = search.settled if multipliers is not None else search.minimise(None)
     fluence = search.fluence_mu
     dose = problem.dose_gy(fluence)
@@ -172,6 +178,7 @@ def solve(
         if multipliers is None
         else {c.name: v for c, v in zip(multipliers.caps, multipliers.values, strict=True)},
         history=tuple(search.history),
+        multipliers=multipliers,
     )
 
 
@@ -282,15 +289,27 @@ class _Search:
         return value, gradient * self.scale
 
 
-def _capped(search: _Search) -> Multipliers:
-    """Outer iterations of the augmented Lagrangian; stops when caps hold and nothing moves."""
-    problem, settings = search.problem, search.settings
+def _first_multipliers(search: _Search, given: Multipliers | None) -> Multipliers:
+    """Return the multipliers to begin with: those given, or zero at the first stiffness."""
+    problem = search.problem
+    if given is not None:
+        sizes = [len(values) for values in given.values]
+        if sizes != [len(cap.indices) for cap in problem.caps]:
+            msg = f"expected multipliers for {len(problem.caps)} caps of this problem, got {sizes}"
+            raise InputError(msg)
+        return Multipliers(problem.caps, given.values, given.stiffness)
     curvature = problem.curvature_by_dose()
     seen = curvature[curvature > 0]
     unit = float(seen.mean()) if len(seen) else 1.0
-    multipliers = Multipliers.start(problem.caps, settings.cap_stiffness * unit)
+    return Multipliers.start(problem.caps, search.settings.cap_stiffness * unit)
+
+
+def _capped(search: _Search, given: Multipliers | None) -> Multipliers:
+    """Outer iterations of the augmented Lagrangian; stops when caps hold and nothing moves."""
+    problem, settings = search.problem, search.settings
+    multipliers = _first_multipliers(search, given)
     violation = np.inf
-    tolerance = 30 * settings.relative_tolerance
+    tolerance = (30 if given is None else 4) * settings.relative_tolerance
     for _ in range(settings.max_cap_updates):
         in_budget = search.minimise(multipliers, tolerance)
         dose = problem.dose_gy(search.fluence_mu)

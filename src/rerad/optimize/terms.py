@@ -55,6 +55,9 @@ def checked_indices(name: str, indices: ArrayLike) -> NDArray[np.int64]:
     if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
         msg = f"objective {name}: expected a list of at least one point index"
         raise InputError(msg)
+    if len(np.unique(array)) != array.size:
+        msg = f"objective {name}: expected every point index once, got repeated ones"
+        raise InputError(msg)
     if array.min() < 0:
         msg = f"objective {name}: expected point indices of 0 or more, got {array.min()}"
         raise InputError(msg)

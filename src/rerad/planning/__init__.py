@@ -7,6 +7,13 @@ from rerad.planning.inputs import (
     PriorInput,
     Progress,
 )
+from rerad.planning.pipeline import (
+    density_on,
+    dose_grid_for,
+    external_of,
+    rasterize_all,
+    run_pipeline,
+)
 from rerad.planning.replan import (
     PlanOutcome,
     PlanRequest,
@@ -14,13 +21,6 @@ from rerad.planning.replan import (
     coplanar_beams,
     isocenter_of,
     make_plan,
-)
-from rerad.planning.pipeline import (
-    density_on,
-    dose_grid_for,
-    external_of,
-    rasterize_all,
-    run_pipeline,
 )
 from rerad.planning.result import (
     BudgetRow,

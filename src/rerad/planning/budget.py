@@ -13,7 +13,7 @@ import numpy as np
 
 from rerad.accumulation import discount
 from rerad.core import Dose, DoseScope, Goal, RecoveryBasis, Structure
-from rerad.evaluation import dvh, evaluate_metric, parse_metric
+from rerad.evaluation import Dvh, dvh, evaluate_metric, parse_metric
 from rerad.planning.history import require_alpha_beta
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
@@ -133,7 +133,13 @@ def make_budget(
             if not cases:
                 continue
             is_planned_set = rule_set == settings.rule_set
-            scenarios = [_scenario(inputs, structure, case, priors) for case in cases]
+            given = {
+                alpha_beta: _prior_dvh(structure, priors, alpha_beta)
+                for alpha_beta in {case.limit.alpha_beta_gy for case in cases}
+            }
+            scenarios = [
+                _scenario(inputs, case, given[case.limit.alpha_beta_gy]) for case in cases
+            ]
             least = int(np.nanargmin([_strictness(scenario) for scenario in scenarios]))
             if is_planned_set:
                 scenarios[least] = replace(scenarios[least], is_planned_with=True)
@@ -212,9 +218,15 @@ def _organ_limit(structure: Structure, case: _Case, priors: Sequence[PriorCourse
     )
 
 
-def _scenario(
-    inputs: PlanningInputs, structure: Structure, case: _Case, priors: Sequence[PriorCourse]
-) -> BudgetScenario:
+def _prior_dvh(
+    structure: Structure, priors: Sequence[PriorCourse], alpha_beta_gy: float
+) -> Dvh | None:
+    """Return the histogram of the earlier EQD2 without recovery; None without courses."""
+    prior = discounted_prior(priors, alpha_beta_gy, 0.0)
+    return None if prior is None else dvh(prior, structure)
+
+
+def _scenario(inputs: PlanningInputs, case: _Case, prior: Dvh | None) -> BudgetScenario:
     """Return what one limit leaves under one assumption.
 
     The remaining dose is the limit less the earlier dose at the limit's own metric. The new
@@ -222,10 +234,10 @@ def _scenario(
     the plan itself is judged on the voxel sum.
     """
     limit = case.limit
-    prior = discounted_prior(priors, limit.alpha_beta_gy, case.recovery_fraction)
     given = 0.0
     if prior is not None:
-        given = evaluate_metric(parse_metric(limit.metric), dvh(prior, structure))
+        remembered = prior.scaled(1.0 - case.recovery_fraction)
+        given = evaluate_metric(parse_metric(limit.metric), remembered)
     left = float(np.maximum(limit.limit_gy - given, 0.0))
     n_fractions = inputs.current.n_fractions_planned
     physical = np.nan

@@ -1,9 +1,11 @@
 """What a clinician must weigh before believing a plan: findings, in words."""
 
 from collections.abc import Sequence
+from math import isfinite
 
-from rerad.core import DoseScope, Finding, RecordGrade, Severity
-from rerad.evaluation import Verdict
+from rerad.core import DoseScope, Finding, Image, RecordGrade, Severity
+from rerad.dosecalc import border_share
+from rerad.evaluation import GoalResult, Verdict
 from rerad.planning.budget import OrganLimit, limited_structures, shortest_interval_months
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.judge import OUTSIDE_SUFFIX, Judgement, outside_fractions
@@ -48,9 +50,16 @@ def record_findings(inputs: PlanningInputs) -> list[Finding]:
     return findings
 
 
-def model_findings(inputs: PlanningInputs) -> list[Finding]:
+def model_findings(inputs: PlanningInputs, density: Image) -> list[Finding]:
     """Return what the models behind the numbers have not been shown to do."""
     findings = []
+    cut = border_share(density)
+    if cut > 0:
+        text = (
+            f"The body reaches the border of the CT ({100 * cut:.0f} % of the border voxels are "
+            "tissue): beyond it the dose model sees nothing, so dose behind is too high."
+        )
+        findings.append(Finding(Severity.CAUTION, "body-cut-off", text))
     if not inputs.machine.is_commissioned:
         text = (
             f"Machine {inputs.machine.name} is a generic model, not commissioned against "
@@ -58,6 +67,13 @@ def model_findings(inputs: PlanningInputs) -> list[Finding]:
             "for treatment."
         )
         findings.append(Finding(Severity.SERIOUS, "machine-not-commissioned", text))
+    couch = [item.name for item in inputs.structures.structures if item.kind.name == "SUPPORT"]
+    if couch:
+        text = (
+            f"{', '.join(couch)} is outside the body contour and left out of the dose: the "
+            "treatment couch is not modelled, and beams through it are not weakened by it."
+        )
+        findings.append(Finding(Severity.CAUTION, "couch-not-modelled", text))
     text = (
         "Dose is from a pencil-beam model with one-dimensional heterogeneity correction: in and "
         "behind lung, gas and metal it can be several per cent wrong."
@@ -90,7 +106,7 @@ def goal_findings(judgement: Judgement, state: DeliveryState) -> list[Finding]:
     findings = []
     for result in state.goals:
         name, goal = result.goal.structure, result.goal
-        value = f"{result.value:.1f} {goal.unit}"
+        value = _value_text(result)
         if result.verdict is Verdict.EXCEEDED:
             is_limit = goal.scope is DoseScope.CUMULATIVE
             severity = Severity.SERIOUS if is_limit else Severity.CAUTION
@@ -110,6 +126,14 @@ def goal_findings(judgement: Judgement, state: DeliveryState) -> list[Finding]:
             )
             findings.append(Finding(Severity.SERIOUS, "goal-unknown", text, name))
     return findings
+
+
+def _value_text(result: GoalResult) -> str:
+    """Return a goal's value, or its lower bound where part of the dose is unknown."""
+    unit = result.goal.unit
+    if isfinite(result.value):
+        return f"{result.value:.2f} {unit}"
+    return f"at least {result.low:.2f} {unit}" if isfinite(result.low) else "unknown"
 
 
 def overlap_findings(judgement: Judgement) -> list[Finding]:

@@ -65,6 +65,8 @@ class ObjectiveSettings:
     organ_limits_are_hard : bool
         Whether no voxel of an organ may exceed its cumulative limit (where it can be held), or
         exceeding it is only penalised.
+    organ_limit_margin_gy : float
+        EQD2 that the optimiser stays below each limit, for what sequencing changes afterwards.
     """
 
     target_overdose_percent: float
@@ -78,6 +80,7 @@ class ObjectiveSettings:
     falloff_per_mm: float
     smoothness_importance: float
     organ_limits_are_hard: bool
+    organ_limit_margin_gy: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,15 @@ class Judgement:
         return dict(self.inputs.settings.accepted_breaches)
 
 
-def delivery_state(judgement: Judgement, plan_dose: Dose, n_fractions: int) -> DeliveryState:
+def physical_dvhs(judgement: Judgement, plan_dose: Dose) -> dict[str, Dvh]:
+    """Return the histogram of the plan's own dose in every drawn structure."""
+    structures = [item for item in judgement.inputs.structures.structures if not item.is_empty]
+    return {item.name: dvh(plan_dose, item) for item in structures}
+
+
+def delivery_state(
+    judgement: Judgement, plan_dose: Dose, plan_dvhs: Mapping[str, Dvh], n_fractions: int
+) -> DeliveryState:
     """Judge a number of fractions of the plan.
 
     Parameters
@@ -79,6 +87,8 @@ def delivery_state(judgement: Judgement, plan_dose: Dose, n_fractions: int) -> D
         What it is judged on.
     plan_dose : Dose
         Physical dose of all planned fractions.
+    plan_dvhs : mapping of str to Dvh
+        Its histograms (see `physical_dvhs`).
     n_fractions : int
         Fractions counted; the dose per fraction stays what was planned.
 
@@ -101,16 +111,16 @@ def delivery_state(judgement: Judgement, plan_dose: Dose, n_fractions: int) -> D
     for alpha_beta, dose in own.items():
         prior = discounted_prior(judgement.priors, alpha_beta, 0.0)
         cumulative[alpha_beta] = dose if prior is None else prior + dose
-    structures = [item for item in judgement.inputs.structures.structures if not item.is_empty]
-    physical_dvhs = {item.name: dvh(physical, item) for item in structures}
+    share = n_fractions / planned
+    own_dvhs = {name: histogram.scaled(share) for name, histogram in plan_dvhs.items()}
     return DeliveryState(
         label=f"{'planned' if n_fractions == planned else 'delivered'}, {n_fractions} fractions",
         n_fractions=n_fractions,
         physical=physical,
         cumulative=cumulative,
-        physical_dvhs=physical_dvhs,
+        physical_dvhs=own_dvhs,
         cumulative_dvhs=_cumulative_dvhs(judgement, cumulative),
-        goals=_goals(judgement, physical_dvhs, own, n_fractions / planned),
+        goals=_goals(judgement, own_dvhs, own, share),
     )
 
 
@@ -137,7 +147,7 @@ def _cumulative_dvhs(judgement: Judgement, cumulative: Mapping[float, Dose]) -> 
 
 def _goals(
     judgement: Judgement,
-    physical_dvhs: Mapping[str, Dvh],
+    own_dvhs: Mapping[str, Dvh],
     own_eqd2: Mapping[float, Dose],
     share_delivered: float,
 ) -> tuple[GoalResult, ...]:
@@ -147,7 +157,7 @@ def _goals(
         if goal.scope is DoseScope.PLAN:
             prescribed = judgement.prescribed_gy.get(goal.structure)
             scaled = None if prescribed is None else prescribed * share_delivered
-            result = evaluate_goal(goal, physical_dvhs[goal.structure], prescription_gy=scaled)
+            result = evaluate_goal(goal, own_dvhs[goal.structure], prescription_gy=scaled)
             results.append(result)
         elif goal.alpha_beta_gy is not None:
             prior = discounted_prior(judgement.priors, goal.alpha_beta_gy, 0.0)

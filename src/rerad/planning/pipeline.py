@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rerad.core import (
     DoseScope,
@@ -32,7 +31,13 @@ from rerad.planning.checks import (
 )
 from rerad.planning.history import AIR_HU, carry_prior, prior_findings
 from rerad.planning.inputs import PlanningInputs, Progress
-from rerad.planning.judge import Judgement, delivery_state, summary_rows, target_deliveries
+from rerad.planning.judge import (
+    Judgement,
+    delivery_state,
+    physical_dvhs,
+    summary_rows,
+    target_deliveries,
+)
 from rerad.planning.replan import PlanOutcome, PlanRequest, PlanSettings, make_plan
 from rerad.planning.result import CaseResult, DeliveryState
 from rerad.planning.terms import OrganCap, PhysicalCap
@@ -161,19 +166,21 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     budget, limits = make_budget(inputs, priors)
     watch.lap("remaining tolerance")
 
-    outcome = make_plan(_request(inputs, grid, masks, masks[body.name], limits), progress)
+    request = _request(inputs, grid, masks, masks[body.name], limits)
+    outcome = make_plan(request, progress)
     watch.lap("plan: optimise, sequence, recalculate")
 
     progress("judging the plan", 0.0)
     judgement = Judgement(inputs, priors, limits, masks)
     planned_n = inputs.current.n_fractions_planned or 0
     delivered_n = inputs.current.n_fractions_delivered
-    planned = delivery_state(judgement, outcome.dose, planned_n)
+    plan_dvhs = physical_dvhs(judgement, outcome.dose)
+    planned = delivery_state(judgement, outcome.dose, plan_dvhs, planned_n)
     delivered = None
     if delivered_n is not None and delivered_n < planned_n:
-        delivered = delivery_state(judgement, outcome.dose, delivered_n)
+        delivered = delivery_state(judgement, outcome.dose, plan_dvhs, delivered_n)
     summary = summary_rows(judgement, planned, delivered)
-    findings = _findings(judgement, outcome, masks[body.name].on(grid), (planned, delivered))
+    findings = _findings(judgement, outcome, request, (planned, delivered))
     watch.lap("DVHs and goals")
     return CaseResult(
         title=inputs.title,
@@ -201,9 +208,15 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     )
 
 
-def density_on(image: Image, grid: Grid, curve: HounsfieldCurve) -> Image:
-    """Return the mass density of a CT on the dose grid."""
-    return density_from_hu(resample_image(image, grid, outside=AIR_HU), curve)
+def density_on(image: Image, body: Mask, grid: Grid, curve: HounsfieldCurve) -> Image:
+    """Return the mass density of a CT on the dose grid; outside the body contour nothing is.
+
+    The couch of the scanner is not the couch of the treatment: like clothes and cables it is left
+    out, and a couch that the beams pass is not modelled.
+    """
+    density = density_from_hu(resample_image(image, grid, outside=AIR_HU), curve)
+    values = np.where(body.on(grid) > 0, density.values, np.float32(0))
+    return replace(density, values=values)
 
 
 def _request(
@@ -219,7 +232,7 @@ def _request(
     caps = tuple(
         OrganCap(
             structure=limit.structure,
-            limit_eqd2_gy=limit.goal.at_most,
+            limit_eqd2_gy=limit.goal.at_most - inputs.objectives.organ_limit_margin_gy,
             alpha_beta_gy=limit.goal.alpha_beta_gy,
             prior=limit.prior,
             excludes_targets=limit.structure in accepted,
@@ -230,7 +243,7 @@ def _request(
     return PlanRequest(
         label="ReRT",
         course=inputs.current,
-        density=density_on(inputs.image, grid, inputs.hounsfield),
+        density=density_on(inputs.image, body, grid, inputs.hounsfield),
         masks=masks,
         body=body,
         machine=inputs.machine,
@@ -263,7 +276,7 @@ def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
 def _findings(
     judgement: Judgement,
     outcome: PlanOutcome,
-    body_fraction: NDArray[np.float32],
+    request: PlanRequest,
     states: tuple[DeliveryState | None, ...],
 ) -> tuple[Finding, ...]:
     """Gather everything a clinician must weigh, most serious first."""
@@ -271,11 +284,11 @@ def _findings(
     findings = [
         *inputs.findings,
         *record_findings(inputs),
-        *prior_findings(judgement.priors, body_fraction),
+        *prior_findings(judgement.priors, request.body.on(request.grid)),
         *limit_findings(inputs, judgement.limits),
         *overlap_findings(judgement),
         *outcome.findings,
-        *model_findings(inputs),
+        *model_findings(inputs, request.density),
     ]
     for state in states:
         if state is not None:

@@ -6,7 +6,7 @@ plan is optimised on the dose that it will really give.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from rerad.core import (
     Mask,
     PatientPosition,
     Plan,
+    Severity,
 )
 from rerad.dosecalc import (
     PencilBeamOperator,
@@ -32,7 +33,15 @@ from rerad.dosecalc import (
     split_fluence,
 )
 from rerad.errors import InputError
-from rerad.optimize import DoseCap, FluenceSmoothness, Problem, SolveSettings, solve
+from rerad.optimize import (
+    DoseCap,
+    FluenceSmoothness,
+    Multipliers,
+    Problem,
+    SolveSettings,
+    solve,
+    uniform_start_mu,
+)
 from rerad.planning.inputs import ObjectiveSettings, Progress
 from rerad.planning.points import Points, choose_points
 from rerad.planning.result import Convergence
@@ -53,11 +62,14 @@ from rerad.sequencing import (
     sequence_sliding_window,
 )
 
-SHELL_MM = 25.0
+SHELL_MM = 10.0
 """Around the targets every voxel is looked at; most of the fall-off happens here."""
 
-KEEP_ONE_IN = 12
+KEEP_ONE_IN = 16
 """Share of the remaining body voxels that the optimiser looks at."""
+
+SMALLEST_BEAM_MU = 0.5
+"""A beam whose brightest beamlet gets less than this in a fraction is not worth delivering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,19 +240,23 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
 
     background: NDArray[np.float64] | None = None
     fluence: NDArray[np.float64] | None = None
+    multipliers: Multipliers | None = None
     corrections: list[float] = []
     n_passes = request.settings.n_correction_passes + 1
     for number in range(n_passes):
         n_evaluations = request.settings.max_evaluations // (1 if number == 0 else 2)
         solution = solve(
-            _with_background(problem, background),
+            replace(problem, background_dose_gy=background),
             SolveSettings(max_evaluations=n_evaluations),
             start=fluence,
-            progress=_solver_progress(progress, number, n_passes, n_evaluations),
+            multipliers=multipliers,
+            progress=SolverProgress(
+                progress, f"optimising, pass {number + 1} of {n_passes}", n_evaluations
+            ),
         )
-        fluence = solution.fluence_mu
+        fluence, multipliers = solution.fluence_mu, solution.multipliers
         progress(f"sequencing and recalculating, pass {number + 1} of {n_passes}", 0.9)
-        plan = _sequence(request, operator, fluence)
+        plan, unused = _sequence(request, operator, fluence)
         dose = final_dose(plan, request.machine, request.density, request.grid)
         difference = points.sample(np.nan_to_num(dose.values)) - operator.forward(fluence)
         change = difference if background is None else difference - background
@@ -257,7 +273,7 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
         ),
         complexity=_complexity(plan, request.machine),
         correction_gy=tuple(corrections),
-        findings=tuple(findings),
+        findings=(*findings, *unused),
     )
 
 
@@ -314,21 +330,16 @@ def _problem(
     caps: tuple[DoseCap, ...] = ()
     if weights.organ_limits_are_hard:
         caps = organ_caps(anatomy, points, request.organ_caps, request.n_fractions)
-    dose_gy = max(item.dose_gy for item in request.course.prescriptions)
-    mean_dose_per_mu = float(np.max(operator.forward(np.ones(operator.n_beamlets))))
-    smoothness = (
-        (
-            FluenceSmoothness(
-                "smoothness",
-                operator.bixel_grids,
-                dose_gy / mean_dose_per_mu,
-                weights.smoothness_importance,
-            ),
+    problem = Problem(operator, tuple(terms), caps=caps)
+    if weights.smoothness_importance > 0:
+        smoothness = FluenceSmoothness(
+            "smoothness",
+            operator.bixel_grids,
+            uniform_start_mu(problem),
+            weights.smoothness_importance,
         )
-        if weights.smoothness_importance > 0
-        else ()
-    )
-    return Problem(operator, tuple(terms), smoothness, caps=caps), findings
+        problem = replace(problem, fluence_terms=(smoothness,))
+    return problem, findings
 
 
 def _complexity(plan: Plan, machine: Machine) -> dict[str, float]:
@@ -338,24 +349,18 @@ def _complexity(plan: Plan, machine: Machine) -> dict[str, float]:
     return {name: float(v) for name, v in values.items() if isinstance(v, int | float)}
 
 
-def _with_background(problem: Problem, background: NDArray[np.float64] | None) -> Problem:
-    """Return the problem with what the final dose found beyond the operator."""
-    return Problem(
-        problem.operator,
-        problem.terms,
-        problem.fluence_terms,
-        background_dose_gy=background,
-        upper_mu=problem.upper_mu,
-        caps=problem.caps,
-    )
-
-
 def _sequence(
     request: PlanRequest, operator: PencilBeamOperator, fluence_mu: NDArray[np.float64]
-) -> Plan:
-    """Turn the fluence into leaf motions."""
+) -> tuple[Plan, list[Finding]]:
+    """Turn the fluence into leaf motions; beams that are not wanted are left out and named."""
     beams: list[Beam] = []
+    findings: list[Finding] = []
     for fluence in split_fluence(operator.bixel_grids, fluence_mu):
+        name = fluence.grid.geometry.name
+        if fluence.values_mu.max() < SMALLEST_BEAM_MU * request.n_fractions:
+            text = f"The optimiser has no use for beam {name}; it is not in the plan."
+            findings.append(Finding(Severity.NOTE, "beam-not-used", text, name))
+            continue
         beams.extend(
             sequence_sliding_window(
                 fluence,
@@ -365,7 +370,7 @@ def _sequence(
                 settings=SequenceSettings(),
             )
         )
-    return Plan(
+    plan = Plan(
         label=request.label,
         frame_uid=request.grid.frame_uid,
         patient_position=request.position,
@@ -374,13 +379,7 @@ def _sequence(
         prescriptions=request.course.prescriptions,
         beams=tuple(beams),
     )
-
-
-def _solver_progress(
-    progress: Progress, number: int, n_passes: int, n_evaluations: int
-) -> "SolverProgress":
-    """Return a callback that turns evaluations into a share done."""
-    return SolverProgress(progress, f"optimising, pass {number + 1} of {n_passes}", n_evaluations)
+    return plan, findings
 
 
 @dataclass(frozen=True, slots=True)
