@@ -1,12 +1,12 @@
 # The front door. Needs only Python 3.11+, pip and make; uv is used if it is there.
-# make demo, make test, make lint, make bench, make clean
+# make demo, make test, make lint, make clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test lint bench clean environment
+.PHONY: demo test lint clean environment
 
 environment: $(VENV)/.installed
 
@@ -37,9 +37,6 @@ lint: environment
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-
-bench: environment
-	@for file in benchmarks/bench_*.py; do echo "rerad: $$file"; $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,7 +24,7 @@ from rerad.case.schema import (
 )
 from rerad.core import StructureKind, StructureSet
 from rerad.dicom import FolderItem, FolderScan
-from rerad.errors import CaseError
+from rerad.errors import CaseError, ReradError
 from rerad.structures import suggest_name
 from rerad.tables import load_table
 
@@ -109,7 +109,7 @@ def import_folder(folder: Path, case: Path) -> ImportReport:
     _require_one_patient(scan, folder)
     studies = _planning_studies(scan)
     today, earlier = _split(studies, folder)
-    structures = dicom.read_structure_set(today.structures.paths[0]) if today.structures else None
+    structures, unread = _read_structures(today)
     relative = os.path.relpath(folder.resolve(), case.resolve())
     file = _proposal(scan, today, earlier, structures, relative)
     lines = _lines(scan, today, earlier, file)
@@ -119,9 +119,19 @@ def import_folder(folder: Path, case: Path) -> ImportReport:
         case_file=path,
         lines=lines,
         skipped=tuple((str(item.path), item.reason) for item in scan.skipped),
-        missing=_missing(file, today, structures),
+        missing=(*unread, *_missing(file, today, structures)),
         hints=_hints(structures),
     )
+
+
+def _read_structures(study: _PlanningStudy) -> tuple[StructureSet | None, tuple[str, ...]]:
+    """Return today's structures, or why they cannot be used."""
+    if study.structures is None:
+        return None, ()
+    try:
+        return dicom.read_structure_set(study.structures.paths[0]), ()
+    except ReradError as error:
+        return None, (f"today's structure set cannot be used: {error}",)
 
 
 def _require_one_patient(scan: FolderScan, folder: Path) -> None:
@@ -218,12 +228,18 @@ def _proposal(
         prior_course=tuple(
             _prior_course(number + 1, study) for number, study in enumerate(earlier)
         ),
-        goal=tuple(
-            GoalTable(structure=item.structure, **goal)
-            for item in prescriptions
-            for goal in table["target_goal"]
-        ),
+        goal=tuple(_target_goals(prescriptions, table["target_goal"])),
     )
+
+
+def _target_goals(
+    prescriptions: Sequence[PrescriptionTable], proposals: Sequence[dict[str, Any]]
+) -> Iterator[GoalTable]:
+    """Yield the proposed goals; an upper bound only for the hottest target, which others hold."""
+    for number, item in enumerate(prescriptions):
+        for goal in proposals:
+            if number == 0 or "at_most" not in goal:
+                yield GoalTable(structure=item.structure, **goal)
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from rerad.planning import (
     rasterize_all,
 )
 from rerad.radiobiology import recovery_table, rule_set
-from rerad.structures import unite
+from rerad.structures import EndSlab, unite
 from rerad.units import DAYS_PER_MONTH
 
 
@@ -197,6 +197,7 @@ def _settings(file: CaseFile) -> PlanningSettings:
         tumor_alpha_beta_gy=planning.tumor_alpha_beta_gy,
         tumor_alpha_beta_citation=planning.tumor_alpha_beta_citation,
         dose_grid_mm=planning.dose_grid_mm,
+        end_slab=EndSlab[planning.structure_ends.upper()],
         column_width_mm=file.beams.column_width_mm,
         field_margin_mm=file.beams.field_margin_mm,
         n_correction_passes=planning.n_correction_passes,

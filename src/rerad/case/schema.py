@@ -225,6 +225,9 @@ class PlanningTable(Strict):
     )
     tumor_alpha_beta_citation: str = Field(min_length=1, description="Where it comes from")
     dose_grid_mm: Annotated[float, Field(ge=1, le=10)] = Field(description="Dose voxel size")
+    structure_ends: Literal["flat", "short"] = Field(
+        description="First and last contour: half a slice on (flat), or as Eclipse does (short)"
+    )
     n_correction_passes: Annotated[int, Field(ge=0, le=6)] = Field(
         description="Optimisations repeated against the final dose"
     )

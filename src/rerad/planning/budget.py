@@ -26,6 +26,7 @@ from rerad.radiobiology import (
     physical_from_eqd2,
     recovery_scenarios,
 )
+from rerad.structures import EndSlab
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -134,7 +135,7 @@ def make_budget(
                 continue
             is_planned_set = rule_set == settings.rule_set
             given = {
-                alpha_beta: _prior_dvh(structure, priors, alpha_beta)
+                alpha_beta: _prior_dvh(structure, priors, alpha_beta, settings.end_slab)
                 for alpha_beta in {case.limit.alpha_beta_gy for case in cases}
             }
             scenarios = [
@@ -219,11 +220,14 @@ def _organ_limit(structure: Structure, case: _Case, priors: Sequence[PriorCourse
 
 
 def _prior_dvh(
-    structure: Structure, priors: Sequence[PriorCourse], alpha_beta_gy: float
+    structure: Structure,
+    priors: Sequence[PriorCourse],
+    alpha_beta_gy: float,
+    end_slab: EndSlab,
 ) -> Dvh | None:
     """Return the histogram of the earlier EQD2 without recovery; None without courses."""
     prior = discounted_prior(priors, alpha_beta_gy, 0.0)
-    return None if prior is None else dvh(prior, structure)
+    return None if prior is None else dvh(prior, structure, end_slab=end_slab)
 
 
 def _scenario(inputs: PlanningInputs, case: _Case, prior: Dvh | None) -> BudgetScenario:

@@ -16,6 +16,7 @@ from rerad.core import (
 )
 from rerad.errors import InputError
 from rerad.imaging import HounsfieldCurve
+from rerad.structures import EndSlab
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done, 0 to 1."""
@@ -101,6 +102,8 @@ class PlanningSettings:
         Where it comes from.
     dose_grid_mm : float
         Voxel size of the dose, all directions.
+    end_slab : EndSlab
+        How far a stack of contours reaches beyond its ends in DVHs.
     column_width_mm : float
         Width of a beamlet along the leaf travel.
     field_margin_mm : float
@@ -121,6 +124,7 @@ class PlanningSettings:
     tumor_alpha_beta_gy: float
     tumor_alpha_beta_citation: str
     dose_grid_mm: float
+    end_slab: EndSlab
     column_width_mm: float
     field_margin_mm: float
     n_correction_passes: int

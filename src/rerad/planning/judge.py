@@ -64,6 +64,10 @@ class Judgement:
             union = unite(union, target)
         return replace(subtract(self.masks[organ], union), name=f"{organ}{OUTSIDE_SUFFIX}")
 
+    def histogram(self, dose: Dose, name: str) -> Dvh:
+        """Return the DVH of a structure, or of an organ's part outside the targets."""
+        return dvh(dose, self.region(name), end_slab=self.inputs.settings.end_slab)
+
     @property
     def accepted(self) -> dict[str, str]:
         """Organs whose limit may be exceeded, with the reason."""
@@ -73,7 +77,7 @@ class Judgement:
 def physical_dvhs(judgement: Judgement, plan_dose: Dose) -> dict[str, Dvh]:
     """Return the histogram of the plan's own dose in every drawn structure."""
     structures = [item for item in judgement.inputs.structures.structures if not item.is_empty]
-    return {item.name: dvh(plan_dose, item) for item in structures}
+    return {item.name: judgement.histogram(plan_dose, item.name) for item in structures}
 
 
 def delivery_state(
@@ -140,7 +144,7 @@ def _cumulative_dvhs(judgement: Judgement, cumulative: Mapping[float, Dose]) -> 
         if limit.goal.alpha_beta_gy is not None:
             wanted[limit.structure] = limit.goal.alpha_beta_gy
     return {
-        name: dvh(cumulative[alpha_beta], judgement.region(name))
+        name: judgement.histogram(cumulative[alpha_beta], name)
         for name, alpha_beta in wanted.items()
     }
 
@@ -191,7 +195,7 @@ def _cumulative_goal(
     total = own if prior is None else prior + own
     return evaluate_goal(
         goal,
-        dvh(total, judgement.region(goal.structure)),
+        judgement.histogram(total, goal.structure),
         prescription_gy=None,
         is_accepted=goal.structure in judgement.accepted,
     )
@@ -244,8 +248,9 @@ class _Reader:
     def physical(self, state: DeliveryState) -> float:
         """Return the metric on the plan's own dose."""
         known = state.physical_dvhs.get(self.goal.structure)
-        region = self.judgement.region(self.goal.structure)
-        return self._value(known if known is not None else dvh(state.physical, region))
+        if known is None:
+            known = self.judgement.histogram(state.physical, self.goal.structure)
+        return self._value(known)
 
     def cumulative(self, state: DeliveryState | None) -> float:
         """Return the metric on the sum; NaN without a state."""
@@ -254,8 +259,8 @@ class _Reader:
         known = state.cumulative_dvhs.get(self.goal.structure)
         if known is not None:
             return self._value(known)
-        region = self.judgement.region(self.goal.structure)
-        return self._value(dvh(state.cumulative[self.alpha_beta_gy], region))
+        total = state.cumulative[self.alpha_beta_gy]
+        return self._value(self.judgement.histogram(total, self.goal.structure))
 
     def prior(self) -> float:
         """Return the metric on the earlier courses, with the recovery that the limit goes with."""
@@ -267,7 +272,7 @@ class _Reader:
             dose = discounted_prior(self.judgement.priors, self.alpha_beta_gy, 0.0)
         if dose is None:
             return np.nan
-        return self._value(dvh(dose, self.judgement.region(self.goal.structure)))
+        return self._value(self.judgement.histogram(dose, self.goal.structure))
 
 
 def target_deliveries(inputs: PlanningInputs) -> tuple[TargetDelivery, ...]:

@@ -91,9 +91,7 @@ def test_masks_lie_on_crops_of_a_grid() -> None:
 
 def test_control_points_run_from_zero_to_one() -> None:
     leaves = np.zeros((2, 3))
-    points = [
-        ControlPoint(weight, (-1.0, 1.0), (-1.0, 1.0), leaves) for weight in (0.0, 0.5, 0.4)
-    ]
+    points = [ControlPoint(weight, (-1.0, 1.0), (-1.0, 1.0), leaves) for weight in (0.0, 0.5, 0.4)]
     geometry = BeamGeometry("b", 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
     with pytest.raises(InputError, match="ascending from 0 to 1"):
         Beam(1, geometry, tuple(points), 10.0)
