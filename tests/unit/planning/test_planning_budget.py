@@ -1,0 +1,111 @@
+"""The budget: each limit with its own kind of sum, every interval that cannot be excluded."""
+
+from collections.abc import Callable
+
+import pytest
+
+from rerad.core import RecoveryBasis
+from rerad.planning import PlanningInputs
+from rerad.planning.budget import make_budget, required_alpha_betas_gy, shortest_interval_months
+
+
+@pytest.fixture
+def budget(carry: Callable) -> Callable:
+    def make(inputs: PlanningInputs):
+        priors = tuple(carry(prior, 2.0, 2.5, 3.0, 10.0) for prior in inputs.priors)
+        return make_budget(inputs, priors)
+
+    return make
+
+
+@pytest.fixture
+def rows_of(budget: Callable) -> Callable:
+    def rows(inputs: PlanningInputs) -> dict:
+        return {(row.structure, row.rule_set): row for row in budget(inputs)[0]}
+
+    return rows
+
+
+def test_alpha_betas_are_those_of_limits_and_tumor(make_inputs: Callable) -> None:
+    assert required_alpha_betas_gy(make_inputs()) == (2.0, 2.5, 3.0, 10.0)
+
+
+def test_the_published_case_s_remaining_tolerance(
+    make_inputs: Callable, rows_of: Callable
+) -> None:
+    """45 Gy in 25, Michigan 70 Gy at 2.5: 31.06, 34.59, 39.53, 47.05 Gy in 22 fractions."""
+    row = rows_of(make_inputs())["SacralPlex_R", "umich"]
+    physical = [scenario.remaining_physical_gy for scenario in row.scenarios]
+    assert physical[:4] == pytest.approx([31.06, 34.59, 39.53, 47.05], abs=0.01)
+    fractions = [scenario.recovery_fraction for scenario in row.scenarios]
+    assert fractions == [0.0, 0.1, 0.25, 0.5, 0.5]
+    assert row.limit.recovery_basis is RecoveryBasis.DISCOUNTED
+    assert not any(scenario.is_planned_with for scenario in row.scenarios)
+
+
+def test_a_raw_limit_never_meets_a_recovery_factor(
+    make_inputs: Callable, rows_of: Callable
+) -> None:
+    row = rows_of(make_inputs(interval_months=20.0))["SacralPlex_R", "slevin2021"]
+    assert row.limit.recovery_basis is RecoveryBasis.RAW
+    for scenario in row.scenarios:
+        assert scenario.recovery_fraction == 0.0
+        assert scenario.prior_eqd2_gy == pytest.approx(42.75, abs=0.01)
+
+
+def test_unknown_interval_is_planned_under_what_leaves_least(
+    make_inputs: Callable, budget: Callable
+) -> None:
+    rows, limits = budget(make_inputs())
+    plexus = next(limit for limit in limits if limit.structure == "SacralPlex_R")
+    assert plexus.goal.at_most == 67.0
+    row = next(r for r in rows if (r.structure, r.rule_set) == ("SacralPlex_R", "slevin2021"))
+    planned = [scenario for scenario in row.scenarios if scenario.is_planned_with]
+    assert [scenario.limit_eqd2_gy for scenario in planned] == [67.0]
+    assert {scenario.limit_eqd2_gy for scenario in row.scenarios} == {67.0, 85.0}
+    assert planned[0].remaining_eqd2_gy == pytest.approx(67 - 42.75, abs=0.01)
+
+
+def test_a_short_interval_excludes_the_limit_for_a_long_one(
+    make_inputs: Callable, rows_of: Callable
+) -> None:
+    rows = rows_of(make_inputs(interval_months=4.0))
+    raw = rows["SacralPlex_R", "slevin2021"]
+    assert {scenario.limit_eqd2_gy for scenario in raw.scenarios} == {67.0}
+    discounted = rows["SacralPlex_R", "umich"]
+    assert [scenario.recovery_fraction for scenario in discounted.scenarios] == [0.1]
+
+
+def test_planning_under_a_discounted_rule_set_discounts_the_prior(
+    make_inputs: Callable, budget: Callable
+) -> None:
+    inputs = make_inputs(rule_set="umich", compared_rule_sets=(), interval_months=20.0)
+    _, limits = budget(inputs)
+    plexus = next(limit for limit in limits if limit.structure == "SacralPlex_R")
+    assert plexus.recovery_fraction == 0.5
+    assert plexus.prior is not None
+    assert plexus.prior.max_gy == pytest.approx(43.0 / 2, abs=0.01)
+
+
+def test_without_an_earlier_course_the_whole_limit_is_left(
+    make_inputs: Callable, rows_of: Callable
+) -> None:
+    rows = rows_of(make_inputs(prior_gy=None))
+    for scenario in rows["SacralPlex_R", "umich"].scenarios:
+        assert scenario.remaining_eqd2_gy == 70.0
+        assert scenario.recovery_fraction == 0.0
+
+
+def test_an_exhausted_limit_leaves_nothing_not_less(
+    make_inputs: Callable, rows_of: Callable
+) -> None:
+    row = rows_of(make_inputs(prior_gy=70.0))["SacralPlex_R", "slevin2021"]
+    planned = next(scenario for scenario in row.scenarios if scenario.is_planned_with)
+    assert planned.prior_eqd2_gy > 67.0
+    assert planned.remaining_eqd2_gy == 0.0
+    assert planned.remaining_physical_gy == 0.0
+
+
+def test_one_unknown_interval_makes_the_shortest_unknown(make_inputs: Callable) -> None:
+    assert shortest_interval_months(make_inputs()) is None
+    assert shortest_interval_months(make_inputs(interval_months=7.0)) == 7.0
