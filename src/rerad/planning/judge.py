@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rerad.core import Dose, DoseScope, Goal, Mask, Structure
+from rerad.core import Dose, DoseScope, Goal, Grid, Mask, Structure
 from rerad.evaluation import (
     Dvh,
     GoalResult,
@@ -18,7 +18,6 @@ from rerad.planning.budget import OrganLimit, discounted_prior
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.result import DeliveryState, PriorCourse, SummaryRow, TargetDelivery
 from rerad.radiobiology import bed, to_eqd2
-from rerad.structures import subtract, unite
 
 OUTSIDE_SUFFIX = "-PTV"
 """TG-263 writes a structure less another with a hyphen; here: less all targets of the plan."""
@@ -38,12 +37,15 @@ class Judgement:
         Cumulative limits planned under.
     masks : mapping of str to Mask
         Structures on crops of the dose grid.
+    dose_grid : Grid
+        The dose grid.
     """
 
     inputs: PlanningInputs
     priors: tuple[PriorCourse, ...]
     limits: tuple[OrganLimit, ...]
     masks: Mapping[str, Mask]
+    dose_grid: Grid
 
     @property
     def prescribed_gy(self) -> dict[str, float]:
@@ -57,12 +59,18 @@ class Judgement:
         return self.inputs.structures[name]
 
     def outside_targets(self, organ: str) -> Mask:
-        """Return the part of an organ outside every prescribed target."""
-        targets = [self.masks[name] for name in self.prescribed_gy]
-        union = targets[0]
-        for target in targets[1:]:
-            union = unite(union, target)
-        return replace(subtract(self.masks[organ], union), name=f"{organ}{OUTSIDE_SUFFIX}")
+        """Return the part of an organ outside every prescribed target.
+
+        A dose voxel that lies at least half inside a target counts as target, here as in the
+        optimiser: a rim thinner than a voxel is neither controlled nor judged on its own.
+        """
+        mask, grid = self.masks[organ], self.dose_grid
+        inside = np.zeros(grid.shape, dtype=bool)
+        for name in self.prescribed_gy:
+            target = self.masks[name]
+            inside[grid.region_of(target.grid)] |= target.fraction >= 0.5
+        outside = np.where(inside[grid.region_of(mask.grid)], np.float32(0), mask.fraction)
+        return replace(mask, name=f"{organ}{OUTSIDE_SUFFIX}", fraction=outside)
 
     def histogram(self, dose: Dose, name: str) -> Dvh:
         """Return the DVH of a structure, or of an organ's part outside the targets."""

@@ -171,7 +171,7 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     watch.lap("plan: optimise, sequence, recalculate")
 
     progress("judging the plan", 0.0)
-    judgement = Judgement(inputs, priors, limits, masks)
+    judgement = Judgement(inputs, priors, limits, masks, grid)
     planned_n = inputs.current.n_fractions_planned or 0
     delivered_n = inputs.current.n_fractions_delivered
     plan_dvhs = physical_dvhs(judgement, outcome.dose)

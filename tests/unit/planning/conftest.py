@@ -40,7 +40,7 @@ from rerad.radiobiology import to_eqd2
 from rerad.structures import EndSlab
 
 FRAME = "1.2.3"
-GRID = Grid((16, 30, 34), (-82.5, -72.5, -37.5), (5.0, 5.0, 5.0), FRAME)
+GRID = Grid((26, 50, 56), (-82.5, -73.5, -37.5), (3.0, 3.0, 3.0), FRAME)
 
 
 def box(name: str, kind: StructureKind, low: tuple, high: tuple) -> Structure:
@@ -59,7 +59,7 @@ STRUCTURES = StructureSet(
         box("Body", StructureKind.EXTERNAL, (-70, -60, -40), (70, 60, 40)),
         box("PTV_4000", StructureKind.PTV, (-20, -20, -20), (20, 20, 20)),
         box("SacralPlex_R", StructureKind.OAR, (-40, -10, -20), (0, 10, 20)),
-        box("Bladder", StructureKind.OAR, (0, -55, -20), (50, -25, 20)),
+        box("Bladder", StructureKind.OAR, (0, -55, -20), (50, -34, 20)),
     ),
 )
 """Half of the plexus lies in the target; the bladder is in front of it."""
@@ -106,12 +106,12 @@ def make_inputs() -> Callable[..., PlanningInputs]:
             recovery_table="umich",
             tumor_alpha_beta_gy=10.0,
             tumor_alpha_beta_citation="test",
-            dose_grid_mm=5.0,
+            dose_grid_mm=3.0,
             end_slab=EndSlab.FLAT,
             column_width_mm=5.0,
             field_margin_mm=6.0,
             n_correction_passes=1,
-            max_evaluations=60,
+            max_evaluations=120,
             seed=1,
         )
         return PlanningInputs(
@@ -128,7 +128,7 @@ def make_inputs() -> Callable[..., PlanningInputs]:
             priors=priors,
             machine=load_machine("generic_6mv"),
             hounsfield=load_hounsfield_curve("water_linear"),
-            beams=coplanar_beams((0.0, 72.0, 144.0, 216.0, 288.0), 0.0, (0.0, 0.0, 0.0)),
+            beams=coplanar_beams((0.0, 51.0, 103.0, 154.0, 206.0, 257.0, 309.0), 0.0, (0.0, 0.0, 0.0)),
             goals=(
                 Goal("PTV_4000", "D95%", DoseScope.PLAN, "%", at_least=95.0),
                 Goal("Bladder", "Dmax", DoseScope.PLAN, "Gy", at_most=30.0),

@@ -102,9 +102,9 @@ def test_the_plan_is_deterministic(result: CaseResult, make_inputs: Callable) ->
 def test_unknown_earlier_dose_is_counted_and_not_limited(make_inputs: Callable) -> None:
     inputs = make_inputs()
     values = np.full(inputs.image.grid.shape, 45.0)
-    small = inputs.image.grid.crop((0, 0, 0), (16, 30, 14))  # nothing is known on the left
+    small = inputs.image.grid.crop((0, 0, 0), (26, 50, 24))  # nothing is known on the left
     prior = inputs.priors[0]
-    dose = Dose(values[:, :, :14], small)
+    dose = Dose(values[:, :, :24], small)
     prior = replace(prior, study=replace(prior.study, dose=dose))
     done = run_pipeline(replace(inputs, priors=(prior,)), silent)
     codes = {finding.code for finding in done.findings}
