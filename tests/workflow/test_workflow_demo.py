@@ -17,9 +17,10 @@ from rerad.case import load_case
 from rerad.cli.main import app
 from rerad.core import RigidTransform
 from rerad.dosecalc import final_dose
-from rerad.imaging import density_from_hu, resample_image
 from rerad.phantoms import PelvisVisit
+from rerad.planning import density_on, external_of
 from rerad.radiobiology import eqd2
+from rerad.structures import rasterize
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("demo")]
 
@@ -116,10 +117,8 @@ def test_written_dose_is_the_dose_of_the_written_plan(demo) -> None:
     loaded = load_case(folder / "case")
     written = dicom.read_dose(folder / "dicom" / "RTDOSE_physical_planned.dcm")
     plan = dicom.read_plan(folder / "dicom" / "RTPLAN.dcm")
-    density = density_from_hu(
-        resample_image(loaded.inputs.image, written.grid, outside=-1000.0),
-        loaded.inputs.hounsfield,
-    )
+    body = rasterize(external_of(loaded.inputs.structures), written.grid)
+    density = density_on(loaded.inputs.image, body, written.grid, loaded.inputs.hounsfield)
     again = final_dose(plan, loaded.inputs.machine, density, written.grid)
     difference = np.abs(np.nan_to_num(again.values) - np.nan_to_num(written.values))
     assert written.max_gy > 38.0

@@ -185,13 +185,21 @@ def _split(
     without_dose = [study for study in studies if study.dose is None]
     candidates = [study for study in without_dose if study.structures] or without_dose
     if not candidates:
-        msg = (
-            f"{folder}: expected a planning CT without a dose for today's plan, got "
-            f"{len(studies)} CT series that all have one; add today's CT and structures"
-        )
-        raise CaseError(msg)
+        raise CaseError(_no_planning_ct(studies, folder))
     today = candidates[0]
     return today, [study for study in studies if study is not today and study.dose is not None]
+
+
+def _no_planning_ct(studies: Sequence[_PlanningStudy], folder: Path) -> str:
+    """Say why no CT can be today's, with what is wrong with those that are there."""
+    if not studies:
+        return f"{folder}: expected a planning CT, got no CT series at all; name another folder"
+    problems = [problem for study in studies for problem in study.ct.problems]
+    said = f" ({'; '.join(problems)})" if problems else ""
+    return (
+        f"{folder}: expected a planning CT without a dose for today's plan, but every CT series "
+        f"({len(studies)}) has one{said}; add today's CT and structures"
+    )
 
 
 def _proposal(

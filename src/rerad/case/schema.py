@@ -155,10 +155,10 @@ class ObjectivesTable(Strict):
         description="Of dose above the fall-off outside the targets"
     )
     falloff_start_percent: Annotated[float, Field(ge=0, le=120)] = Field(
-        description="Of the highest prescription, allowed at the target's edge"
+        description="Of each target's prescription, allowed at its edge"
     )
     falloff_end_percent: Annotated[float, Field(ge=0, le=120)] = Field(
-        description="Of the highest prescription, allowed far from the targets"
+        description="Of each target's prescription, allowed far from it"
     )
     falloff_per_mm: Annotated[float, Field(gt=0, le=2)] = Field(
         description="Rate of the exponential fall-off between the two"
@@ -167,7 +167,7 @@ class ObjectivesTable(Strict):
         description="Of differences between neighbouring beamlets"
     )
     organ_limits_are_hard: bool = Field(
-        description="Hold cumulative limits in every voxel outside the targets, or only penalise"
+        description="Hold limits in every voxel (but targets in accepted breaches), or penalise"
     )
     organ_limit_margin_gy: Annotated[float, Field(ge=0, le=10)] = Field(
         description="Planned this far below each cumulative limit (EQD2), for what leaves change"
@@ -214,7 +214,7 @@ class PlanningTable(Strict):
     """Choices of the plan."""
 
     machine: str = Field(description="Name of a machine that ships with rerad, or a file")
-    hounsfield_curve: str = Field(description="CT calibration that ships with rerad, or a file")
+    hounsfield_curve: str = Field(description="CT calibration that ships with rerad")
     rule_set: str = Field(description="Cumulative limits that the plan is made and judged under")
     compared_rule_sets: tuple[str, ...] = Field(
         default=(), description="Further rule sets shown in the budget"

@@ -58,7 +58,7 @@ class ObjectiveSettings:
     normal_tissue_importance : float
         Of the fall-off outside the targets.
     falloff_start_percent, falloff_end_percent : float
-        Of the highest prescription: allowed at the target's edge and far from it.
+        Of each target's prescription: allowed at its edge and far from it.
     falloff_per_mm : float
         Rate of the exponential between them.
     smoothness_importance : float

@@ -232,7 +232,8 @@ def _request(
     caps = tuple(
         OrganCap(
             structure=limit.structure,
-            limit_eqd2_gy=limit.goal.at_most - inputs.objectives.organ_limit_margin_gy,
+            limit_eqd2_gy=limit.goal.at_most,
+            aim_eqd2_gy=limit.goal.at_most - inputs.objectives.organ_limit_margin_gy,
             alpha_beta_gy=limit.goal.alpha_beta_gy,
             prior=limit.prior,
             excludes_targets=limit.structure in accepted,

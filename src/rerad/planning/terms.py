@@ -32,6 +32,8 @@ class OrganCap:
         Name.
     limit_eqd2_gy : float
         Cumulative EQD2 that no voxel should exceed.
+    aim_eqd2_gy : float
+        What the optimiser stays below: the limit, less a margin for what sequencing changes.
     alpha_beta_gy : float
         Of the organ.
     prior : Dose or None
@@ -43,6 +45,7 @@ class OrganCap:
 
     structure: str
     limit_eqd2_gy: float
+    aim_eqd2_gy: float
     alpha_beta_gy: float
     prior: Dose | None
     excludes_targets: bool
@@ -207,7 +210,7 @@ def organ_terms(
                 CumulativeOverdose(
                     f"{cap.structure} limit",
                     *common,
-                    cap.limit_eqd2_gy,
+                    cap.aim_eqd2_gy,
                     settings.organ_importance,
                 )
             )
@@ -240,7 +243,7 @@ def organ_caps(
         prior = np.zeros(len(points.indices))
         if cap.prior is not None:
             prior = points.sample(cap.prior.values)
-        left = cap.limit_eqd2_gy - prior[indices]
+        left = cap.aim_eqd2_gy - prior[indices]
         has_some = left > 0  # false for NaN too
         indices, left = indices[has_some], left[has_some]
         if len(indices):

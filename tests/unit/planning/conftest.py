@@ -40,6 +40,7 @@ from rerad.radiobiology import to_eqd2
 from rerad.structures import EndSlab
 
 FRAME = "1.2.3"
+ANGLES_DEG = (0.0, 51.0, 103.0, 154.0, 206.0, 257.0, 309.0)
 GRID = Grid((26, 50, 56), (-82.5, -73.5, -37.5), (3.0, 3.0, 3.0), FRAME)
 
 
@@ -128,7 +129,7 @@ def make_inputs() -> Callable[..., PlanningInputs]:
             priors=priors,
             machine=load_machine("generic_6mv"),
             hounsfield=load_hounsfield_curve("water_linear"),
-            beams=coplanar_beams((0.0, 51.0, 103.0, 154.0, 206.0, 257.0, 309.0), 0.0, (0.0, 0.0, 0.0)),
+            beams=coplanar_beams(ANGLES_DEG, 0.0, (0.0, 0.0, 0.0)),
             goals=(
                 Goal("PTV_4000", "D95%", DoseScope.PLAN, "%", at_least=95.0),
                 Goal("Bladder", "Dmax", DoseScope.PLAN, "Gy", at_most=30.0),
