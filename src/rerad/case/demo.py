@@ -38,6 +38,7 @@ from rerad.planning import (
     PlanRequest,
     PlanSettings,
     Progress,
+    Stopwatch,
     coplanar_beams,
     density_on,
     dose_grid_for,
@@ -135,12 +136,19 @@ def run_demo(out: Path, *, settings: DemoSettings, progress: Progress) -> RunRep
     RunReport
     """
     with replacing(out) as folder:
-        write_demo_patient(folder / "patient", settings=settings, progress=progress)
+        watch = Stopwatch()
+        write_demo_patient(folder / "patient", settings=settings, progress=progress, watch=watch)
         report = import_folder(folder / "patient", folder / "case")
         case = complete(read_case(report.case_file))
         planning = PlanningTable(**settings.planning(case.planning.model_dump()))
         write_case(case.model_copy(update={"planning": planning}), report.case_file)
-        run = run_case(folder / "case", out=folder / "result", progress=progress)
+        watch.lap("demo: importing the folder")
+        run = run_case(
+            folder / "case",
+            out=folder / "result",
+            steps_before=tuple(watch.steps),
+            progress=progress,
+        )
         for item in sorted(run.folder.iterdir()):
             item.rename(folder / item.name)
         run.folder.rmdir()
@@ -155,7 +163,9 @@ def run_demo(out: Path, *, settings: DemoSettings, progress: Progress) -> RunRep
     )
 
 
-def write_demo_patient(folder: Path, *, settings: DemoSettings, progress: Progress) -> None:
+def write_demo_patient(
+    folder: Path, *, settings: DemoSettings, progress: Progress, watch: Stopwatch
+) -> None:
     """Write the demo patient's DICOM files.
 
     Course 1 (CT, RTSTRUCT, RTPLAN, RTDOSE) as another hospital would send it, without dates;
@@ -169,18 +179,24 @@ def write_demo_patient(folder: Path, *, settings: DemoSettings, progress: Progre
         How finely it is made.
     progress : callable
         Told what is being done.
+    watch : Stopwatch
+        Gets the seconds of each step.
     """
     uids = UidFactory(f"rerad demo {settings}")
     progress("making the digital patient at her first course", 0.0)
     first_frame_uid = uids.new("frame")
     first = _make(PelvisVisit.first(first_frame_uid), settings)
+    watch.lap("demo: digital patient, first course")
     _write_first_course(first, folder / "course-1", (uids, settings), progress)
     del first
+    watch.lap("demo: first course planned and written")
     progress("making the digital patient today", 0.0)
     visit = PelvisVisit.second(uids.new("frame"), first_frame_uid=first_frame_uid)
     second = _make(visit, settings)
     second = shorter_scan(second, SHORTER_BY_MM)
+    watch.lap("demo: digital patient, today")
     _write_today(second, folder / "today", uids, progress)
+    watch.lap("demo: today's images written")
 
 
 FIRST_DRAWN = (

@@ -93,7 +93,13 @@ def check_case(case: Path) -> CheckReport:
     return CheckReport(loaded, loaded.inputs.findings)
 
 
-def run_case(case: Path, *, out: Path | None = None, progress: Progress) -> RunReport:
+def run_case(
+    case: Path,
+    *,
+    out: Path | None = None,
+    steps_before: tuple[StepTime, ...] = (),
+    progress: Progress,
+) -> RunReport:
     """Run a case.
 
     Parameters
@@ -103,6 +109,8 @@ def run_case(case: Path, *, out: Path | None = None, progress: Progress) -> RunR
     out : Path or None
         Folder for the results; None means `result` beside the case file. An earlier result
         there is replaced when the new one is complete.
+    steps_before : tuple of StepTime
+        What the caller did before, for the record of the run.
     progress : callable
         Told what is being done and the share of it done.
 
@@ -122,13 +130,9 @@ def run_case(case: Path, *, out: Path | None = None, progress: Progress) -> RunR
     read_seconds = time.perf_counter() - started
     result = run_pipeline(loaded.inputs, progress)
     folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
-    result = replace(
-        result,
-        provenance=_provenance(
-            loaded,
-            (StepTime("reading the case", round(read_seconds, 3)), *result.provenance.steps),
-        ),
-    )
+    reading = StepTime("reading the case", round(read_seconds, 3))
+    steps = (*steps_before, reading, *result.provenance.steps)
+    result = replace(result, provenance=_provenance(loaded, steps))
     with replacing(folder) as temporary:
         result = _write(result, loaded, temporary, progress)
     return _report(result, folder)

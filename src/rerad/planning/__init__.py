@@ -8,6 +8,7 @@ from rerad.planning.inputs import (
     Progress,
 )
 from rerad.planning.pipeline import (
+    Stopwatch,
     density_on,
     dose_grid_for,
     external_of,
@@ -51,6 +52,7 @@ __all__ = [
     "PriorCourse",
     "PriorInput",
     "Progress",
+    "Stopwatch",
     "SummaryRow",
     "TargetDelivery",
     "coplanar_beams",
