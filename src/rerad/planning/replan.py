@@ -263,6 +263,12 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
         corrections.append(float(np.sqrt(np.mean(change[target] ** 2))))
         background = np.asarray(difference, dtype=np.float64)
     check_deliverable(plan, request.machine)
+    if not solution.is_converged:
+        text = (
+            f"The optimiser stopped before it had settled ({solution.status}). The verdicts are of "
+            "the final dose all the same; more evaluations may improve the plan."
+        )
+        findings.append(Finding(Severity.NOTE, "optimiser-not-settled", text))
     return PlanOutcome(
         plan=plan,
         dose=dose,
