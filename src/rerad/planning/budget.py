@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rerad.accumulation import discount
-from rerad.core import Dose, DoseScope, Goal, RecoveryBasis, Structure
+from rerad.core import (
+    Dose,
+    DoseScope,
+    Finding,
+    Goal,
+    RecoveryBasis,
+    Severity,
+    Structure,
+)
 from rerad.evaluation import Dvh, dvh, evaluate_metric, parse_metric
 from rerad.planning.history import require_alpha_beta
 from rerad.planning.inputs import PlanningInputs
@@ -26,7 +34,7 @@ from rerad.radiobiology import (
     physical_from_eqd2,
     recovery_scenarios,
 )
-from rerad.structures import EndSlab
+from rerad.structures import EndSlab, recognized_organ
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,13 +86,41 @@ def goal_of(structure: str, limit: Limit) -> Goal:
 
 
 def limited_structures(inputs: PlanningInputs) -> list[tuple[Structure, str]]:
-    """Return the drawn organs that the rule set knows, with the organ's key."""
+    """Return the drawn organs that the tables of limits know, with the organ's key.
+
+    A name that is not in the tables but is a known spelling of one that is (``Sacral plexus
+    right`` for ``SacralPlex_R``) counts as that organ; `spelling_findings` says so.
+    """
     found = []
     for structure in inputs.structures.structures:
-        organ = organ_of(structure.name)
+        organ = limit_organ(structure.name)
         if organ is not None and not structure.is_empty and not structure.kind.is_target:
             found.append((structure, organ))
     return found
+
+
+def limit_organ(name: str) -> str | None:
+    """Return the organ of the tables of limits that a structure name means, or None."""
+    organ = organ_of(name)
+    if organ is None:
+        standard = recognized_organ(name)
+        organ = organ_of(standard) if standard is not None else None
+    return organ
+
+
+def spelling_findings(inputs: PlanningInputs) -> list[Finding]:
+    """Say which structures were taken for an organ by another spelling of its name."""
+    return [
+        Finding(
+            Severity.CAUTION,
+            "name-taken-for-organ",
+            f"{structure.name} was taken for {organ}, and its limits applied; rename it to the "
+            f"TG-263 name if that is right.",
+            structure.name,
+        )
+        for structure, organ in limited_structures(inputs)
+        if organ_of(structure.name) is None
+    ]
 
 
 def shortest_interval_months(inputs: PlanningInputs) -> float | None:

@@ -21,7 +21,12 @@ from rerad.core import (
 )
 from rerad.errors import InputError, MissingDataError
 from rerad.imaging import HounsfieldCurve, density_from_hu, resample_image
-from rerad.planning.budget import OrganLimit, make_budget, required_alpha_betas_gy
+from rerad.planning.budget import (
+    OrganLimit,
+    make_budget,
+    required_alpha_betas_gy,
+    spelling_findings,
+)
 from rerad.planning.checks import (
     goal_findings,
     limit_findings,
@@ -286,6 +291,7 @@ def _findings(
         *inputs.findings,
         *record_findings(inputs),
         *prior_findings(judgement.priors, request.body.on(request.grid)),
+        *spelling_findings(inputs),
         *limit_findings(inputs, judgement.limits),
         *overlap_findings(judgement),
         *outcome.findings,

@@ -265,8 +265,8 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
     check_deliverable(plan, request.machine)
     if not solution.is_converged:
         text = (
-            f"The optimiser stopped before it had settled ({solution.status}). The verdicts are of "
-            "the final dose all the same; more evaluations may improve the plan."
+            f"The optimiser stopped before it had settled ({solution.status}). The verdicts are "
+            "of the final dose all the same; more evaluations may improve the plan."
         )
         findings.append(Finding(Severity.NOTE, "optimiser-not-settled", text))
     return PlanOutcome(

@@ -13,7 +13,7 @@ from rerad.sequencing.deliverability import (
     deliverability_report,
 )
 from rerad.sequencing.sliding_window import SequenceSettings, sequence_sliding_window
-from rerad.sequencing.split import split_fluence, split_weights
+from rerad.sequencing.split import split_field, split_weights
 
 __all__ = [
     "BeamComplexity",
@@ -26,6 +26,6 @@ __all__ = [
     "complexity",
     "deliverability_report",
     "sequence_sliding_window",
-    "split_fluence",
+    "split_field",
     "split_weights",
 ]

@@ -20,7 +20,7 @@ from rerad.errors import DeliverabilityError, InputError
 from rerad.sequencing.deliverability import beam_violations
 from rerad.sequencing.field_sweep import FieldSweep
 from rerad.sequencing.passing_times import Floats, PairSweep, mean_open_times, sample
-from rerad.sequencing.split import balance_parts, split_fluence
+from rerad.sequencing.split import balance_parts, split_field
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def sequence_sliding_window(
         - _ROUNDING_MARGIN_MM
         - mlc.dosimetric_leaf_gap_mm
     )
-    parts = split_fluence(trimmed, width_max, settings.feather_mm)
+    parts = split_field(trimmed, width_max, settings.feather_mm)
     fields = _fields(parts, machine, n_fractions, settings)
     beams = tuple(
         _beam(field, machine, first_beam_number + number, settings)

@@ -60,7 +60,7 @@ def split_weights(
     return np.asarray(np.concatenate((ones, passed)) - np.concatenate((passed, zeros)))
 
 
-def split_fluence(fluence: Fluence, width_max_mm: float, feather_mm: float) -> tuple[Fluence, ...]:
+def split_field(fluence: Fluence, width_max_mm: float, feather_mm: float) -> tuple[Fluence, ...]:
     """Split a fluence into parts that are each narrow enough and that sum to it.
 
     Parameters
@@ -104,7 +104,7 @@ def balance_parts(parts: Sequence[Fluence], least_mu: Sequence[float]) -> tuple[
     Parameters
     ----------
     parts : sequence of Fluence
-        As from :func:`split_fluence`, on the same columns.
+        As from :func:`split_field`, on the same columns.
     least_mu : sequence of float
         Least fluence that each part gives a column that it crosses.
 

@@ -3,7 +3,7 @@
 from rerad.structures.boolean import intersect, subtract, unite
 from rerad.structures.contours import contours_from_mask
 from rerad.structures.margin import Margin6, distance_from, margin
-from rerad.structures.nomenclature import check_name, organ_of, suggest_name
+from rerad.structures.nomenclature import check_name, recognized_organ, suggest_name
 from rerad.structures.planes import missing_planes_mm
 from rerad.structures.rasterize import rasterize
 from rerad.structures.samples import EndSlab, StructureSamples, sample_structure
@@ -18,8 +18,8 @@ __all__ = [
     "intersect",
     "margin",
     "missing_planes_mm",
-    "organ_of",
     "rasterize",
+    "recognized_organ",
     "sample_structure",
     "subtract",
     "suggest_name",

@@ -67,7 +67,7 @@ def structure_names() -> tuple[StructureName, ...]:
     )
 
 
-def organ_of(name: str) -> str | None:
+def recognized_organ(name: str) -> str | None:
     """Return the organ that a structure name means, without its side.
 
     Parameters

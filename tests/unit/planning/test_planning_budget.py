@@ -1,12 +1,19 @@
 """The budget: each limit with its own kind of sum, every interval that cannot be excluded."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from rerad.core import RecoveryBasis
 from rerad.planning import PlanningInputs
-from rerad.planning.budget import make_budget, required_alpha_betas_gy, shortest_interval_months
+from rerad.planning.budget import (
+    limited_structures,
+    make_budget,
+    required_alpha_betas_gy,
+    shortest_interval_months,
+    spelling_findings,
+)
 
 
 @pytest.fixture
@@ -109,3 +116,17 @@ def test_an_exhausted_limit_leaves_nothing_not_less(
 def test_one_unknown_interval_makes_the_shortest_unknown(make_inputs: Callable) -> None:
     assert shortest_interval_months(make_inputs()) is None
     assert shortest_interval_months(make_inputs(interval_months=7.0)) == 7.0
+
+
+def test_another_spelling_is_taken_for_the_organ_and_said(make_inputs: Callable) -> None:
+    inputs = make_inputs()
+    renamed = tuple(
+        replace(item, name="Sacral plexus right") if item.name == "SacralPlex_R" else item
+        for item in inputs.structures.structures
+    )
+    other = replace(inputs, structures=replace(inputs.structures, structures=renamed))
+    organs = {item.name: organ for item, organ in limited_structures(other)}
+    assert organs["Sacral plexus right"] == "sacral plexus"
+    findings = spelling_findings(other)
+    assert [finding.where for finding in findings] == ["Sacral plexus right"]
+    assert not spelling_findings(inputs)

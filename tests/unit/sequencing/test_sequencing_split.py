@@ -9,7 +9,7 @@ from rerad.errors import DeliverabilityError, InputError
 from rerad.sequencing import (
     SequenceSettings,
     sequence_sliding_window,
-    split_fluence,
+    split_field,
     split_weights,
 )
 from rerad.sequencing.split import balance_parts
@@ -43,10 +43,10 @@ def test_shares_change_linearly_over_the_overlap():
 def test_parts_are_named_after_the_beam_and_sum_to_it(make_fluence):
     values = np.random.default_rng(2).random((3, 44))
     whole = make_fluence(values, x_start_mm=-110.0)
-    parts = split_fluence(whole, 138.0, 20.0)
+    parts = split_field(whole, 138.0, 20.0)
     assert [part.grid.geometry.name for part in parts] == ["g040a", "g040b"]
     assert sum(part.values_mu for part in parts) == pytest.approx(values)
-    assert split_fluence(make_fluence(np.ones((3, 10))), 138.0, 20.0)[0].values_mu.shape == (3, 10)
+    assert split_field(make_fluence(np.ones((3, 10))), 138.0, 20.0)[0].values_mu.shape == (3, 10)
 
 
 def test_overlaps_that_cannot_be_are_refused():
@@ -78,7 +78,7 @@ def test_a_wide_field_becomes_two_beams(machine, make_fluence):
 def test_small_shares_go_to_the_neighbour_and_the_sum_stays(make_fluence):
     values = np.full((2, 40), 10.0)
     values[0] = 3.0
-    parts = split_fluence(make_fluence(values, x_start_mm=-100.0), 138.0, 20.0)
+    parts = split_field(make_fluence(values, x_start_mm=-100.0), 138.0, 20.0)
     balanced = balance_parts(parts, (2.0, 4.0))
     left, right = (part.values_mu for part in balanced)
     assert left + right == pytest.approx(values)

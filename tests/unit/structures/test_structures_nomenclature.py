@@ -2,7 +2,7 @@
 
 import pytest
 
-from rerad.structures import check_name, organ_of, suggest_name
+from rerad.structures import check_name, recognized_organ, suggest_name
 from rerad.structures.nomenclature import structure_names
 
 
@@ -24,12 +24,12 @@ from rerad.structures.nomenclature import structure_names
     ],
 )
 def test_organs_are_known_by_their_names_and_synonyms(name, organ):
-    assert organ_of(name) == organ
+    assert recognized_organ(name) == organ
 
 
 @pytest.mark.parametrize("name", ["PTV", "GTV_55", "SpinalCord_PRV05", "Blader", "z_ring", ""])
 def test_what_is_not_an_organ_is_not_guessed(name):
-    assert organ_of(name) is None
+    assert recognized_organ(name) is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_table_keeps_its_own_rules():
     assert len({row.name for row in rows}) == len(rows) > 60
     for row in rows:
         assert check_name(row.name) == [], row.name
-        assert organ_of(row.name) == row.organ
+        assert recognized_organ(row.name) == row.organ
         assert row.laterality in {"none", "left", "right", "paired"}
         assert (row.laterality == "left") == row.name.endswith("_L")
         assert (row.laterality == "right") == row.name.endswith("_R")
