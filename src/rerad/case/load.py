@@ -30,6 +30,7 @@ from rerad.errors import CaseError
 from rerad.imaging import load_hounsfield_curve
 from rerad.pet import to_suv
 from rerad.planning import (
+    LimitChoice,
     ObjectiveSettings,
     PlanningInputs,
     PlanningSettings,
@@ -193,6 +194,7 @@ def _settings(file: CaseFile) -> PlanningSettings:
     return PlanningSettings(
         rule_set=planning.rule_set,
         compared_rule_sets=planning.compared_rule_sets,
+        limit_choice=LimitChoice(planning.limit_choice),
         recovery_table=planning.recovery_table,
         tumor_alpha_beta_gy=planning.tumor_alpha_beta_gy,
         tumor_alpha_beta_citation=planning.tumor_alpha_beta_citation,

@@ -219,6 +219,10 @@ class PlanningTable(Strict):
     compared_rule_sets: tuple[str, ...] = Field(
         default=(), description="Further rule sets shown in the budget"
     )
+    limit_choice: Literal["strictest", "for-interval"] = Field(
+        description="Of several limits that hold: the one that leaves least, or the one stated "
+        "for the known interval"
+    )
     recovery_table: str = Field(description='Recovery factors for discounted sums; "none"')
     tumor_alpha_beta_gy: Annotated[float, Field(gt=0, le=50)] = Field(
         description="Alpha/beta of the tumour"

@@ -1,6 +1,7 @@
 """The pipeline from prior courses to a deliverable plan."""
 
 from rerad.planning.inputs import (
+    LimitChoice,
     ObjectiveSettings,
     PlanningInputs,
     PlanningSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "CaseResult",
     "Convergence",
     "DeliveryState",
+    "LimitChoice",
     "ObjectiveSettings",
     "OrganCap",
     "PhysicalCap",

@@ -23,7 +23,7 @@ from rerad.core import (
 )
 from rerad.evaluation import Dvh, dvh, evaluate_metric, parse_metric
 from rerad.planning.history import require_alpha_beta
-from rerad.planning.inputs import PlanningInputs
+from rerad.planning.inputs import LimitChoice, PlanningInputs
 from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
 from rerad.radiobiology import (
     Limit,
@@ -177,7 +177,7 @@ def make_budget(
             scenarios = [
                 _scenario(inputs, case, given[case.limit.alpha_beta_gy]) for case in cases
             ]
-            least = int(np.nanargmin([_strictness(scenario) for scenario in scenarios]))
+            least = _governing(inputs, cases, scenarios)
             if is_planned_set:
                 scenarios[least] = replace(scenarios[least], is_planned_with=True)
                 limits.append(_organ_limit(structure, cases[least], priors))
@@ -190,6 +190,18 @@ def make_budget(
                 )
             )
     return tuple(rows), tuple(limits)
+
+
+def _governing(
+    inputs: PlanningInputs, cases: Sequence[_Case], scenarios: Sequence[BudgetScenario]
+) -> int:
+    """Return the place of the assumption that the plan is made under."""
+    candidates = list(range(len(cases)))
+    is_known = shortest_interval_months(inputs) is not None
+    if is_known and inputs.settings.limit_choice is LimitChoice.FOR_INTERVAL:
+        stated = [n for n in candidates if cases[n].limit.interval_months_min is not None]
+        candidates = stated or candidates
+    return min(candidates, key=lambda n: _strictness(scenarios[n]))
 
 
 def _strictness(scenario: BudgetScenario) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from rerad.core import (
     BeamGeometry,
@@ -84,6 +85,17 @@ class ObjectiveSettings:
     organ_limit_margin_gy: float
 
 
+class LimitChoice(StrEnum):
+    """Which of several limits that hold for an organ governs the plan.
+
+    ``STRICTEST``: the one that leaves least. ``FOR_INTERVAL``: where the interval is known and a
+    limit is stated for it, that one; a rule set's limit without recovery no longer governs then.
+    """
+
+    STRICTEST = "strictest"
+    FOR_INTERVAL = "for-interval"
+
+
 @dataclass(frozen=True, slots=True)
 class PlanningSettings:
     """Choices of a run.
@@ -94,6 +106,8 @@ class PlanningSettings:
         Published limits that the plan is optimised and judged under.
     compared_rule_sets : tuple of str
         Further rule sets shown in the budget.
+    limit_choice : LimitChoice
+        Which of several limits that hold governs.
     recovery_table : str
         Recovery factors used with limits for discounted sums.
     tumor_alpha_beta_gy : float
@@ -120,6 +134,7 @@ class PlanningSettings:
 
     rule_set: str
     compared_rule_sets: tuple[str, ...]
+    limit_choice: LimitChoice
     recovery_table: str
     tumor_alpha_beta_gy: float
     tumor_alpha_beta_citation: str

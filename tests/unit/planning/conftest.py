@@ -29,6 +29,7 @@ from rerad.core import (
 from rerad.dosecalc import load_machine
 from rerad.imaging import load_hounsfield_curve
 from rerad.planning import (
+    LimitChoice,
     ObjectiveSettings,
     PlanningInputs,
     PlanningSettings,
@@ -104,6 +105,7 @@ def make_inputs() -> Callable[..., PlanningInputs]:
         settings = PlanningSettings(
             rule_set="slevin2021",
             compared_rule_sets=("umich",),
+            limit_choice=LimitChoice.STRICTEST,
             recovery_table="umich",
             tumor_alpha_beta_gy=10.0,
             tumor_alpha_beta_citation="test",

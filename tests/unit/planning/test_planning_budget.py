@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rerad.core import RecoveryBasis
-from rerad.planning import PlanningInputs
+from rerad.planning import LimitChoice, PlanningInputs
 from rerad.planning.budget import (
     limited_structures,
     make_budget,
@@ -130,3 +130,17 @@ def test_another_spelling_is_taken_for_the_organ_and_said(make_inputs: Callable)
     findings = spelling_findings(other)
     assert [finding.where for finding in findings] == ["Sacral plexus right"]
     assert not spelling_findings(inputs)
+
+
+def test_the_limit_for_a_known_interval_governs_only_if_chosen(
+    make_inputs: Callable, budget: Callable
+) -> None:
+    def planned_limit(**changes: object) -> float:
+        _, limits = budget(make_inputs(**changes))
+        return next(item.goal.at_most for item in limits if item.structure == "SacralPlex_R")
+
+    for_interval = LimitChoice.FOR_INTERVAL
+    assert planned_limit(interval_months=20.0) == 67.0
+    assert planned_limit(interval_months=20.0, limit_choice=for_interval) == 85.0
+    assert planned_limit(interval_months=4.0, limit_choice=for_interval) == 67.0
+    assert planned_limit(interval_months=None, limit_choice=for_interval) == 67.0
