@@ -286,8 +286,8 @@ def _scenario(inputs: PlanningInputs, case: _Case, prior: Dvh | None) -> BudgetS
     the plan itself is judged on the voxel sum.
     """
     limit = case.limit
-    given = 0.0
-    if prior is not None:
+    given = np.nan if inputs.courses_without_dose else 0.0
+    if prior is not None and not inputs.courses_without_dose:
         remembered = prior.scaled(1.0 - case.recovery_fraction)
         given = evaluate_metric(parse_metric(limit.metric), remembered)
     left = float(np.maximum(limit.limit_gy - given, 0.0))

@@ -29,15 +29,15 @@ def record_findings(inputs: PlanningInputs) -> list[Finding]:
             "the assumption that leaves least."
         )
         findings.append(Finding(Severity.SERIOUS, "interval-unknown", text))
-    with_dose = {prior.course.name for prior in inputs.priors}
-    for course in inputs.history.courses:
-        if course.name not in with_dose:
-            text = (
-                f"{course.name} is on record without a dose distribution "
-                f"({course.grade}); it is not in any sum."
-            )
-            findings.append(Finding(Severity.SERIOUS, "course-without-dose", text, course.name))
-        elif course.grade is not RecordGrade.FULL_DICOM:
+    for course in inputs.courses_without_dose:
+        text = (
+            f"{course.name} is on record without a dose distribution ({course.grade}). It is in "
+            "no sum: every cumulative dose is a lower bound, no limit can be said to be met, and "
+            "what is left is unknown."
+        )
+        findings.append(Finding(Severity.SERIOUS, "course-without-dose", text, course.name))
+    for course in (prior.course for prior in inputs.priors):
+        if course.grade is not RecordGrade.FULL_DICOM:
             text = f"The record of {course.name} is incomplete: {course.grade}."
             findings.append(Finding(Severity.CAUTION, "record-incomplete", text, course.name))
     inconsistent = inconsistent_fraction_dose(inputs.current)
@@ -121,8 +121,8 @@ def goal_findings(judgement: Judgement, state: DeliveryState) -> list[Finding]:
             findings.append(Finding(Severity.SERIOUS, "limit-knowingly-exceeded", text, name))
         elif result.verdict is Verdict.UNKNOWN:
             text = (
-                f"{state.label}: {name} {goal.text} cannot be judged, because part of the "
-                "earlier dose there is unknown."
+                f"{state.label}: {name} {goal.text} cannot be judged, because earlier dose "
+                "there is unknown."
             )
             findings.append(Finding(Severity.SERIOUS, "goal-unknown", text, name))
     return findings

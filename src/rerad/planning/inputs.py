@@ -210,3 +210,9 @@ class PlanningInputs:
     objectives: ObjectiveSettings
     assumptions: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def courses_without_dose(self) -> tuple[Course, ...]:
+        """Courses on record whose dose is not: with one of these, every sum is a lower bound."""
+        with_dose = {prior.course.name for prior in self.priors}
+        return tuple(item for item in self.history.courses if item.name not in with_dose)

@@ -9,6 +9,7 @@ from rerad.core import Dose, DoseScope, Goal, Grid, Mask, Structure
 from rerad.evaluation import (
     Dvh,
     GoalResult,
+    Verdict,
     dvh,
     evaluate_goal,
     evaluate_metric,
@@ -201,12 +202,21 @@ def _cumulative_goal(
         raise AssertionError(goal.text)
     own = own_eqd2[goal.alpha_beta_gy]
     total = own if prior is None else prior + own
-    return evaluate_goal(
+    result = evaluate_goal(
         goal,
         judgement.histogram(total, goal.structure),
         prescription_gy=None,
         is_accepted=goal.structure in judgement.accepted,
     )
+    return _as_lower_bound(result) if judgement.inputs.courses_without_dose else result
+
+
+def _as_lower_bound(result: GoalResult) -> GoalResult:
+    """Return a verdict for a sum that lacks a course: more was given, nobody knows how much."""
+    is_exceeded = result.verdict in {Verdict.EXCEEDED, Verdict.ACCEPTED}
+    is_upper = result.goal.at_most is not None
+    verdict = result.verdict if is_exceeded and is_upper else Verdict.UNKNOWN
+    return replace(result, value=np.nan, high=np.inf, verdict=verdict)
 
 
 def summary_rows(
@@ -261,8 +271,8 @@ class _Reader:
         return self._value(known)
 
     def cumulative(self, state: DeliveryState | None) -> float:
-        """Return the metric on the sum; NaN without a state."""
-        if state is None:
+        """Return the metric on the sum; NaN without a state, or where a course is missing."""
+        if state is None or self.judgement.inputs.courses_without_dose:
             return np.nan
         known = state.cumulative_dvhs.get(self.goal.structure)
         if known is not None:
@@ -272,6 +282,8 @@ class _Reader:
 
     def prior(self) -> float:
         """Return the metric on the earlier courses, with the recovery that the limit goes with."""
+        if self.judgement.inputs.courses_without_dose:
+            return np.nan
         organ = self.goal.structure.removesuffix(OUTSIDE_SUFFIX)
         limits = [item for item in self.judgement.limits if item.structure == organ]
         if limits and self.goal.scope is DoseScope.CUMULATIVE:

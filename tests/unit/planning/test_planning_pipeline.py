@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rerad.core import Dose, Severity, StructureSet
+from rerad.core import Dose, RecordGrade, Severity, StructureSet
 from rerad.errors import InputError, MissingDataError, StructureNotFoundError
 from rerad.evaluation import Verdict
 from rerad.planning import CaseResult, run_pipeline
@@ -139,3 +139,23 @@ def test_missing_things_are_named(make_inputs: Callable, structures: StructureSe
     undelivered = replace(inputs, priors=(replace(inputs.priors[0], course=unknown),))
     with pytest.raises(MissingDataError, match="n_fractions_delivered is None"):
         run_pipeline(undelivered, silent)
+
+
+def test_a_course_without_a_dose_makes_every_sum_a_lower_bound(
+    make_inputs: Callable, result: CaseResult
+) -> None:
+    """A course known from paper only was given all the same: nothing is met, nothing is left."""
+    inputs = make_inputs()
+    paper = replace(inputs.priors[0].course, name="Paper", grade=RecordGrade.PAPER)
+    history = replace(inputs.history, courses=(*inputs.history.courses, paper))
+    done = run_pipeline(replace(inputs, history=history), silent)
+    assert goals(done)["Bladder", "D0.5cc"].verdict is Verdict.UNKNOWN
+    assert goals(done)["SacralPlex_R", "D0.1cc"].verdict is Verdict.EXCEEDED
+    for row in done.budget:
+        assert all(np.isnan(item.prior_eqd2_gy) for item in row.scenarios)
+        assert all(np.isnan(item.remaining_eqd2_gy) for item in row.scenarios)
+    organs = [row for row in done.summary if not row.is_target]
+    assert all(np.isnan(row.cumulative_eqd2_gy) for row in organs)
+    finding = next(f for f in done.findings if f.code == "course-without-dose")
+    assert finding.where == "Paper"
+    assert "lower bound" in finding.text
