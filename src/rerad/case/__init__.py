@@ -1,29 +1,40 @@
 """A case on disk: case.toml, importing a folder, checking it, running it, the demo."""
 
+from rerad.case.commission import CommissionResult, commission_machine
+from rerad.case.commission_outputs import commission_summary, write_commission
 from rerad.case.demo import DemoSettings, run_demo, write_demo_patient
 from rerad.case.files import case_schema, read_case, write_case
 from rerad.case.import_folder import ImportLine, ImportReport, import_folder
 from rerad.case.load import LoadedCase, load_case
+from rerad.case.measured import MeasuredCurve, read_measured
 from rerad.case.outputs import run_summary
 from rerad.case.run import CheckReport, RunReport, check_case, run_case
 from rerad.case.schema import CaseFile
+from rerad.case.slab import read_slab
 
 __all__ = [
     "CaseFile",
     "CheckReport",
+    "CommissionResult",
     "DemoSettings",
     "ImportLine",
     "ImportReport",
     "LoadedCase",
+    "MeasuredCurve",
     "RunReport",
     "case_schema",
     "check_case",
+    "commission_machine",
+    "commission_summary",
     "import_folder",
     "load_case",
     "read_case",
+    "read_measured",
+    "read_slab",
     "run_case",
     "run_demo",
     "run_summary",
     "write_case",
+    "write_commission",
     "write_demo_patient",
 ]

@@ -5,9 +5,9 @@ gantry, a scan beside the axis, a diagonal) is refused, not bent. Positions beco
 values stay in the unit of the file, because only ratios along a curve are used. Nothing is
 smoothed, shifted or mirrored.
 
-CSV files have the header ``curve,field_x_mm,field_y_mm,ssd_mm,depth_mm,position_mm,value``; `curve`
-is ``depth_dose``, ``crossplane`` or ``inplane``; `depth_mm` is empty for depth doses, whose depths
-are in `position_mm`. One curve is all rows of the same first five columns.
+CSV files have the header ``curve,field_x_mm,field_y_mm,ssd_mm,depth_mm,position_mm,value``.
+`curve` is ``depth_dose``, ``crossplane`` or ``inplane``; `depth_mm` is empty for depth doses,
+whose depths are in `position_mm`. One curve is all rows of the same first five columns.
 """
 
 import csv

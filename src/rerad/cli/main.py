@@ -6,6 +6,7 @@ import typer
 
 from rerad import __version__
 from rerad.cli.check import check
+from rerad.cli.commission import commission
 from rerad.cli.console import BANNER
 from rerad.cli.demo import demo
 from rerad.cli.import_ import import_
@@ -24,6 +25,7 @@ app.command()(demo)
 app.command("import")(import_)
 app.command()(check)
 app.command()(run)
+app.command()(commission)
 app.command()(schema)
 
 

@@ -8,6 +8,15 @@ contamination, no tongue and groove. See ``docs/methods/photon-dose.md``.
 from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
 from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
 from rerad.dosecalc.bixels import join_fluence, make_bixel_grid, split_fluence
+from rerad.dosecalc.commission import (
+    ProfileAxis,
+    SlabLayer,
+    WaterTankSetup,
+    depth_dose,
+    output_factor,
+    profile,
+    tpr_20_10,
+)
 from rerad.dosecalc.final_dose import (
     FinalDoseSettings,
     beam_dose,
@@ -31,7 +40,10 @@ __all__ = [
     "KernelComponents",
     "OperatorSettings",
     "PencilBeamOperator",
+    "ProfileAxis",
     "Raster",
+    "SlabLayer",
+    "WaterTankSetup",
     "aperture_fluence",
     "aperture_raster",
     "beam_dose",
@@ -39,11 +51,15 @@ __all__ = [
     "border_share",
     "build_operator",
     "decompose_kernel",
+    "depth_dose",
     "final_dose",
     "join_fluence",
     "load_machine",
     "make_bixel_grid",
+    "output_factor",
+    "profile",
     "radiological_depth_exact",
     "raster_over",
     "split_fluence",
+    "tpr_20_10",
 ]

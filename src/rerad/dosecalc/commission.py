@@ -1,8 +1,8 @@
 """Dose in a water tank or a layered slab, the way a physicist measures a beam.
 
-The tank is a stack of layers below a flat surface, wide enough that no side is ever seen, and water
-below the last layer. The gantry stands at 0 degrees, the isocentre on the axis at the machine's
-SAD, jaws shape the field and the leaves are parked behind them. Crossplane is IEC 61217
+The tank is a stack of layers below a flat surface, wide enough that no side is ever seen, and
+water below the last layer. The gantry stands at 0 degrees, the isocentre on the axis at the
+machine's SAD, jaws shape the field and the leaves are parked behind them. Crossplane is IEC 61217
 beam-limiting-device x (along the leaves' motion), inplane is y (from gun to target). The engine is
 the one of `beam_dose`, with all its limits: see ``docs/methods/photon-dose.md``. No detector is
 modelled: doses are at points.
