@@ -99,6 +99,8 @@ def _write_doses(
         plans=(plan,),
     )
     number = 104
+    summed = {prior.course.name for prior in result.priors}
+    is_lower_bound = any(course.name not in summed for course in result.history.courses)
     states = [(result.planned, "planned"), (result.delivered, "delivered")]
     for state, word in states:
         for alpha_beta, dose in state.cumulative.items() if state is not None else ():
@@ -117,7 +119,7 @@ def _write_doses(
                     is_weighted_for_fractions=word == "delivered",
                     model=MODEL,
                 ),
-                comment=word,
+                comment=f"{word}, lower bound" if is_lower_bound else word,
                 unknown_as_zero=True,
             )
             paths.append(path)

@@ -1,6 +1,13 @@
 """Reading a dose: DVH, metrics, goals."""
 
 from rerad.evaluation.dvh import Dvh, dvh
+from rerad.evaluation.gamma import (
+    GammaCriterion,
+    GammaMap,
+    gamma_curve,
+    gamma_index,
+    gamma_plane,
+)
 from rerad.evaluation.goals import GoalResult, Verdict, evaluate_goal
 from rerad.evaluation.indices import homogeneity_index, paddick_conformity_index
 from rerad.evaluation.metrics import (
@@ -13,6 +20,8 @@ from rerad.evaluation.metrics import (
 
 __all__ = [
     "Dvh",
+    "GammaCriterion",
+    "GammaMap",
     "GoalResult",
     "Metric",
     "MetricKind",
@@ -20,6 +29,9 @@ __all__ = [
     "dvh",
     "evaluate_goal",
     "evaluate_metric",
+    "gamma_curve",
+    "gamma_index",
+    "gamma_plane",
     "homogeneity_index",
     "metric_bounds",
     "paddick_conformity_index",
