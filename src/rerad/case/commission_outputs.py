@@ -34,10 +34,30 @@ def commission_summary(result: CommissionResult) -> dict[str, object]:
                 for slab in setup.slabs
             ],
         },
+        "cautions": commission_cautions(result),
         "numbers": result.numbers,
         "n_measured_left_out": result.n_left_out,
         "curves": [_curve_summary(curve) for curve in result.curves],
     }
+
+
+def commission_cautions(result: CommissionResult) -> list[str]:
+    """Return what a reader of the numbers has to know, one sentence each.
+
+    Parameters
+    ----------
+    result : CommissionResult
+        To judge.
+    """
+    cautions = []
+    if not result.machine.is_commissioned:
+        cautions.append(f"{result.machine.name} is not a commissioned machine.")
+    if any(slab.density_g_cm3 != 1.0 for slab in result.setup.slabs):
+        cautions.append(
+            "Pencil beams scaled by density are several percent high in and behind lung, and "
+            "every layer counts as water of its density."
+        )
+    return cautions
 
 
 def _curve_summary(curve: TankCurve) -> dict[str, object]:

@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from rerad.case.commission import CommissionResult, commission_machine
-from rerad.case.commission_outputs import commission_summary, commission_title, write_commission
+from rerad.case.commission_outputs import (
+    commission_cautions,
+    commission_summary,
+    commission_title,
+    write_commission,
+)
 from rerad.case.measured import read_measured
 from rerad.case.slab import read_slab
 from rerad.cli.arguments import JsonOption, QuietOption
@@ -61,8 +66,9 @@ def numbers_in(text: str, separator: str, option: str) -> list[float]:
 
 def print_text(result: CommissionResult) -> None:
     """Print the numbers of a result, one a line."""
-    known = "commissioned" if result.machine.is_commissioned else "NOT a commissioned machine"
-    typer.echo(f"{commission_title(result)} ({known})")
+    typer.echo(commission_title(result))
+    for caution in commission_cautions(result):
+        typer.echo(f"  caution: {caution}")
     sections = [("field", result.numbers)]
     for curve in result.curves:
         where = "" if curve.depth_mm is None else f" at {curve.depth_mm:g} mm"

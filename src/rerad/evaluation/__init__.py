@@ -1,5 +1,13 @@
-"""Reading a dose: DVH, metrics, goals."""
+"""Reading a dose: DVH, metrics, goals, gamma, measured curves."""
 
+from rerad.evaluation.curves import (
+    CurveDifference,
+    Penumbra,
+    compare_curves,
+    depth_of_maximum_mm,
+    penumbra,
+    value_at,
+)
 from rerad.evaluation.dvh import Dvh, dvh
 from rerad.evaluation.gamma import (
     GammaCriterion,
@@ -19,13 +27,17 @@ from rerad.evaluation.metrics import (
 )
 
 __all__ = [
+    "CurveDifference",
     "Dvh",
     "GammaCriterion",
     "GammaMap",
     "GoalResult",
     "Metric",
     "MetricKind",
+    "Penumbra",
     "Verdict",
+    "compare_curves",
+    "depth_of_maximum_mm",
     "dvh",
     "evaluate_goal",
     "evaluate_metric",
@@ -36,4 +48,6 @@ __all__ = [
     "metric_bounds",
     "paddick_conformity_index",
     "parse_metric",
+    "penumbra",
+    "value_at",
 ]

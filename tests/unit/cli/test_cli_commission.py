@@ -21,7 +21,7 @@ def calculated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tank") / "calculated.csv"
     result = RUNNER.invoke(app, [*FIELD, "--depths", "100", "--csv", str(path), "--quiet"])
     assert result.exit_code == ExitCode.DONE
-    assert "NOT a commissioned machine" in result.stdout
+    assert "GENERIC_6MV is not a commissioned machine" in result.stdout
     return path
 
 
@@ -64,6 +64,8 @@ def test_a_slab_changes_the_dose_behind_it(calculated: Path, tmp_path: Path) -> 
     result = RUNNER.invoke(app, [*FIELD, "--depths", "100", "--slab", str(slab), "--json", "-q"])
     assert result.exit_code == ExitCode.DONE
     document = json.loads(result.stdout)
+    assert len(document["cautions"]) == 2
+    assert "behind lung" in document["cautions"][1]
     assert document["setup"]["slabs"] == [{"thickness_mm": 80.0, "density_g_cm3": 0.26}]
     water = read_measured(calculated)[0]
     assert document["curves"][0]["dose_gy_per_mu"][150] > 1.1 * water.values[150]
