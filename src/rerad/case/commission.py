@@ -22,7 +22,7 @@ from rerad.dosecalc.commission import (
     profile,
     tpr_20_10,
 )
-from rerad.errors import CaseError
+from rerad.errors import CaseError, InputError
 from rerad.evaluation.curves import (
     CurveDifference,
     compare_curves,
@@ -156,7 +156,12 @@ def commission_machine(
     wanted = chosen or _wanted(setup, machine, profile_depths_mm)
     for n, curve in enumerate(wanted):
         tell(f"{curve.kind}: {n + 1} of {len(wanted)}", (n + 1) / (len(wanted) + 1))
-        curves.append(_tank_curve(machine, setup, curve, is_measured=bool(chosen)))
+        try:
+            curves.append(_tank_curve(machine, setup, curve, is_measured=bool(chosen)))
+        except InputError as error:
+            depth = "" if curve.depth_mm is None else f" at {curve.depth_mm:g} mm"
+            msg = f"{curve.kind}{depth}: {error}"
+            raise InputError(msg) from error
     return CommissionResult(machine, setup, tuple(curves), len(measured) - len(chosen), numbers)
 
 

@@ -58,6 +58,15 @@ def test_measurements_of_another_field_are_refused(calculated: Path) -> None:
     assert "50x100 at 900" in document["error"]
 
 
+def test_a_profile_that_ends_in_the_field_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    rows = "".join(f"inplane,50,100,900,100,{x},1\n" for x in range(-30, 31, 10))
+    path.write_text("curve,field_x_mm,field_y_mm,ssd_mm,depth_mm,position_mm,value\n" + rows)
+    result = RUNNER.invoke(app, [*FIELD, "--measured", str(path), "--quiet"])
+    assert result.exit_code == ExitCode.FAILED
+    assert "inplane at 100 mm: expected a profile that falls below 80 %" in result.stderr
+
+
 def test_a_slab_changes_the_dose_behind_it(calculated: Path, tmp_path: Path) -> None:
     slab = tmp_path / "slab.toml"
     slab.write_text("[[layers]]\nthickness_mm = 80\ndensity_g_cm3 = 0.26\n")
