@@ -17,38 +17,6 @@ ROUNDING_MM = 1e-6
 """A position closer than this to a node lies on it: sums of mm carry rounding of about 1e-12."""
 
 
-@njit(cache=True, inline="always")
-def _cell(position, nodes, inverse_width, first, bins_per_mm):
-    """Return the node at or below `position` and the weight of the next one.
-
-    Parameters
-    ----------
-    position : float
-        In mm.
-    nodes, inverse_width, first, bins_per_mm
-        As made by `axis_of`.
-
-    Returns
-    -------
-    below : int
-        Node, or -1 outside.
-    weight : float
-        Weight of node ``below + 1``, exactly 0 on a node.
-    """
-    last = nodes.size - 1
-    from_first_mm = position - nodes[0]
-    below = -1
-    weight = 0.0
-    if from_first_mm >= -ROUNDING_MM and position <= nodes[last] + ROUNDING_MM:
-        below = first[min(max(int(from_first_mm * bins_per_mm), 0), last)]
-        while below < last and nodes[below + 1] <= position + ROUNDING_MM:
-            below += 1
-        above_mm = position - nodes[below]
-        if above_mm > ROUNDING_MM and below < last:
-            weight = above_mm * inverse_width[below]
-    return below, weight
-
-
 def axis_of(
     nodes_mm: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], float]:
@@ -73,7 +41,7 @@ def axis_of(
     return nodes_mm, 1.0 / np.diff(nodes_mm), first.astype(np.int64), float(bins_per_mm)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _trilinear(values, k, wk, j, wj, i, wi):
     """Return the value in cell ``[k, j, i]`` at the weights of its upper nodes."""
     # A neighbor of weight 0 does not count, not even if it is NaN.
@@ -144,6 +112,12 @@ def _gamma_squared(values, axes, point_mm, dose, per_criterion, samples, max_squ
     i_nodes, i_inverse, i_first, i_bins = axes[2]
     offsets_mm, near_squared, starts, boxes_mm = samples
     k_mm, j_mm, i_mm = point_mm
+    k_low = k_nodes[0] - ROUNDING_MM
+    k_high = k_nodes[k_nodes.size - 1] + ROUNDING_MM
+    j_low = j_nodes[0] - ROUNDING_MM
+    j_high = j_nodes[j_nodes.size - 1] + ROUNDING_MM
+    i_low = i_nodes[0] - ROUNDING_MM
+    i_high = i_nodes[i_nodes.size - 1] + ROUNDING_MM
     best = inf
     for block in range(starts.size - 1):
         nearest = near_squared[starts[block]]
@@ -201,11 +175,36 @@ def _gamma_squared(values, axes, point_mm, dose, per_criterion, samples, max_squ
         for s in range(starts[block], starts[block + 1]):
             if near_squared[s] >= best:
                 break
-            k, wk = _cell(k_mm + offsets_mm[s, 0], k_nodes, k_inverse, k_first, k_bins)
-            j, wj = _cell(j_mm + offsets_mm[s, 1], j_nodes, j_inverse, j_first, j_bins)
-            i, wi = _cell(i_mm + offsets_mm[s, 2], i_nodes, i_inverse, i_first, i_bins)
-            if k < 0 or j < 0 or i < 0:
+            k_at = k_mm + offsets_mm[s, 0]
+            j_at = j_mm + offsets_mm[s, 1]
+            i_at = i_mm + offsets_mm[s, 2]
+            if (
+                k_at < k_low
+                or k_at > k_high
+                or j_at < j_low
+                or j_at > j_high
+                or i_at < i_low
+                or i_at > i_high
+            ):
                 continue
+            k = k0
+            while k < k1 and k_nodes[k + 1] <= k_at + ROUNDING_MM:
+                k += 1
+            wk = 0.0
+            if k < k1 and k_at - k_nodes[k] > ROUNDING_MM:
+                wk = (k_at - k_nodes[k]) * k_inverse[k]
+            j = j0
+            while j < j1 and j_nodes[j + 1] <= j_at + ROUNDING_MM:
+                j += 1
+            wj = 0.0
+            if j < j1 and j_at - j_nodes[j] > ROUNDING_MM:
+                wj = (j_at - j_nodes[j]) * j_inverse[j]
+            i = i0
+            while i < i1 and i_nodes[i + 1] <= i_at + ROUNDING_MM:
+                i += 1
+            wi = 0.0
+            if i < i1 and i_at - i_nodes[i] > ROUNDING_MM:
+                wi = (i_at - i_nodes[i]) * i_inverse[i]
             difference = (_trilinear(values, k, wk, j, wj, i, wi) - dose) * per_criterion
             if block == 0:
                 if isnan(difference):
