@@ -65,7 +65,7 @@ from rerad.sequencing import (
 SHELL_MM = 10.0
 """Around the targets every voxel is looked at; most of the fall-off happens here."""
 
-KEEP_ONE_IN = 16
+KEEP_ONE_IN = 32
 """Share of the remaining body voxels that the optimiser looks at."""
 
 SMALLEST_BEAM_MU = 0.5
