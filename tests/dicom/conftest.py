@@ -18,7 +18,9 @@ from rerad.core import (
     ControlPoint,
     Dose,
     DoseQuantity,
+    ElectronContamination,
     Grid,
+    HeadScatter,
     Image,
     ImageUnit,
     Machine,
@@ -28,9 +30,11 @@ from rerad.core import (
     PatientPosition,
     PencilKernel,
     PetAcquisition,
+    PhotonBeam,
     Plan,
     Prescription,
     ReferenceCondition,
+    Spectrum,
     Structure,
     StructureKind,
     StructureSet,
@@ -71,24 +75,27 @@ def ct_grid(frame_uid: str) -> Grid:
 
 def tiny_machine() -> Machine:
     kernel = PencilKernel(np.array([0.0, 100.0]), np.array([0.0, 1.0]), np.ones((2, 1)), "test")
-    mlc = Mlc(np.linspace(-50, 50, 11), -200.0, 200.0, 150.0, 25.0, 0.5, 0.015, 1.5)
-    return Machine(
-        name="TestLinac",
-        manufacturer="none",
-        model="test",
-        energy_mv=6.0,
-        sad_mm=1000.0,
-        dose_rate_mu_min=600.0,
-        jaw_x_limits_mm=(-200.0, 200.0),
-        jaw_y_limits_mm=(-200.0, 200.0),
-        mlc=mlc,
-        kernel=kernel,
-        source_sigma_mm=1.0,
-        off_axis_radius_mm=np.array([0.0, 200.0]),
-        off_axis_ratio=np.array([1.0, 1.0]),
+    mlc = Mlc(
+        np.linspace(-50, 50, 11), -200.0, 200.0, 150.0, 25.0, 0.5, 0.015, 1.5, 80.0, 0.8, True
+    )
+    beam = PhotonBeam(
+        "6X",
+        6.0,
+        True,
+        600.0,
+        Spectrum([2.0], [1.0]),
+        kernel,
+        off_axis_radius_mm=[0.0],
+        off_axis_ratio=[1.0],
+        off_axis_depth_scale=[1.0],
+        focal_sigma_mm=(1.5, 1.5),
+        head_scatter=HeadScatter(0.0, 50.0),
+        electrons=ElectronContamination(0.0, 10.0, 20.0),
         reference=ReferenceCondition(100.0, 900.0, 100.0, 0.008),
-        is_commissioned=False,
-        source="test",
+    )
+    limits = (-200.0, 200.0)
+    return Machine(
+        "TestLinac", "none", "test", 1000.0, limits, limits, 0.004, mlc, beam, False, "test"
     )
 
 

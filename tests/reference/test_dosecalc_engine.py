@@ -67,6 +67,12 @@ def square(machine, side_mm, **more):
     return open_beam(machine, (-half, half), (-half, half), **more)
 
 
+def flattened(machine):
+    """The machine with a field as bright at its rim as on the axis."""
+    ones = np.ones_like(machine.beam.off_axis_ratio)
+    return replace(machine, beam=replace(machine.beam, off_axis_ratio=ones))
+
+
 def twin_dose_per_mu(machine, depth_mm, magnification, point_mm, x_mm, y_mm):
     """Brute force: energy of thin rings around the point, times the share that the field lights.
 
@@ -80,7 +86,9 @@ def twin_dose_per_mu(machine, depth_mm, magnification, point_mm, x_mm, y_mm):
     x = point_mm[0] + radius * np.cos(angle)
     y = point_mm[1] + radius * np.sin(angle)
     lit = (x > x_mm[0]) & (x < x_mm[1]) & (y > y_mm[0]) & (y < y_mm[1])
-    open_ratio = np.interp(np.hypot(x, y), machine.off_axis_radius_mm, machine.off_axis_ratio)
+    open_ratio = np.interp(
+        np.hypot(x, y), machine.beam.off_axis_radius_mm, machine.beam.off_axis_ratio
+    )
     share = (lit * open_ratio).mean(axis=1)
     return scale * float(np.sum(np.diff(discs) * share)) / magnification**2
 
@@ -124,10 +132,10 @@ def test_penumbra_is_the_blur_of_the_kernel_edge(machine):
     # field's dose at the edge, and a broader source makes it broader.
     offsets = np.linspace(-12.0, 12.0, 49)
     points = np.stack([50.0 + offsets, 0.0 * offsets, 0.0 * offsets], axis=-1)
-    flat = replace(machine, off_axis_ratio=np.ones_like(machine.off_axis_ratio))
+    flat = flattened(machine)
     widths = []
     for sigma in (1.0, 3.0):
-        blurred = replace(flat, source_sigma_mm=sigma)
+        blurred = replace(flat, beam=replace(flat.beam, focal_sigma_mm=(sigma, sigma)))
         profile = beam_dose(square(machine, 100.0), blurred, water(-100.0), points, HFS)
         profile = profile / beam_dose(
             square(machine, 100.0), blurred, water(-100.0), np.zeros((1, 3)), HFS
@@ -146,7 +154,7 @@ def test_inverse_square(machine):
     for ssd, side in ((900.0, 100.0), (1080.0, 100.0 * 900.0 / 1080.0)):
         surface = ssd - 1000.0
         point = np.array([[0.0, surface + depth, 0.0]])
-        flat = replace(machine, off_axis_ratio=np.ones_like(machine.off_axis_ratio))
+        flat = flattened(machine)
         doses.append(beam_dose(square(machine, side), flat, water(surface), point, HFS)[0])
     expected = ((1080.0 + depth) / (900.0 + depth)) ** 2
     # At the depth of the point the fields differ by 0.9 % in side.

@@ -40,9 +40,12 @@ def machine(shared_data):
     generic = load_machine("generic_6mv")
     return replace(
         generic,
-        kernel=kernel,
-        source_sigma_mm=0.7,
-        off_axis_ratio=np.ones_like(generic.off_axis_ratio),
+        beam=replace(
+            generic.beam,
+            kernel=kernel,
+            focal_sigma_mm=(0.7, 0.7),
+            off_axis_ratio=np.ones_like(generic.beam.off_axis_ratio),
+        ),
     )
 
 

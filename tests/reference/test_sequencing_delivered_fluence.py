@@ -10,11 +10,15 @@ from rerad.core import (
     Beam,
     BeamGeometry,
     BixelGrid,
+    ElectronContamination,
     Fluence,
+    HeadScatter,
     Machine,
     Mlc,
     PencilKernel,
+    PhotonBeam,
     ReferenceCondition,
+    Spectrum,
 )
 from rerad.dosecalc import aperture_fluence, load_machine, raster_over
 from rerad.sequencing import SequenceSettings, beam_violations, sequence_sliding_window
@@ -27,13 +31,17 @@ def machine(transmission=0.015, dosimetric_leaf_gap_mm=1.8, leaf_span_max_mm=145
         (np.arange(-200, -100, 10.0), np.arange(-100, 100, 5.0), np.arange(100, 201, 10.0))
     )
     mlc = Mlc(boundaries, -160.0, 200.0, leaf_span_max_mm, 25.0, 0.5, transmission,
-              dosimetric_leaf_gap_mm)  # fmt: skip
+              dosimetric_leaf_gap_mm, 80.0, 0.0, True)  # fmt: skip
     kernel = PencilKernel(np.array([0.0, 300.0]), np.array([0.0, 10.0]), np.ones((2, 1)), "flat")
-    return Machine(
-        "TEST120", "none", "none", 6.0, 1000.0, 600.0, (-200.0, 200.0), (-200.0, 200.0), mlc,
-        kernel, 1.0, np.array([0.0]), np.array([1.0]),
-        ReferenceCondition(100.0, 900.0, 100.0, 0.01), False, "test",
+    beam = PhotonBeam(
+        "6X", 6.0, True, 600.0, Spectrum([2.0], [1.0]), kernel, [0.0], [1.0], [1.0], (1.0, 1.0),
+        HeadScatter(0.0, 50.0), ElectronContamination(0.0, 10.0, 20.0),
+        ReferenceCondition(100.0, 900.0, 100.0, 0.01),
     )  # fmt: skip
+    limits = (-200.0, 200.0)
+    return Machine(
+        "TEST120", "none", "none", 1000.0, limits, limits, 0.0, mlc, beam, False, "test"
+    )
 
 
 def fluence(values, column_mm=5.0, x_start_mm=-40.0, first_leaf=20):
@@ -169,7 +177,9 @@ def test_leakage_and_gap_would_be_seen_if_they_were_ignored():
 
 def test_the_dose_engine_sees_the_same_fluence():
     linac = load_machine("generic_6mv")
-    linac = replace(linac, off_axis_ratio=np.ones_like(linac.off_axis_ratio))
+    linac = replace(
+        linac, beam=replace(linac.beam, off_axis_ratio=np.ones_like(linac.beam.off_axis_ratio))
+    )
     wanted = fluence(smooth_values(6))
     (beam,) = sequence_sliding_window(
         wanted, linac, n_fractions=N_FRACTIONS, first_beam_number=1, settings=SequenceSettings()

@@ -7,9 +7,17 @@ from rerad.core.finding import Finding, Severity
 from rerad.core.fluence import BixelGrid, Fluence
 from rerad.core.grid import Grid
 from rerad.core.image import Image, ImageUnit, Modality
-from rerad.core.machine import Machine, Mlc, PencilKernel, ReferenceCondition
+from rerad.core.machine import Machine, Mlc
 from rerad.core.patient import Patient, PatientPosition
 from rerad.core.pet import PetAcquisition
+from rerad.core.photon_beam import (
+    ElectronContamination,
+    HeadScatter,
+    PencilKernel,
+    PhotonBeam,
+    ReferenceCondition,
+    Spectrum,
+)
 from rerad.core.plan import DoseScope, Goal, Plan, Prescription, RecoveryBasis
 from rerad.core.provenance import InputRecord, Provenance, StepTime
 from rerad.core.structure import Contour, Mask, Structure, StructureKind
@@ -26,11 +34,13 @@ __all__ = [
     "Dose",
     "DoseQuantity",
     "DoseScope",
+    "ElectronContamination",
     "EventKind",
     "Finding",
     "Fluence",
     "Goal",
     "Grid",
+    "HeadScatter",
     "HistoryEvent",
     "Image",
     "ImageUnit",
@@ -43,6 +53,7 @@ __all__ = [
     "PatientPosition",
     "PencilKernel",
     "PetAcquisition",
+    "PhotonBeam",
     "Plan",
     "Prescription",
     "Provenance",
@@ -51,6 +62,7 @@ __all__ = [
     "ReferenceCondition",
     "RigidTransform",
     "Severity",
+    "Spectrum",
     "StepTime",
     "Structure",
     "StructureKind",

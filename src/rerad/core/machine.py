@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.core.arrays import frozen_array
+from rerad.core.photon_beam import PhotonBeam, ReferenceCondition
 from rerad.errors import InputError
 
 
@@ -30,6 +31,13 @@ class Mlc:
         Share of the open fluence behind closed leaves, averaged over interleaf leakage.
     dosimetric_leaf_gap_mm : float
         Width by which a gap looks wider than the tips say, from the rounded leaf ends.
+    tip_radius_mm : float
+        Radius of the rounded leaf ends.
+    tongue_and_groove_mm : float
+        Width at the isocentre plane of the strip beside a leaf that its tongue (or groove) still
+        covers; 0 if leaves have none.
+    is_interdigitation_allowed : bool
+        Whether a tip may pass the opposing tips of the neighbouring pairs.
     """
 
     leaf_boundaries_mm: NDArray[np.float64]
@@ -40,6 +48,9 @@ class Mlc:
     leaf_gap_min_mm: float
     transmission: float
     dosimetric_leaf_gap_mm: float
+    tip_radius_mm: float
+    tongue_and_groove_mm: float
+    is_interdigitation_allowed: bool
 
     def __post_init__(self) -> None:
         edges = frozen_array(self.leaf_boundaries_mm, np.float64)
@@ -50,6 +61,9 @@ class Mlc:
         if not 0 <= self.transmission < 1:
             msg = f"expected a leaf transmission from 0 to below 1, got {self.transmission}"
             raise InputError(msg)
+        if not 0 <= self.tongue_and_groove_mm < np.diff(edges).min():
+            msg = "expected a tongue and groove narrower than a leaf, 0 mm or more, got "
+            raise InputError(msg + f"{self.tongue_and_groove_mm} mm")
 
     @property
     def n_leaf_pairs(self) -> int:
@@ -58,60 +72,8 @@ class Mlc:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class PencilKernel:
-    """Dose in water of an infinitely narrow beam, per unit of energy fluence at the isocentre.
-
-    Parameters
-    ----------
-    depth_mm : ndarray of shape (D,)
-        Depths of the tabulated kernels, ascending, from the surface.
-    radius_mm : ndarray of shape (R + 1,)
-        Edges of the radial shells, ascending from 0.
-    dose : ndarray of shape (D, R)
-        Mean dose in each shell, per unit fluence and mm², for parallel incidence; the scale is
-        fixed by the machine's reference condition.
-    source : str
-        Where the numbers come from.
-    """
-
-    depth_mm: NDArray[np.float64]
-    radius_mm: NDArray[np.float64]
-    dose: NDArray[np.float64]
-    source: str
-
-    def __post_init__(self) -> None:
-        for name in ("depth_mm", "radius_mm", "dose"):
-            object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
-        if self.dose.shape != (len(self.depth_mm), len(self.radius_mm) - 1):
-            msg = f"expected a kernel of shape (depths, shells), got {self.dose.shape}"
-            raise InputError(msg)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ReferenceCondition:
-    """The condition under which one monitor unit gives a stated dose in water.
-
-    Parameters
-    ----------
-    field_mm : float
-        Side of the square field at the isocentre.
-    ssd_mm : float
-        Distance from source to water surface.
-    depth_mm : float
-        Depth of the reference point.
-    dose_per_mu_gy : float
-        Dose there for one monitor unit.
-    """
-
-    field_mm: float
-    ssd_mm: float
-    depth_mm: float
-    dose_per_mu_gy: float
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class Machine:
-    """A linear accelerator as rerad models it.
+    """A linear accelerator, set to one of its photon beams, as rerad models it.
 
     Parameters
     ----------
@@ -119,25 +81,19 @@ class Machine:
         Goes into RTPLAN as the treatment machine name (at most 16 characters).
     manufacturer, model : str
         As written into RTPLAN.
-    energy_mv : float
-        Nominal beam energy.
     sad_mm : float
         Source to isocentre distance.
-    dose_rate_mu_min : float
-        Meterset rate.
-    jaw_x_limits_mm, jaw_y_limits_mm : tuple of float
-        Furthest jaw positions at the isocentre plane, (min, max).
+    jaw_x_limits_mm : tuple of float or None
+        Furthest positions (min, max) at the isocentre plane of the jaws that move along x; None
+        if the machine has none and leaves alone bound the field there.
+    jaw_y_limits_mm : tuple of float
+        Furthest positions of the jaws that move along y.
+    jaw_transmission : float
+        Share of the open fluence behind a jaw, 0 to below 1.
     mlc : Mlc
         The multileaf collimator.
-    kernel : PencilKernel
-        Beam data.
-    source_sigma_mm : float
-        Standard deviation of the Gaussian focal spot seen at the isocentre plane (geometric
-        penumbra and lateral blur not in the kernel).
-    off_axis_radius_mm, off_axis_ratio : ndarray of shape (M,)
-        Open fluence relative to the axis against distance from it at the isocentre.
-    reference : ReferenceCondition
-        What a monitor unit is.
+    beam : PhotonBeam
+        Energy, spectrum, fluence and what a monitor unit is.
     is_commissioned : bool
         Whether a user says that measured data stand behind it. The machines that ship are not.
     source : str
@@ -147,23 +103,41 @@ class Machine:
     name: str
     manufacturer: str
     model: str
-    energy_mv: float
     sad_mm: float
-    dose_rate_mu_min: float
-    jaw_x_limits_mm: tuple[float, float]
+    jaw_x_limits_mm: tuple[float, float] | None
     jaw_y_limits_mm: tuple[float, float]
+    jaw_transmission: float
     mlc: Mlc
-    kernel: PencilKernel
-    source_sigma_mm: float
-    off_axis_radius_mm: NDArray[np.float64]
-    off_axis_ratio: NDArray[np.float64]
-    reference: ReferenceCondition
+    beam: PhotonBeam
     is_commissioned: bool
     source: str
 
     def __post_init__(self) -> None:
-        for name in ("off_axis_radius_mm", "off_axis_ratio"):
-            object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
         if not self.name or len(self.name) > 16:
             msg = f"expected a machine name of 1 to 16 characters, got {self.name!r}"
             raise InputError(msg)
+        if not 0 <= self.jaw_transmission < 1:
+            msg = f"expected a jaw transmission from 0 to below 1, got {self.jaw_transmission}"
+            raise InputError(msg)
+
+    @property
+    def energy_mv(self) -> float:
+        """Nominal energy of the beam."""
+        return self.beam.energy_mv
+
+    @property
+    def dose_rate_mu_min(self) -> float:
+        """Meterset rate of the beam."""
+        return self.beam.dose_rate_mu_min
+
+    @property
+    def reference(self) -> ReferenceCondition:
+        """What a monitor unit of the beam is."""
+        return self.beam.reference
+
+    @property
+    def field_x_limits_mm(self) -> tuple[float, float]:
+        """Furthest edges of a field along x: of the jaws, or of the leaves if there are none."""
+        if self.jaw_x_limits_mm is not None:
+            return self.jaw_x_limits_mm
+        return (-self.mlc.leaf_position_max_mm, self.mlc.leaf_position_max_mm)

@@ -86,9 +86,9 @@ def _reach(machine: Machine) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Corners of the largest field that both leaf banks and the jaws can form."""
     mlc = machine.mlc
     half = min(mlc.leaf_position_max_mm, -mlc.leaf_position_min_mm)
-    low = [max(-half, machine.jaw_x_limits_mm[0])]
+    low = [max(-half, machine.field_x_limits_mm[0])]
     low.append(max(float(mlc.leaf_boundaries_mm[0]), machine.jaw_y_limits_mm[0]))
-    high = [min(half, machine.jaw_x_limits_mm[1])]
+    high = [min(half, machine.field_x_limits_mm[1])]
     high.append(min(float(mlc.leaf_boundaries_mm[-1]), machine.jaw_y_limits_mm[1]))
     return np.array(low), np.array(high)
 

@@ -266,7 +266,7 @@ def tank_density(machine: Machine, setup: WaterTankSetup, depth_mm: float) -> Im
 def _open_beam(machine: Machine, setup: WaterTankSetup) -> Beam:
     """Jaws at the field's sides, leaves parked behind them, one monitor unit."""
     half_x, half_y = 0.5 * setup.field_x_mm, 0.5 * setup.field_y_mm
-    limits = (machine.jaw_x_limits_mm, machine.jaw_y_limits_mm)
+    limits = (machine.field_x_limits_mm, machine.jaw_y_limits_mm)
     for half, (low, high) in zip((half_x, half_y), limits, strict=True):
         if -half < low or half > high:
             msg = (

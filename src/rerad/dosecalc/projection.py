@@ -36,7 +36,8 @@ class BeamView:
     magnification : ndarray of shape (N,)
         Distance from the source along the axis, over SAD.
     depth_mm : ndarray of shape (N,)
-        Radiological depth: density (g/cm³, relative to water's 1) times length along the ray.
+        Radiological depth: density (g/cm³, relative to water's 1) times length along the ray,
+        times the beam's off-axis depth scale.
     """
 
     plane_mm: NDArray[np.float64]
@@ -144,11 +145,13 @@ def view_points(
         )
         raise InputError(msg)
     plane = project_to_isocenter_plane(bld, sad_mm=sad)
-    return BeamView(
-        plane_mm=plane,
-        magnification=magnification,
-        depth_mm=_fan_depth(plane, bld[:, 2], geometry, machine, density, position),
-    )
+    depth = _fan_depth(plane, bld[:, 2], geometry, machine, density, position)
+    scale = machine.beam.off_axis_depth_scale
+    if np.any(scale != 1.0):
+        depth *= np.interp(
+            np.hypot(plane[:, 0], plane[:, 1]), machine.beam.off_axis_radius_mm, scale
+        )
+    return BeamView(plane_mm=plane, magnification=magnification, depth_mm=depth)
 
 
 def _fan_depth(

@@ -101,7 +101,7 @@ def raster_over(
 def off_axis_map(machine: Machine, raster: Raster) -> NDArray[np.float64]:
     """Open fluence in each cell relative to the axis, shape (n_y, n_x)."""
     radius = np.hypot(raster.x_mm[None, :], raster.y_mm[:, None])
-    return np.interp(radius, machine.off_axis_radius_mm, machine.off_axis_ratio)
+    return np.interp(radius, machine.beam.off_axis_radius_mm, machine.beam.off_axis_ratio)
 
 
 def overlap(
@@ -240,13 +240,12 @@ def _spectrum(
     is_condensed: bool,
 ) -> NDArray[np.float64]:
     """Spectrum of component, blur and B-spline, corrected for how the fluence was painted."""
-    sigma = components.source_sigma_mm
+    sigma = min(components.blur.focal_sigma_mm)
     step = 1.0 / (24.0 * components.radius_mm[-1])
     end = min(1.5 * np.sqrt(2.0) / cell_mm, np.sqrt(16.0 / 2.0) / (np.pi * max(sigma, 1e-3)))
     frequency = np.arange(0.5 * step, end + 3 * step, step)
     shells = _shell_transform(components.radius_mm, components.shell_dose, frequency)
-    blurred = shells * np.exp(-2.0 * (np.pi * sigma * frequency) ** 2)
-    table = CubicSpline(frequency, blurred, axis=1)
+    table = CubicSpline(frequency, shells, axis=1)
     spectrum = np.zeros((components.n_components, f_y.size, f_x.size))
     # Of cells the frequencies beyond the lattice's are folded in, as sampling does.
     folds = (0,) if is_condensed else (-1, 0, 1)
@@ -263,6 +262,7 @@ def _spectrum(
             else:
                 factor = np.sinc(cell_mm * g_y) * np.sinc(cell_mm * g_x)
             factor *= (np.sinc(cell_mm * g_y) * np.sinc(cell_mm * g_x)) ** 4
+            factor = factor * components.blur.response(g_x, g_y)
             spectrum[:, near] += table(g[near]) * factor[near]
     return spectrum
 

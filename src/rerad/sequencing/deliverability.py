@@ -209,7 +209,7 @@ def _rate_violation(beam: Beam, machine: Machine) -> Violation | None:
 
 def _jaw_violations(beam: Beam, machine: Machine) -> list[Violation]:
     found = []
-    for axis, limits in (("x", machine.jaw_x_limits_mm), ("y", machine.jaw_y_limits_mm)):
+    for axis, limits in (("x", machine.field_x_limits_mm), ("y", machine.jaw_y_limits_mm)):
         for index, point in enumerate(beam.control_points):
             jaws = point.jaw_x_mm if axis == "x" else point.jaw_y_mm
             for jaw, allowed, sign in ((jaws[0], limits[0], -1.0), (jaws[1], limits[1], 1.0)):

@@ -17,7 +17,10 @@ GEOMETRY = BeamGeometry("b", 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
 def flat():
     """The generic machine with a flat field, so that fluence is in plain MU."""
     machine = load_machine("generic_6mv")
-    return replace(machine, off_axis_ratio=np.ones_like(machine.off_axis_ratio))
+    return replace(
+        machine,
+        beam=replace(machine.beam, off_axis_ratio=np.ones_like(machine.beam.off_axis_ratio)),
+    )
 
 
 def ideal(machine, transmission=0.0, leaf_gap_mm=0.0):
@@ -119,7 +122,9 @@ def test_off_axis_ratio_multiplies(flat):
     points = [point(0.0, -100.0, 100.0), point(1.0, -100.0, 100.0)]
     fluence, raster = fluence_of(points, machine)
     radius = np.hypot(raster.x_mm[-1], raster.y_mm[-1])
-    expected = 100.0 * np.interp(radius, machine.off_axis_radius_mm, machine.off_axis_ratio)
+    expected = 100.0 * np.interp(
+        radius, machine.beam.off_axis_radius_mm, machine.beam.off_axis_ratio
+    )
     assert fluence[-1, -1] == pytest.approx(expected)
 
 

@@ -29,11 +29,11 @@ def test_shipped_machine_is_like_a_millennium_120_and_not_commissioned():
     assert machine.mlc.leaf_boundaries_mm[[0, -1]].tolist() == [-200.0, 200.0]
     assert not machine.is_commissioned
     assert "not commissioned" in machine.source
-    assert "pyRadMC" in machine.kernel.source
+    assert "pyRadMC" in machine.beam.kernel.source
 
 
 def test_kernel_is_smooth_and_falls():
-    kernel = load_machine("generic_6mv").kernel
+    kernel = load_machine("generic_6mv").beam.kernel
     area = np.pi * np.diff(kernel.radius_mm**2)
     broad = kernel.dose @ area
     deep = kernel.depth_mm >= 30.0
@@ -48,7 +48,7 @@ def test_kernel_is_smooth_and_falls():
 
 def test_a_users_copy_gives_the_same_machine(own_machine):
     mine, shipped = load_machine(own_machine), load_machine("generic_6mv")
-    np.testing.assert_array_equal(mine.kernel.dose, shipped.kernel.dose)
+    np.testing.assert_array_equal(mine.beam.kernel.dose, shipped.beam.kernel.dose)
     assert mine.mlc.transmission == shipped.mlc.transmission
 
 
@@ -57,7 +57,7 @@ def test_a_users_copy_gives_the_same_machine(own_machine):
     [
         ("transmission = 0.015", "transmision = 0.015", "transmis"),
         ("transmission = 0.015", "transmission = 1.5", "transmission"),
-        ("[reference]", "[references]", "sections"),
+        ("[jaws]", "[jawz]", "sections"),
         ('name = "GENERIC_6MV"', 'name = "A_NAME_THAT_IS_TOO_LONG"', "16 characters"),
         ("sad_mm = 1000.0", 'sad_mm = "far"', "far"),
     ],

@@ -16,10 +16,12 @@ from rerad.core import (
     Dose,
     DoseQuantity,
     DoseScope,
+    ElectronContamination,
     EventKind,
     Finding,
     Goal,
     Grid,
+    HeadScatter,
     HistoryEvent,
     Image,
     ImageUnit,
@@ -31,6 +33,7 @@ from rerad.core import (
     Patient,
     PatientPosition,
     PencilKernel,
+    PhotonBeam,
     Plan,
     Prescription,
     Provenance,
@@ -39,6 +42,7 @@ from rerad.core import (
     ReferenceCondition,
     RigidTransform,
     Severity,
+    Spectrum,
     StepTime,
     Structure,
     StructureKind,
@@ -205,25 +209,36 @@ def leaf_edges() -> np.ndarray:
 
 
 def make_machine() -> Machine:
-    mlc = Mlc(leaf_edges(), -200, 200, 150, 25, 0.5, 0.015, 1.0)
+    mlc = Mlc(leaf_edges(), -200, 200, 150, 25, 0.5, 0.015, 1.0, 80.0, 0.8, True)
     kernel = PencilKernel(
         np.array([0.0, 100.0]), np.array([0.0, 10.0]), np.ones((2, 1)), "made up"
     )
+    beam = PhotonBeam(
+        "6X",
+        6.0,
+        True,
+        600.0,
+        Spectrum([2.0], [1.0]),
+        kernel,
+        off_axis_radius_mm=[0.0],
+        off_axis_ratio=[1.0],
+        off_axis_depth_scale=[1.0],
+        focal_sigma_mm=(1.5, 1.5),
+        head_scatter=HeadScatter(0.0, 50.0),
+        electrons=ElectronContamination(0.0, 10.0, 20.0),
+        reference=ReferenceCondition(100.0, 900.0, 100.0, 0.01),
+    )
+    limits = (-200.0, 200.0)
     return Machine(
         "GENERIC-6MV",
         "rerad",
         "generic",
-        6.0,
         1000.0,
-        600.0,
-        (-200, 200),
-        (-200, 200),
+        limits,
+        limits,
+        0.004,
         mlc,
-        kernel,
-        2.0,
-        np.array([0.0]),
-        np.array([1.0]),
-        ReferenceCondition(100.0, 900.0, 100.0, 0.01),
+        beam,
         False,
         "made up",
     )
