@@ -10,12 +10,8 @@ from rerad.core import BeamGeometry, Grid, Image, ImageUnit, Modality, PatientPo
 from rerad.dosecalc import load_machine, radiological_depth_exact
 from rerad.dosecalc.projection import view_points
 from rerad.geometry import source_position_mm
-from rerad.kernels.pencil_beam import (
-    component_weights,
-    gather_dose,
-    leaf_exposure,
-    scatter_dose,
-)
+from rerad.kernels.leaf_exposure import leaf_exposure
+from rerad.kernels.pencil_beam import component_weights, gather_dose, scatter_dose
 from rerad.kernels.raytrace import fan_depths, path_integrals, sample_fan
 
 

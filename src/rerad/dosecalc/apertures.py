@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rerad.core import Beam, Machine
 from rerad.dosecalc.raster import Raster, off_axis_map, overlap, raster_over
 from rerad.errors import DeliverabilityError, InputError
-from rerad.kernels.pencil_beam import leaf_exposure
+from rerad.kernels.leaf_exposure import leaf_exposure
 
 JAW_STEPS = 16
 """Parts into which a segment is cut when its jaws move; within each they stand still."""
