@@ -21,7 +21,7 @@ from rerad.core import (
     Plan,
 )
 from rerad.dosecalc import (
-    FinalDoseSettings,
+    PencilDoseSettings,
     beam_dose,
     build_operator,
     final_dose,
@@ -273,7 +273,7 @@ def test_finer_rasters_and_more_components_change_little(machine):
             water(-100.0),
             points,
             HFS,
-            settings=FinalDoseSettings(*settings),
+            settings=PencilDoseSettings(*settings),
         )
         for settings in ((2.5, 8), (1.25, 8), (0.8, 8), (1.25, 14))
     }

@@ -22,7 +22,7 @@ from rerad.core import (
     PatientPosition,
     PencilKernel,
 )
-from rerad.dosecalc import FinalDoseSettings, beam_dose, load_machine
+from rerad.dosecalc import PencilDoseSettings, beam_dose, load_machine
 from rerad.dosecalc.beam_model import on_axis_dose_per_fluence
 
 
@@ -59,7 +59,7 @@ def doses(machine, reference, points):
     shape = ((-50.0, 50.0), (-50.0, 50.0))
     control = tuple(ControlPoint(w, *shape, leaves) for w in (0.0, 1.0))
     beam = Beam(1, BeamGeometry("mc", 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)), control, 100.0)
-    settings = FinalDoseSettings(cell_mm=1.0, n_components=10)
+    settings = PencilDoseSettings(cell_mm=1.0, n_components=10)
     return beam_dose(beam, machine, density, points, PatientPosition.HFS, settings=settings)
 
 

@@ -8,6 +8,7 @@ contamination, no tongue and groove. See ``docs/methods/photon-dose.md``.
 from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
 from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
 from rerad.dosecalc.bixels import join_fluence, make_bixel_grid, split_fluence
+from rerad.dosecalc.body import body_voxels, border_share
 from rerad.dosecalc.commission import (
     ProfileAxis,
     SlabLayer,
@@ -17,13 +18,7 @@ from rerad.dosecalc.commission import (
     profile,
     tpr_20_10,
 )
-from rerad.dosecalc.final_dose import (
-    FinalDoseSettings,
-    beam_dose,
-    body_voxels,
-    border_share,
-    final_dose,
-)
+from rerad.dosecalc.final_dose import Engine, FinalDoseSettings, final_dose
 from rerad.dosecalc.machine import load_machine
 from rerad.dosecalc.operator import (
     DoseOperator,
@@ -31,15 +26,18 @@ from rerad.dosecalc.operator import (
     PencilBeamOperator,
     build_operator,
 )
+from rerad.dosecalc.pencil_dose import PencilDoseSettings, beam_dose
 from rerad.dosecalc.projection import radiological_depth_exact
 from rerad.dosecalc.raster import Raster, raster_over
 
 __all__ = [
     "DoseOperator",
+    "Engine",
     "FinalDoseSettings",
     "KernelComponents",
     "OperatorSettings",
     "PencilBeamOperator",
+    "PencilDoseSettings",
     "ProfileAxis",
     "Raster",
     "SlabLayer",

@@ -25,7 +25,7 @@ from rerad.core import (
     Modality,
     PatientPosition,
 )
-from rerad.dosecalc.final_dose import beam_dose
+from rerad.dosecalc.pencil_dose import beam_dose
 from rerad.errors import InputError
 
 TANK_FRAME_UID = "2.25.97340225418327411046"
