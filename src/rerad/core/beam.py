@@ -82,6 +82,11 @@ class Beam:
         Monitor units of one fraction.
     dose_rate_mu_min : float or None
         Dose rate that it is planned with; None means the machine's own.
+    energy_mv : float or None
+        Nominal energy that the plan names; None if it names none.
+    fluence_mode : str
+        ``STANDARD`` (flattening filter in the beam), the name of another mode (``FFF``: none), or
+        empty if the plan does not say.
     """
 
     number: int
@@ -89,6 +94,8 @@ class Beam:
     control_points: tuple[ControlPoint, ...]
     meterset_mu: float
     dose_rate_mu_min: float | None = None
+    energy_mv: float | None = None
+    fluence_mode: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "control_points", tuple(self.control_points))

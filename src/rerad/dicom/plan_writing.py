@@ -153,6 +153,12 @@ def _check(plan: Plan, machine: Machine, image: Image) -> None:
                     "write it for the machine that it was sequenced for"
                 )
                 raise DeliverabilityError(msg)
+        if beam.energy_mv not in {None, machine.energy_mv}:
+            msg = (
+                f"plan {plan.label}, beam {beam.geometry.name}: expected {machine.energy_mv:g} MV "
+                f"of {machine.name}, got {beam.energy_mv:g} MV; write it for its own machine"
+            )
+            raise DeliverabilityError(msg)
 
 
 def _set_general(new: Dataset, plan: Plan, study: StudyHeader) -> None:
@@ -224,6 +230,7 @@ def _beam_item(beam: Beam, machine: Machine) -> Dataset:
         BeamType="DYNAMIC" if _moves(beam) else "STATIC",
         RadiationType="PHOTON",
         TreatmentDeliveryType="TREATMENT",
+        PrimaryFluenceModeSequence=items(_fluence_mode_item(machine)),
         NumberOfWedges=0,
         NumberOfCompensators=0,
         NumberOfBoli=0,
@@ -236,6 +243,13 @@ def _beam_item(beam: Beam, machine: Machine) -> Dataset:
     return item
 
 
+def _fluence_mode_item(machine: Machine) -> Dataset:
+    """Say whether the flattening filter is in the beam."""
+    if machine.beam.is_flattened:
+        return make_item(FluenceMode="STANDARD")
+    return make_item(FluenceMode="NON_STANDARD", FluenceModeID="FFF")
+
+
 def _device_items(machine: Machine) -> Any:
     """Return jaws and leaves as the machine has them."""
     leaves = make_item(
@@ -243,11 +257,14 @@ def _device_items(machine: Machine) -> Any:
         NumberOfLeafJawPairs=machine.mlc.n_leaf_pairs,
     )
     set_decimals(leaves, "LeafPositionBoundaries", machine.mlc.leaf_boundaries_mm)
-    return items(
-        make_item(RTBeamLimitingDeviceType="ASYMX", NumberOfLeafJawPairs=1),
-        make_item(RTBeamLimitingDeviceType="ASYMY", NumberOfLeafJawPairs=1),
-        leaves,
-    )
+    kinds = _jaw_kinds(machine)
+    jaws = (make_item(RTBeamLimitingDeviceType=kind, NumberOfLeafJawPairs=1) for kind in kinds)
+    return items(*jaws, leaves)
+
+
+def _jaw_kinds(machine: Machine) -> tuple[str, ...]:
+    """Return the jaws that the machine has."""
+    return ("ASYMY",) if machine.jaw_x_limits_mm is None else ("ASYMX", "ASYMY")
 
 
 def _moves(beam: Beam) -> bool:
@@ -283,9 +300,11 @@ def _control_point_items(beam: Beam, machine: Machine) -> list[Dataset]:
         item = make_item(ControlPointIndex=index)
         if before is None:
             item.NominalBeamEnergy = ds(machine.energy_mv)
-            item.DoseRateSet = ds(machine.dose_rate_mu_min)
+            item.DoseRateSet = ds(beam.dose_rate_mu_min or machine.dose_rate_mu_min)
         if before is None or not _same_aperture(before, point):
-            item.BeamLimitingDevicePositionSequence = _position_items(point, before)
+            positions = _position_items(point, before, _jaw_kinds(machine))
+            if positions:
+                item.BeamLimitingDevicePositionSequence = items(*positions)
         if before is None or turns:
             item.GantryAngle = ds(_gantry(beam, point) % 360)
             item.GantryRotationDirection = directions[index]
@@ -307,13 +326,16 @@ def _rotation_directions(beam: Beam) -> list[str]:
     return [*directions, "NONE"]
 
 
-def _position_items(point: ControlPoint, before: ControlPoint | None) -> Any:
+def _position_items(
+    point: ControlPoint, before: ControlPoint | None, jaw_kinds: tuple[str, ...]
+) -> list[Dataset]:
+    """Return what moved since the control point before, of what the machine has."""
     entries = []
     for kind, values, old in (
         ("ASYMX", point.jaw_x_mm, before and before.jaw_x_mm),
         ("ASYMY", point.jaw_y_mm, before and before.jaw_y_mm),
     ):
-        if values != old:
+        if values != old and kind in jaw_kinds:
             entry = make_item(RTBeamLimitingDeviceType=kind)
             set_decimals(entry, "LeafJawPositions", values)
             entries.append(entry)
@@ -322,7 +344,7 @@ def _position_items(point: ControlPoint, before: ControlPoint | None) -> Any:
         entry = make_item(RTBeamLimitingDeviceType="MLCX")
         set_decimals(entry, "LeafJawPositions", leaves)  # bank X1, then bank X2
         entries.append(entry)
-    return items(*entries)
+    return entries
 
 
 def _add_fixed_setup(item: Dataset, beam: Beam) -> None:

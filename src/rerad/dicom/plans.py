@@ -247,7 +247,33 @@ def _beam(item: Dataset, number: int, name: str, meterset_mu: float, at: str) ->
     gantry, collimator, couch = (float(angle or 0.0) for angle in angles)
     x, y, z = isocenter
     geometry = BeamGeometry(name, gantry, collimator, couch, (x, y, z))
-    return Beam(number, geometry, _control_points(points, item, devices, at), meterset_mu)
+    return Beam(
+        number,
+        geometry,
+        _control_points(points, item, devices, at),
+        meterset_mu,
+        energy_mv=_energy_mv(points, at),
+        fluence_mode=_fluence_mode(item),
+    )
+
+
+def _energy_mv(points: list[Dataset], at: str) -> float | None:
+    """Return the nominal energy, None if it is not stated; one that changes is refused."""
+    energies = {e for p in points if (e := number_of(p, "NominalBeamEnergy")) is not None}
+    if len(energies) > 1:
+        msg = f"{at}: expected one beam energy, got {', '.join(f'{e:g}' for e in energies)} MV"
+        msg += "; such beams are not handled"
+        raise DicomError(msg)
+    return energies.pop() if energies else None
+
+
+def _fluence_mode(beam: Dataset) -> str:
+    """Return STANDARD, the name of another fluence mode, or nothing if it is not stated."""
+    modes = items_of(beam, "PrimaryFluenceModeSequence")
+    if not modes:
+        return ""
+    mode = text_of(modes[0], "FluenceMode")
+    return text_of(modes[0], "FluenceModeID") or mode if mode == "NON_STANDARD" else mode
 
 
 def _require_fixed(points: list[Dataset], at: str) -> None:
@@ -355,8 +381,9 @@ def _control_points(
         raise DicomError(msg)
     gantry_moves = len({a for p in points if (a := number_of(p, "GantryAngle")) is not None}) > 1
     gantry: float | None = None
+    direction = ""
     weight = 0.0
-    result = []
+    result: list[ControlPoint] = []
     for point in points:
         devices.update(point)
         stated = number_of(point, "CumulativeMetersetWeight")
@@ -364,13 +391,50 @@ def _control_points(
         angle = number_of(point, "GantryAngle")
         gantry = gantry if angle is None else angle
         jaw_x, jaw_y = devices.jaws()
-        result.append(
-            ControlPoint(
-                cumulative_weight=weight,
-                jaw_x_mm=jaw_x,
-                jaw_y_mm=jaw_y,
-                leaf_positions_mm=devices.leaves(),
-                gantry_angle_deg=gantry if gantry_moves else None,
-            )
+        here = ControlPoint(
+            cumulative_weight=weight,
+            jaw_x_mm=jaw_x,
+            jaw_y_mm=jaw_y,
+            leaf_positions_mm=devices.leaves(),
+            gantry_angle_deg=gantry if gantry_moves else None,
         )
+        if gantry_moves and result:
+            result += _way_points(result[-1], here, direction)
+        result.append(here)
+        direction = text_of(point, "GantryRotationDirection") or direction
     return tuple(result)
+
+
+def _way_points(before: ControlPoint, after: ControlPoint, direction: str) -> list[ControlPoint]:
+    """Return points between two where the gantry goes the longer way round.
+
+    The core type takes the shorter way from each control point to the next. Between two points
+    everything moves linearly with the meterset, so points on the way change nothing else.
+    """
+    start, end = before.gantry_angle_deg or 0.0, after.gantry_angle_deg or 0.0
+    turn = {"CW": (end - start) % 360, "CC": -((start - end) % 360)}.get(direction, 0.0)
+    if abs(turn) < 180:
+        return []
+    return [
+        _between(before, after, (start + share * turn) % 360, share) for share in (1 / 3, 2 / 3)
+    ]
+
+
+def _between(
+    before: ControlPoint, after: ControlPoint, angle_deg: float, share: float
+) -> ControlPoint:
+    """Return the control point at a share of the way from one to the next."""
+
+    def part(a: float, b: float) -> float:
+        return a + share * (b - a)
+
+    (ax1, ax2), (bx1, bx2) = before.jaw_x_mm, after.jaw_x_mm
+    (ay1, ay2), (by1, by2) = before.jaw_y_mm, after.jaw_y_mm
+    leaves = before.leaf_positions_mm
+    return ControlPoint(
+        cumulative_weight=part(before.cumulative_weight, after.cumulative_weight),
+        jaw_x_mm=(part(ax1, bx1), part(ax2, bx2)),
+        jaw_y_mm=(part(ay1, by1), part(ay2, by2)),
+        leaf_positions_mm=leaves + share * (after.leaf_positions_mm - leaves),
+        gantry_angle_deg=angle_deg,
+    )
