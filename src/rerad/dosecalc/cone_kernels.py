@@ -1,0 +1,308 @@
+"""Point kernels as rings of cones: what the collapsed cone carries along each direction.
+
+Energy released at a point in water is split into rings of equal energy about the photon's
+direction. The energy of a ring that is deposited within a distance r is written as ::
+
+    F(r) = 1 - (1 - c) (1 + p b r) exp(-b r) - c exp(-g r)
+
+an exponential, an Erlang term with the same constant, and a second exponential, with the total
+fixed. It is what three amounts of energy carried along a line can do (see
+`rerad.kernels.collapsed_cone`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import least_squares
+
+from rerad.core import Spectrum
+from rerad.core.arrays import frozen_array
+from rerad.dosecalc.attenuation import released_energy_table
+from rerad.dosecalc.point_kernels import load_point_kernels, polyenergetic_kernel
+from rerad.errors import InputError
+
+GOLDEN_TURN = 0.5 * (np.sqrt(5.0) - 1.0)
+"""Azimuth of each ring against the one before, in turns of the angle between two cones."""
+
+KERNEL_DEPTH_MM = 15.0
+"""Depth in water at which the spectrum of the kernels is taken: where dose is highest. Deeper
+spectra are harder, but what hardening does to the released energy is in the look-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConeSettings:
+    """Numerical settings of the collapsed cone.
+
+    Parameters
+    ----------
+    n_primary_rings, n_primary_azimuths : int
+        Cones for the energy that charged particles of the first interaction carry.
+    n_scatter_rings, n_scatter_azimuths : int
+        Cones for all other energy.
+    scatter_coarsening : int
+        How many voxels along each axis make one of those on which scatter is transported.
+    fluence_parts : int
+        Points along each axis of a voxel over which incident fluence is averaged.
+    least_density_g_cm3 : float
+        Lighter voxels are treated as this heavy: about the density of air.
+    """
+
+    n_primary_rings: int = 8
+    n_primary_azimuths: int = 12
+    n_scatter_rings: int = 12
+    n_scatter_azimuths: int = 12
+    scatter_coarsening: int = 2
+    fluence_parts: int = 2
+    least_density_g_cm3: float = 0.001
+
+    def __post_init__(self) -> None:
+        counts = (
+            self.n_primary_rings,
+            self.n_primary_azimuths,
+            self.n_scatter_rings,
+            self.n_scatter_azimuths,
+            self.scatter_coarsening,
+            self.fluence_parts,
+        )
+        if min(counts) < 1 or self.least_density_g_cm3 <= 0:
+            msg = (
+                f"expected numbers of rings, azimuths and parts of at least 1, got {counts}, and "
+                f"a least density above 0, got {self.least_density_g_cm3} g/cm3"
+            )
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RingSet:
+    """Rings of equal energy about the direction of the photon.
+
+    Parameters
+    ----------
+    cosine : ndarray of shape (N,)
+        Energy-weighted mean of the cosine to the photon's direction, descending.
+    log_slope : ndarray of shape (N,)
+        Energy-weighted mean of d ln(energy per solid angle) / d cosine.
+    rate_per_mm : ndarray of shape (N, 2)
+        b and g of the fit, per mm of water.
+    shares : ndarray of shape (N, 3)
+        Energy that starts as first, second and third amount; they sum to 1.
+    misfit : ndarray of shape (N,)
+        Root mean square of fitted less tabulated F.
+    n_azimuths : int
+        Cones in each ring.
+    """
+
+    cosine: NDArray[np.float64]
+    log_slope: NDArray[np.float64]
+    rate_per_mm: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    misfit: NDArray[np.float64]
+    n_azimuths: int
+
+    def __post_init__(self) -> None:
+        for name in ("cosine", "log_slope", "rate_per_mm", "shares", "misfit"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
+
+    @property
+    def n_rings(self) -> int:
+        """Number of rings."""
+        return len(self.cosine)
+
+    def directions(self) -> NDArray[np.float64]:
+        """Unit vectors about +z, shape (n_rings, n_azimuths, 3)."""
+        ring = np.arange(self.n_rings)[:, None]
+        turn = (np.arange(self.n_azimuths)[None, :] + (ring * GOLDEN_TURN) % 1.0) / self.n_azimuths
+        sine = np.sqrt(1.0 - self.cosine**2)[:, None]
+        angle = 2.0 * np.pi * turn
+        cosine = np.broadcast_to(self.cosine[:, None], angle.shape)
+        return np.stack([sine * np.cos(angle), sine * np.sin(angle), cosine], axis=-1)
+
+    def deposited(self, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of each ring's energy deposited within `radius_mm` of water, shape (N, R)."""
+        first, _, third = (self.shares[:, n, None] for n in range(3))
+        t = self.rate_per_mm[:, :1] * radius_mm
+        left = (1.0 - third + first * t) * np.exp(-t)
+        return 1.0 - left - third * np.exp(-self.rate_per_mm[:, 1:] * radius_mm)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ConeKernels:
+    """All that the collapsed cone needs to know of a spectrum.
+
+    Parameters
+    ----------
+    primary, scatter : RingSet
+        Kernels of the two parts.
+    released : ndarray of shape (D, 2)
+        Energy released per mass, primary and scatter, in Gy per unit energy fluence at the
+        surface, every 1 mm of water from 0.
+    """
+
+    primary: RingSet
+    scatter: RingSet
+    released: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "released", frozen_array(self.released, np.float64))
+
+
+def cone_kernels(spectrum: Spectrum, settings: ConeSettings) -> ConeKernels:
+    """Build the kernels of a spectrum from the point kernels that ship.
+
+    It takes about a second; keep what it returns.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the machine's beam.
+    settings : ConeSettings
+        How many rings and azimuths.
+
+    Returns
+    -------
+    ConeKernels
+        Energy fluence is in MeV/mm².
+    """
+    point = polyenergetic_kernel(load_point_kernels(), spectrum, KERNEL_DEPTH_MM)
+    # From ascending angles to ascending cosines.
+    cosine = np.cos(np.deg2rad(point.polar_angle_deg))[::-1]
+    released = released_energy_table(spectrum)
+    return ConeKernels(
+        primary=fit_rings(
+            point.radius_mm,
+            cosine,
+            point.primary[:, ::-1],
+            point.primary_escaped,
+            n_rings=settings.n_primary_rings,
+            n_azimuths=settings.n_primary_azimuths,
+        ),
+        scatter=fit_rings(
+            point.radius_mm,
+            cosine,
+            point.scatter[:, ::-1],
+            point.scatter_escaped,
+            n_rings=settings.n_scatter_rings,
+            n_azimuths=settings.n_scatter_azimuths,
+        ),
+        released=np.stack([released.primary, released.scatter], axis=-1),
+    )
+
+
+def fit_rings(
+    radius_mm: NDArray[np.float64],
+    cosine_edges: NDArray[np.float64],
+    energy: NDArray[np.float64],
+    escaped: float,
+    *,
+    n_rings: int,
+    n_azimuths: int,
+) -> RingSet:
+    """Split a point kernel into rings of equal energy and fit each along its radius.
+
+    Parameters
+    ----------
+    radius_mm : ndarray of shape (R + 1,)
+        Edges of the radial shells in mm of water, ascending from 0.
+    cosine_edges : ndarray of shape (T + 1,)
+        Edges of the bins of the cosine to the photon's direction, ascending from -1 to 1.
+    energy : ndarray of shape (R, T)
+        Energy deposited in each bin, in any unit.
+    escaped : float
+        Energy that left the last shell; it is taken to fly as the energy of the last few shells.
+    n_rings, n_azimuths : int
+        Rings, and cones in each.
+
+    Returns
+    -------
+    RingSet
+
+    References
+    ----------
+    .. [1] Ahnesjö (1989), Med. Phys. 16, 577, doi:10.1118/1.596360.
+    """
+    if energy.shape != (len(radius_mm) - 1, len(cosine_edges) - 1):
+        msg = f"expected a kernel of shape (shells, cosines), got {energy.shape}"
+        raise InputError(msg)
+    outermost = energy[-5:].sum(axis=0)
+    if escaped > 0.0 and outermost.sum() > 0.0:
+        beyond = escaped * outermost / outermost.sum()
+    else:
+        beyond = np.zeros_like(outermost)
+    by_cosine = np.concatenate([[0.0], np.cumsum(energy.sum(axis=0) + beyond)])
+    by_cosine /= by_cosine[-1]
+    cumulative = PchipInterpolator(cosine_edges, by_cosine)
+    # Fine steps of the cosine, denser forward, on which all means over a ring are taken.
+    fine = 1.0 - np.concatenate([[0.0], np.geomspace(1e-6, 2.0, 8000)])[::-1]
+    fine[0] = -1.0
+    share = np.diff(cumulative(fine))
+    middle = 0.5 * (fine[1:] + fine[:-1])
+    edges = np.interp(np.linspace(1.0, 0.0, n_rings + 1), cumulative(fine), fine)
+    density = _angular_density(cosine_edges, by_cosine)
+
+    cosines, slopes, rates, parts, misfits = [], [], [], [], []
+    for high, low in zip(edges[:-1], edges[1:], strict=True):
+        inside = np.clip(
+            (np.minimum(fine[1:], high) - np.maximum(fine[:-1], low)) / np.diff(fine), 0.0, 1.0
+        )
+        cosines.append(np.average(middle, weights=share * inside))
+        slopes.append((density(high) - density(low)) * n_rings)
+        bins = np.diff(cumulative(np.clip(cosine_edges, low, high)))
+        with np.errstate(invalid="ignore"):
+            per_bin = np.where(np.diff(by_cosine) > 0, bins / np.diff(by_cosine), 0.0)
+        within = np.concatenate([[0.0], np.cumsum(energy @ per_bin)])
+        rate, shares, misfit = _fit_ring(
+            radius_mm, within / (within[-1] + float(beyond @ per_bin))
+        )
+        rates.append(rate)
+        parts.append(shares)
+        misfits.append(misfit)
+    return RingSet(
+        cosine=np.array(cosines),
+        log_slope=np.array(slopes),
+        rate_per_mm=np.array(rates),
+        shares=np.array(parts),
+        misfit=np.array(misfits),
+        n_azimuths=n_azimuths,
+    )
+
+
+def _angular_density(
+    cosine_edges: NDArray[np.float64], by_cosine: NDArray[np.float64]
+) -> PchipInterpolator:
+    """Energy per cosine at any cosine, from its mean in bins."""
+    mean = np.diff(by_cosine) / np.diff(cosine_edges)
+    middle = 0.5 * (cosine_edges[1:] + cosine_edges[:-1])
+    ends = 1.5 * mean[[0, -1]] - 0.5 * mean[[1, -2]]
+    values = np.concatenate([[max(ends[0], 0.0)], mean, [ends[1]]])
+    return PchipInterpolator(np.concatenate([[-1.0], middle, [1.0]]), values)
+
+
+def _fit_ring(
+    radius_mm: NDArray[np.float64], within: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Rates, shares and misfit of one ring; three shares of 0 or more that sum to 1."""
+    left = 1.0 - within[1:]
+    radius = radius_mm[1:]
+    half = np.interp(0.5, within, radius_mm)
+
+    def model(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        t, shares = np.exp(x[0]) * radius, _shares(x)
+        erlang = (1.0 - shares[2] + shares[0] * t) * np.exp(-t)
+        return np.asarray(erlang + shares[2] * np.exp(-np.exp(x[1]) * radius))
+
+    best = None
+    for ratio in (0.2, 4.0):
+        start = np.array([np.log(1.0 / half), np.log(ratio / half), 0.0, -1.0])
+        found = least_squares(lambda x: model(x) - left, start, max_nfev=400)
+        if best is None or found.cost < best.cost:
+            best = found
+    assert best is not None  # noqa: S101
+    return np.exp(best.x[:2]), _shares(best.x), float(np.sqrt(np.mean(best.fun**2)))
+
+
+def _shares(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Three shares from two free numbers."""
+    weight = np.exp(np.clip(np.array([x[2], 0.0, x[3]]), -40.0, 40.0))
+    return np.asarray(weight / weight.sum())
