@@ -1,7 +1,7 @@
 """What a run writes besides the report: DICOM objects and the record of the run."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,6 +211,7 @@ def run_document(result: CaseResult, peak_memory_mb: float) -> dict[str, Any]:
         ],
         "optimisation": {
             "status": result.convergence.status,
+            "passes": [asdict(item) for item in result.convergence.passes],
             "terms": {k: number_or_none(v) for k, v in result.convergence.term_values.items()},
         },
         "complexity": {k: number_or_none(v) for k, v in result.complexity.items()},

@@ -42,9 +42,10 @@ from rerad.optimize import (
     solve,
     uniform_start_mu,
 )
+from rerad.planning.agreement import agreement
 from rerad.planning.inputs import ObjectiveSettings, Progress
 from rerad.planning.points import Points, choose_points
-from rerad.planning.result import Convergence
+from rerad.planning.result import Convergence, PassAgreement
 from rerad.planning.terms import (
     Anatomy,
     OrganCap,
@@ -170,8 +171,6 @@ class PlanOutcome:
         Of the last optimisation.
     complexity : mapping of str to float
         Of the leaf sequence.
-    correction_gy : tuple of float
-        Root mean square difference between final dose and operator in the targets, per pass.
     findings : tuple of Finding
         What could not be limited.
     """
@@ -180,7 +179,6 @@ class PlanOutcome:
     dose: Dose
     convergence: Convergence
     complexity: Mapping[str, float]
-    correction_gy: tuple[float, ...]
     findings: tuple[Finding, ...]
 
 
@@ -236,12 +234,10 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
     progress("tracing rays and building the dose operator", 0.0)
     operator = _operator(request, anatomy, points)
     problem, findings = _problem(request, anatomy, points, operator)
-    target = points.sample(anatomy.nearest_target_mm()) <= 0
-
     background: NDArray[np.float64] | None = None
     fluence: NDArray[np.float64] | None = None
     multipliers: Multipliers | None = None
-    corrections: list[float] = []
+    passes: list[PassAgreement] = []
     n_passes = request.settings.n_correction_passes + 1
     for number in range(n_passes):
         n_evaluations = request.settings.max_evaluations // (1 if number == 0 else 2)
@@ -258,10 +254,11 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
         progress(f"sequencing and recalculating, pass {number + 1} of {n_passes}", 0.9)
         plan, unused = _sequence(request, operator, fluence)
         dose = final_dose(plan, request.machine, request.density, request.grid)
-        difference = points.sample(np.nan_to_num(dose.values)) - operator.forward(fluence)
-        change = difference if background is None else difference - background
-        corrections.append(float(np.sqrt(np.mean(change[target] ** 2))))
-        background = np.asarray(difference, dtype=np.float64)
+        final = points.sample(np.nan_to_num(dose.values))
+        ideal = operator.forward(fluence)
+        seen = ideal if background is None else ideal + background
+        passes.append(_agreement(request, points, seen, final))
+        background = final - ideal
     check_deliverable(plan, request.machine)
     if not solution.is_converged:
         text = (
@@ -276,10 +273,29 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
             objective=tuple(value for _, value in solution.history),
             term_values=dict(solution.term_values),
             status=solution.status,
+            passes=tuple(passes),
         ),
         complexity=_complexity(plan, request.machine),
-        correction_gy=tuple(corrections),
         findings=(*findings, *unused),
+    )
+
+
+def _agreement(
+    request: PlanRequest,
+    points: Points,
+    seen_gy: NDArray[np.float64],
+    final_gy: NDArray[np.float64],
+) -> PassAgreement:
+    """Compare what the optimiser saw with the final dose in targets and limited organs."""
+    targets = {item.structure for item in request.course.prescriptions}
+    organs = {cap.structure for cap in request.organ_caps}
+    organs = (organs | {cap.structure for cap in request.physical_caps}) - targets
+    return agreement(
+        seen_gy,
+        final_gy,
+        points,
+        targets={name: request.masks[name] for name in sorted(targets)},
+        organs={name: request.masks[name] for name in sorted(organs)},
     )
 
 

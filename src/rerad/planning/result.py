@@ -208,6 +208,26 @@ class TargetDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class PassAgreement:
+    """How far the optimiser's dose was from the final dose after one pass.
+
+    Parameters
+    ----------
+    rms_gy : float
+        Root mean square over the voxels of the targets.
+    largest_gy : float
+        Largest difference of the numbers compared (see `rerad.planning.agreement`).
+    structure, metric : str
+        Where it is.
+    """
+
+    rms_gy: float
+    largest_gy: float
+    structure: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
 class Convergence:
     """How the optimiser came down.
 
@@ -219,11 +239,14 @@ class Convergence:
         Value of each term at the end.
     status : str
         Why it stopped.
+    passes : tuple of PassAgreement
+        How far the optimiser was from the final dose, pass by pass.
     """
 
     objective: tuple[float, ...]
     term_values: Mapping[str, float]
     status: str
+    passes: tuple[PassAgreement, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
