@@ -10,6 +10,7 @@ from typing import Any
 
 from rerad.case import case_schema
 from rerad.radiobiology import load_recovery_tables, rule_sets
+from rerad.tables import load_table
 from rerad.tables.machines_load import machine_names, read_hounsfield_tables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "case-file.md"
@@ -45,10 +46,30 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "delivered.",
     ),
     "planning": (
-        "`hounsfield_curve` takes the curves that ship only; a file of your own is not read yet.",
+        "A curve is checked: ascending, from air to at least 1 g/cm3, about 1 at 0 HU. A finding "
+        "says where it is generic, or another scanner's or voltage's than the CT names.",
+        'What the CT shows outside the body is dropped; `couch = "as_imaged"` keeps what is '
+        "behind it.",
         "A `machine` given as a path is looked for from where the command runs.",
         "`recovery_table` is used for limits on the discounted sum only; a limit on the raw sum "
         "is never combined with it.",
+    ),
+    "ct_calibration": (
+        "Exactly one of `points` and `file`. A file has a first line `HU,density`; lines that "
+        "begin with `#` are passed over.",
+        "Beyond its last point the last density is used, and a finding says how much of the body "
+        "that is.",
+    ),
+    "density_override": (
+        "In order: where two overlap, the later one holds. A structure outside the body (bolus) "
+        "is painted too; dose in it is not reported.",
+        "A finding says volume, mean CT number and mean density replaced.",
+    ),
+    "couch_structure": ('Used if `planning.couch = "structures"`; where the body is, it stays.',),
+    "couch_panel": (
+        "Used if `planning.couch` is its name. Either `model`, or `layers`, `width_mm` and "
+        "`source`.",
+        "The couch lies towards +y of a supine patient and towards -y of a prone one.",
     ),
     "prior_course": (
         "`dose_uid` needs `ct_series_uid`: the dose is mapped through that CT.",
@@ -176,6 +197,8 @@ def names_section() -> Iterator[str]:
     yield f"| `planning.machine` | {machines} | or the path of a machine file |"
     for name, curve in read_hounsfield_tables().items():
         yield f"| `planning.hounsfield_curve` | `{name}` | {curve['title']} |"
+    for name, couch in load_table("couches").items():
+        yield f"| `couch_panel.model` | `{name}` | {couch['title']} |"
     for rules in rule_sets():
         yield f"| `planning.rule_set`, `compared_rule_sets` | `{rules.name}` | {rules.title} |"
     for table in load_recovery_tables():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rerad import dicom
 from rerad.case.files import case_path, read_case
+from rerad.case.medium import medium_of
 from rerad.case.schema import CaseFile, CourseTable, EventTable, GoalTable, PriorCourseTable
 from rerad.core import (
     Course,
@@ -25,9 +26,10 @@ from rerad.core import (
     Study,
     TreatmentHistory,
 )
+from rerad.dicom.scanner import read_scanner
 from rerad.dosecalc import load_machine
 from rerad.errors import CaseError
-from rerad.imaging import load_hounsfield_curve
+from rerad.imaging import curve_findings
 from rerad.pet import to_suv
 from rerad.planning import (
     LimitChoice,
@@ -39,6 +41,7 @@ from rerad.planning import (
     isocenter_of,
     rasterize_all,
 )
+from rerad.planning.medium import MediumSettings
 from rerad.radiobiology import recovery_table, rule_set
 from rerad.structures import EndSlab, unite
 from rerad.units import DAYS_PER_MONTH
@@ -60,6 +63,8 @@ class LoadedCase:
         What the planner needs.
     records : tuple of InputRecord
         What was read, by hash.
+    medium : MediumSettings
+        How the CT becomes densities.
     """
 
     path: Path
@@ -67,6 +72,7 @@ class LoadedCase:
     patient: Patient
     inputs: PlanningInputs
     records: tuple[InputRecord, ...]
+    medium: MediumSettings
 
 
 class DataFolder:
@@ -154,6 +160,9 @@ def load_case(case: Path) -> LoadedCase:
     image = dicom.read_image(ct_paths)
     patient = dicom.read_patient(ct_paths[0])
     structures = data.structures("data.structure_set_uid", file.data.structure_set_uid, image)
+    medium, read = medium_of(file, path, structures)
+    data.records.extend(read)
+    data.findings.extend(curve_findings(medium.curve, read_scanner(ct_paths[0])))
     pet = _other_image(data, "data.pet_series_uid", file.data.pet_series_uid, "PT", image)
     mr = _other_image(data, "data.mr_series_uid", file.data.mr_series_uid, "MR", image)
     priors = tuple(
@@ -173,7 +182,7 @@ def load_case(case: Path) -> LoadedCase:
         mr=mr,
         priors=priors,
         machine=load_machine(file.planning.machine),
-        hounsfield=load_hounsfield_curve(file.planning.hounsfield_curve),
+        hounsfield=medium.curve,
         beams=coplanar_beams(
             file.beams.gantry_angles_deg,
             file.beams.collimator_angle_deg,
@@ -185,7 +194,7 @@ def load_case(case: Path) -> LoadedCase:
         assumptions=file.assumptions,
         findings=tuple(data.findings),
     )
-    return LoadedCase(path, file, patient, inputs, tuple(data.records))
+    return LoadedCase(path, file, patient, inputs, tuple(data.records), medium)
 
 
 def _settings(file: CaseFile) -> PlanningSettings:

@@ -214,7 +214,14 @@ class PlanningTable(Strict):
     """Choices of the plan."""
 
     machine: str = Field(description="Name of a machine that ships with rerad, or a file")
-    hounsfield_curve: str = Field(description="CT calibration that ships with rerad")
+    hounsfield_curve: str = Field(
+        description="CT calibration: one that ships with rerad, or the name of a ct_calibration"
+    )
+    couch: str = Field(
+        default="none",
+        description="none; as_imaged (what the CT shows behind the body); structures (those under "
+        "couch_structure); or the name of a couch_panel",
+    )
     rule_set: str = Field(description="Cumulative limits that the plan is made and judged under")
     compared_rule_sets: tuple[str, ...] = Field(
         default=(), description="Further rule sets shown in the budget"
@@ -241,6 +248,83 @@ class PlanningTable(Strict):
     seed: int = Field(description="Of everything random")
 
 
+Density = Annotated[float, Field(ge=0, le=25)]
+DensityKind = Literal["mass_density", "electron_density"]
+
+
+class CtCalibrationTable(Strict):
+    """A curve from CT number to density of one scanner."""
+
+    name: str = Field(min_length=1, description="What planning.hounsfield_curve calls it")
+    scanner: str = Field(min_length=1, description="Manufacturer and model, as the CT names them")
+    kvp: Annotated[float, Field(gt=0, le=200)] | Unknown = Field(
+        description="Tube voltage that it was measured at, in kV"
+    )
+    quantity: DensityKind = Field(
+        description="Grams per volume, or electrons per volume as the density of the water with "
+        "as many (relative electron density)"
+    )
+    source: str = Field(min_length=1, description="Who measured it, when, with which phantom")
+    points: tuple[tuple[float, Density], ...] = Field(
+        default=(), description="CT number in HU and density in g/cm3, ascending from air"
+    )
+    file: str = Field(
+        default="", description="Instead of points: CSV file HU,density, relative to this file"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.points) == bool(self.file):
+            msg = f"ct_calibration {self.name}: give exactly one of points and file"
+            raise ValueError(msg)
+        return self
+
+
+class DensityOverrideTable(Strict):
+    """A density for a structure in which the CT is wrong, or that is not on the CT."""
+
+    structure: str = Field(description="Structure as named in the structure set")
+    density_g_cm3: Density = Field(description="Density inside it")
+    quantity: DensityKind = Field(
+        default="mass_density", description="What the density counts, as in ct_calibration"
+    )
+    reason: str = Field(min_length=1, description="Why; it is printed in the report")
+
+
+class CouchStructureTable(Strict):
+    """A drawn part of the couch."""
+
+    structure: str = Field(description="As named in the structure set, such as CouchSurface")
+    density_g_cm3: Density = Field(description="Of the water that attenuates alike")
+    source: str = Field(min_length=1, description="Where the density comes from")
+
+
+class CouchPanelTable(Strict):
+    """A couch top as a flat stack of layers, endless along the patient."""
+
+    name: str = Field(min_length=1, description="What planning.couch calls it")
+    model: str = Field(default="", description="One that ships, or empty: then layers and width")
+    layers: tuple[tuple[Annotated[float, Field(gt=0)], Density], ...] = Field(
+        default=(),
+        description="Thickness in mm and density in g/cm3 of the water that attenuates alike, "
+        "from the patient downwards",
+    )
+    width_mm: Annotated[float, Field(ge=0, le=2000)] = Field(
+        default=0.0, description="Across the patient; with layers"
+    )
+    top_y_mm: float = Field(description="Patient y of the surface that the patient lies on")
+    center_x_mm: float = Field(description="Patient x of its middle")
+    source: str = Field(default="", description="Where the layers come from; with layers")
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        own = (bool(self.layers), self.width_mm > 0, bool(self.source))
+        if any(own) if self.model else not all(own):
+            msg = f"couch_panel {self.name}: give either model, or layers, width_mm and source"
+            raise ValueError(msg)
+        return self
+
+
 class CaseFile(Strict):
     """A whole case."""
 
@@ -260,3 +344,7 @@ class CaseFile(Strict):
     event: tuple[EventTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()
+    ct_calibration: tuple[CtCalibrationTable, ...] = ()
+    density_override: tuple[DensityOverrideTable, ...] = ()
+    couch_structure: tuple[CouchStructureTable, ...] = ()
+    couch_panel: tuple[CouchPanelTable, ...] = ()
