@@ -10,7 +10,6 @@ from rerad.core import BeamGeometry, Grid, Image, ImageUnit, Modality, PatientPo
 from rerad.dosecalc import load_machine, radiological_depth_exact
 from rerad.dosecalc.projection import view_points
 from rerad.geometry import source_position_mm
-from rerad.kernels.leaf_exposure import leaf_exposure
 from rerad.kernels.pencil_beam import component_weights, gather_dose, scatter_dose
 from rerad.kernels.raytrace import fan_depths, path_integrals, sample_fan
 
@@ -167,27 +166,3 @@ def test_component_weights_are_bilinear():
     twin = RegularGridInterpolator(axes, table)
     points = np.stack([depth.clip(0, 14), magnification.clip(0.7, 1.15)], axis=-1)
     np.testing.assert_allclose(weights, twin(points), rtol=1e-6)
-
-
-def test_leaf_exposure_equals_fine_sampling_in_time():
-    rng = np.random.default_rng(7)
-    left = rng.uniform(-30, 0, (4, 5))
-    right = left + rng.uniform(0, 40, (4, 5))
-    right[1, 2] = left[1, 2]
-    left[2], right[2] = left[1], right[1]  # a segment in which nothing moves
-    jaws = np.array([[-25.0, 22.0], [-40.0, 40.0], [-3.1, 12.7]])
-    share = np.array([0.2, 0.5, 0.3])
-    edges = np.linspace(-35, 35, 29)
-    opened, uncovered = np.empty((3, 5, 28)), np.empty((3, 28))
-    leaf_exposure(left, right, jaws, share, edges, opened, uncovered)
-    time = (np.arange(20000) + 0.5) / 20000
-    for s in range(3):
-        low = np.clip(edges[:-1], *jaws[s])
-        high = np.clip(edges[1:], *jaws[s])
-        np.testing.assert_allclose(uncovered[s], share[s] * (high - low) / 2.5, atol=1e-12)
-        for row in range(5):
-            a = left[s, row] + time * (left[s + 1, row] - left[s, row])
-            b = right[s, row] + time * (right[s + 1, row] - right[s, row])
-            seen = np.minimum(b[:, None], high) - np.maximum(a[:, None], low)
-            expected = share[s] * np.maximum(seen, 0.0).mean(axis=0) / 2.5
-            np.testing.assert_allclose(opened[s, row], expected, atol=2e-6)

@@ -1,61 +1,82 @@
-"""From leaves, jaws and monitor units to the fluence that leaves the collimator.
+"""From leaves, jaws and monitor units to the exposure behind the collimator.
 
-Jaws block fully: their transmission (below 0.5 % at 6 MV, and always on top of closed leaves) is
-taken as 0. Leaves let through a constant share. The rounded leaf ends are represented by the
-dosimetric leaf gap: each tip is moved back by half of it. Tongue and groove are not modelled.
+Exposure is the meterset during which a point of the isocentre plane sees the source, as far as
+the collimator lets it. Jaws and leaves each let a constant share through, and what passes both
+is the product. The rounded leaf ends are represented by the dosimetric leaf gap: each tip is
+moved back by half of it. Beside each inner leaf side lies a strip, as wide as tongue and groove,
+that both neighbours cover with half of their height. See ``docs/methods/fluence.md``.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import ndtr
 
 from rerad.core import Beam, Machine
-from rerad.dosecalc.raster import Raster, off_axis_map, overlap, raster_over
+from rerad.dosecalc.raster import Raster, off_axis_map, raster_over
 from rerad.errors import DeliverabilityError, InputError
 from rerad.kernels.leaf_exposure import leaf_exposure
 
-JAW_STEPS = 16
-"""Parts into which a segment is cut when its jaws move; within each they stand still."""
+FAR_MM = 1e5
+"""Where an edge is put that bounds nothing."""
+
+GANTRY_TOLERANCE_DEG = 0.05
+"""A gantry that moves by less stands still."""
 
 
-def aperture_raster(beam: Beam, *, cell_mm: float) -> Raster:
-    """Return the smallest raster that covers the largest jaw opening of a beam.
+def aperture_raster(
+    beam: Beam, machine: Machine | None = None, *, cell_mm: float, margin_mm: float = 0.0
+) -> Raster:
+    """Return the smallest raster that covers the largest opening of a beam.
 
     Parameters
     ----------
     beam : Beam
         Whose jaws.
+    machine : Machine, optional
+        If it has no jaws that move along x, the tips of the leaves that the other jaws leave
+        uncovered bound the opening there; otherwise, and by default, jaws do.
     cell_mm : float
         Cell size at the isocentre plane.
+    margin_mm : float
+        By how much more, on each side.
     """
     x = np.array([point.jaw_x_mm for point in beam.control_points])
     y = np.array([point.jaw_y_mm for point in beam.control_points])
+    low_y, high_y = float(y[:, 0].min()), float(y[:, 1].max())
+    if machine is not None and machine.jaw_x_limits_mm is None:
+        leaves = np.array([point.leaf_positions_mm for point in beam.control_points])
+        edges = machine.mlc.leaf_boundaries_mm
+        seen = (edges[1:] > low_y) & (edges[:-1] < high_y)
+        if leaves.shape[2] == len(seen) and seen.any():
+            half_gap = 0.5 * machine.mlc.dosimetric_leaf_gap_mm
+            x = np.stack([leaves[:, 0, seen] - half_gap, leaves[:, 1, seen] + half_gap], axis=-1)
+            x = x.reshape(-1, 2)
     return raster_over(
-        (float(x[:, 0].min()), float(y[:, 0].min())),
-        (float(x[:, 1].max()), float(y[:, 1].max())),
+        (float(x[:, 0].min()) - margin_mm, low_y - margin_mm),
+        (float(x[:, 1].max()) + margin_mm, high_y + margin_mm),
         cell_mm=cell_mm,
     )
 
 
 def aperture_fluence(beam: Beam, machine: Machine, raster: Raster) -> NDArray[np.float64]:
-    """Integrate a beam's open fluence over its meterset, cell by cell.
-
-    Leaves move linearly in meterset between control points, so the share of the meterset during
-    which a cell is open is a difference of two integrals that are known in closed form: nothing
-    is sampled in time. Step-and-shoot, sliding window and static fields are one case.
+    """Integrate a beam's primary fluence over its meterset, cell by cell, without blur.
 
     Parameters
     ----------
     beam : Beam
         Static gantry; one fraction's meterset.
     machine : Machine
-        For leaf boundaries, transmission, leaf gap and the off-axis ratio.
+        For collimator and off-axis ratio.
     raster : Raster
-        Cells at the isocentre plane; fluence beyond it is left out, so cover the jaws.
+        Cells at the isocentre plane.
 
     Returns
     -------
     ndarray of shape (n_y, n_x)
-        Mean fluence of each cell in MU, the off-axis ratio included.
+        `aperture_exposure` times the off-axis ratio, in MU.
 
     Raises
     ------
@@ -64,54 +85,167 @@ def aperture_fluence(beam: Beam, machine: Machine, raster: Raster) -> NDArray[np
     DeliverabilityError
         If leaves of a pair overlap or jaws cross.
     """
-    left, right, jaw_x, jaw_y, share = _segments(beam, machine)
-    n_segments, n_rows = len(share), left.shape[1]
-    opened = np.empty((n_segments, n_rows, raster.n_x))
-    uncovered = np.empty((n_segments, raster.n_x))
-    leaf_exposure(left, right, jaw_x, share, raster.x_edges_mm, opened, uncovered)
-
-    transmission = machine.mlc.transmission
-    seen = opened * (1.0 - transmission) + uncovered[:, None, :] * transmission
-    fluence = np.zeros((raster.n_y, raster.n_x))
-    # Segments that share their Y jaws are summed before the rows are painted.
-    for jaws in np.unique(jaw_y, axis=0):
-        same = np.all(jaw_y == jaws, axis=1)
-        rows = np.clip(machine.mlc.leaf_boundaries_mm, jaws[0], jaws[1])
-        painted = overlap(rows, raster.y_edges_mm)
-        fluence += painted.T @ seen[same].sum(axis=0)
-    return beam.meterset_mu * fluence * off_axis_map(machine, raster)
+    return aperture_exposure(beam, machine, raster) * off_axis_map(machine, raster)
 
 
-def _segments(
+def aperture_exposure(
+    beam: Beam,
+    machine: Machine,
+    raster: Raster,
+    *,
+    sigma_mm: tuple[float, float] = (0.0, 0.0),
+) -> NDArray[np.float64]:
+    """Integrate a beam's exposure over its meterset, sharp or blurred by a Gaussian.
+
+    Leaves and jaws move linearly in meterset between control points, so the integral along x is
+    known in closed form, blurred or not: nothing is sampled in time. Only jaws that move along y
+    do so in steps, of at most half a cell. Static, step-and-shoot and sliding-window fields
+    are one case; an arc is first split by `rerad.dosecalc.arcs.static_parts`.
+
+    Parameters
+    ----------
+    beam : Beam
+        Static gantry; one fraction's meterset.
+    machine : Machine
+        For jaws and leaves. If it has no jaws that move along x, the control points' values for
+        them are ignored.
+    raster : Raster
+        Cells at the isocentre plane.
+    sigma_mm : tuple of float
+        Standard deviations of the blur along x and y. Along an axis where it is 0 the result is
+        the mean over each cell, otherwise the value at its centre.
+
+    Returns
+    -------
+    ndarray of shape (n_y, n_x)
+        Exposure in MU, without the off-axis ratio. Exact up to rounding, also next to the border
+        of the raster: the collimator does not end there.
+
+    Raises
+    ------
+    InputError
+        If the gantry moves, or leaf positions do not fit the collimator.
+    DeliverabilityError
+        If leaves of a pair overlap or jaws cross.
+
+    Notes
+    -----
+    With the openings O of a row of leaves, t their transmission and g its root (half a leaf's
+    height), a row lets through ``t + (1 - t) O``, and the strip between rows m and n
+    ``(g + (1 - g) O_m) (g + (1 - g) O_n)``.
+    """
+    motion = _motion(beam, machine, raster.cell_mm)
+    jaws, group = np.unique(motion.jaw_y_mm, axis=0, return_inverse=True)
+    seen = np.empty((2 * machine.mlc.n_leaf_pairs, raster.n_x))
+    exposure = np.zeros((raster.n_y, raster.n_x))
+    for index, jaw_y_mm in enumerate(jaws):
+        same = np.flatnonzero(group.ravel() == index)
+        leaf_exposure(
+            motion.tips_mm[same],
+            motion.jaw_x_mm[same],
+            motion.share[same],
+            machine.jaw_transmission,
+            raster.x_edges_mm,
+            sigma_mm[0],
+            seen,
+        )
+        exposure += _row_weights(machine, jaw_y_mm, raster, sigma_mm[1]) @ seen
+    return beam.meterset_mu * exposure
+
+
+def _row_weights(
+    machine: Machine, jaw_y_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
+) -> csr_array:
+    """Return what each line that `leaf_exposure` writes adds to each row of cells."""
+    mlc, leak = machine.mlc, machine.jaw_transmission
+    closed, half = mlc.transmission, np.sqrt(mlc.transmission)
+
+    def response(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+        between = _response(np.clip(low, *jaw_y_mm), np.clip(high, *jaw_y_mm), raster, sigma_mm)
+        if leak == 0.0:
+            return between
+        return (1.0 - leak) * between + leak * _response(low, high, raster, sigma_mm)
+
+    sides = mlc.leaf_boundaries_mm
+    tongue = np.zeros(len(sides))
+    tongue[1:-1] = 0.5 * mlc.tongue_and_groove_mm
+    rows = (1.0 - closed) * response(sides[:-1] + tongue[:-1], sides[1:] - tongue[1:])
+    strips = response(sides[1:-1] - tongue[1:-1], sides[1:-1] + tongue[1:-1])
+    rows[1:] += (half - closed) * strips
+    rows[:-1] += (half - closed) * strips
+    everywhere = response(np.array([-FAR_MM]), np.array([FAR_MM]))
+    both = (1.0 - 2.0 * half + closed) * strips
+    return csr_array(np.concatenate([rows, both, closed * everywhere]).T)
+
+
+def _response(
+    low_mm: NDArray[np.float64], high_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
+) -> NDArray[np.float64]:
+    """Share of each row of cells that intervals cover, blurred or not, shape (n, n_y)."""
+    if sigma_mm > 0.0:
+        y = raster.y_mm
+        return np.asarray(
+            ndtr((y - low_mm[:, None]) / sigma_mm) - ndtr((y - high_mm[:, None]) / sigma_mm)
+        )
+    edges = raster.y_edges_mm
+    low = np.maximum(low_mm[:, None], edges[:-1])
+    high = np.minimum(high_mm[:, None], edges[1:])
+    return np.asarray(np.maximum(high - low, 0.0) / raster.cell_mm)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Motion:
+    """Openings of a beam, by segment and its start and end; Y jaws stand still in each."""
+
+    tips_mm: NDArray[np.float64]
+    jaw_x_mm: NDArray[np.float64]
+    jaw_y_mm: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def _motion(beam: Beam, machine: Machine, cell_mm: float) -> _Motion:
+    """Cut a beam into segments of linear motion, finely where Y jaws move."""
+    leaves, jaw_x, jaw_y, weights = _states(beam, machine)
+    travel = np.abs(np.diff(jaw_y, axis=0)).max(axis=1)
+    share = np.diff(weights)
+    steps = np.where(share > 0.0, np.maximum(np.ceil(2.0 * travel / cell_mm), 1.0), 0.0)
+    whole = np.repeat(np.arange(len(share)), steps.astype(int))
+    number = np.arange(len(whole)) - np.repeat(np.cumsum(steps) - steps, steps.astype(int))
+
+    def between(values: NDArray[np.float64], part: NDArray[np.float64]) -> NDArray[np.float64]:
+        part = part.reshape(-1, *(1,) * (values.ndim - 1))
+        return np.asarray((1.0 - part) * values[whole] + part * values[whole + 1])
+
+    start, end = number / steps[whole], (number + 1.0) / steps[whole]
+    return _Motion(
+        tips_mm=np.stack([between(leaves, start), between(leaves, end)], axis=1),
+        jaw_x_mm=np.stack([between(jaw_x, start), between(jaw_x, end)], axis=1),
+        jaw_y_mm=between(jaw_y, 0.5 * (start + end)),
+        share=share[whole] / steps[whole],
+    )
+
+
+def _states(
     beam: Beam, machine: Machine
-) -> tuple[
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-]:
-    """Return opened tips (S + 1, N) of both banks, X and Y jaws (S, 2) and shares (S,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return opened tips (P, 2, N), X and Y jaws (P, 2) and weights (P,) of control points."""
     points = beam.control_points
     leaves = np.array([point.leaf_positions_mm for point in points])
+    jaw_x = np.array([point.jaw_x_mm for point in points])
+    if machine.jaw_x_limits_mm is None:
+        jaw_x = np.tile([-FAR_MM, FAR_MM], (len(points), 1))
+    elif leaves.shape[2] == 0:
+        # A beam without positions of the leaves is shaped by jaws, with all leaves retracted.
+        leaves = np.tile(
+            np.array([-FAR_MM, FAR_MM])[:, None], (len(points), 1, machine.mlc.n_leaf_pairs)
+        )
     _require_deliverable(beam, machine, leaves)
-    jaws = np.array([(point.jaw_x_mm, point.jaw_y_mm) for point in points])
-    weights = np.array([point.cumulative_weight for point in points])
-    if np.ptp(jaws, axis=0).max() > 0:
-        fine = np.arange((len(points) - 1) * JAW_STEPS + 1) / JAW_STEPS
-        whole = np.minimum(fine.astype(int), len(points) - 2)
-        part = fine - whole
-        weights = weights[whole] + part * np.diff(weights)[whole]
-        leaves = leaves[whole] + part[:, None, None] * np.diff(leaves, axis=0)[whole]
-        jaws = jaws[whole] + part[:, None, None] * np.diff(jaws, axis=0)[whole]
-    middle = 0.5 * (jaws[1:] + jaws[:-1])
     half_gap = 0.5 * machine.mlc.dosimetric_leaf_gap_mm
     return (
-        leaves[:, 0] - half_gap,
-        leaves[:, 1] + half_gap,
-        np.ascontiguousarray(middle[:, 0]),
-        np.ascontiguousarray(middle[:, 1]),
-        np.diff(weights),
+        leaves + half_gap * np.array([-1.0, 1.0])[:, None],
+        jaw_x,
+        np.array([point.jaw_y_mm for point in points]),
+        np.array([point.cumulative_weight for point in points]),
     )
 
 
@@ -125,9 +259,9 @@ def _require_deliverable(beam: Beam, machine: Machine, leaves: NDArray[np.float6
     gantry = beam.geometry.gantry_angle_deg
     for point in beam.control_points:
         angle = gantry if point.gantry_angle_deg is None else point.gantry_angle_deg
-        if abs((angle - gantry + 180.0) % 360.0 - 180.0) > 0.05:
-            msg = f"beam {name}: expected a gantry at {gantry:g} deg, got {angle:g}; arcs are not "
-            raise InputError(msg + "calculated, split the arc into static beams")
+        if abs((angle - gantry + 180.0) % 360.0 - 180.0) > GANTRY_TOLERANCE_DEG:
+            msg = f"beam {name}: expected a gantry at {gantry:g} deg, got {angle:g}; "
+            raise InputError(msg + "split arcs with static_parts")
         if point.jaw_x_mm[0] > point.jaw_x_mm[1] or point.jaw_y_mm[0] > point.jaw_y_mm[1]:
             msg = f"beam {name}: jaws cross at cumulative weight {point.cumulative_weight:g}"
             raise DeliverabilityError(msg)
