@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from scipy.special import ndtr
 
 from rerad.core import Beam, Machine
@@ -149,48 +148,44 @@ def aperture_exposure(
             sigma_mm[0],
             seen,
         )
-        exposure += _row_weights(machine, jaw_y_mm, raster, sigma_mm[1]) @ seen
+        exposure += _row_weights(machine, jaw_y_mm, raster, sigma_mm[1]).T @ seen
     return beam.meterset_mu * exposure
 
 
 def _row_weights(
     machine: Machine, jaw_y_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
-) -> csr_array:
+) -> NDArray[np.float64]:
     """Return what each line that `leaf_exposure` writes adds to each row of cells."""
     mlc, leak = machine.mlc, machine.jaw_transmission
     closed, half = mlc.transmission, np.sqrt(mlc.transmission)
+    n_rows = mlc.n_leaf_pairs
+    tongue = np.full((n_rows + 1, 2), 0.5 * mlc.tongue_and_groove_mm) * [-1.0, 1.0]
+    edges = (mlc.leaf_boundaries_mm[:, None] + tongue).ravel()[1:-1]
+    edges[[0, -1]] = mlc.leaf_boundaries_mm[[0, -1]]
+    below = (1.0 - leak) * _share_below(np.clip(edges, *jaw_y_mm), raster, sigma_mm)
+    if leak > 0.0:
+        below += leak * _share_below(edges, raster, sigma_mm)
+    covered = np.diff(below, axis=0)
+    strips = covered[1::2]
+    jaws = np.diff(_share_below(jaw_y_mm, raster, sigma_mm), axis=0)[0]
 
-    def response(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-        between = _response(np.clip(low, *jaw_y_mm), np.clip(high, *jaw_y_mm), raster, sigma_mm)
-        if leak == 0.0:
-            return between
-        return (1.0 - leak) * between + leak * _response(low, high, raster, sigma_mm)
-
-    sides = mlc.leaf_boundaries_mm
-    tongue = np.zeros(len(sides))
-    tongue[1:-1] = 0.5 * mlc.tongue_and_groove_mm
-    rows = (1.0 - closed) * response(sides[:-1] + tongue[:-1], sides[1:] - tongue[1:])
-    strips = response(sides[1:-1] - tongue[1:-1], sides[1:-1] + tongue[1:-1])
-    rows[1:] += (half - closed) * strips
-    rows[:-1] += (half - closed) * strips
-    everywhere = response(np.array([-FAR_MM]), np.array([FAR_MM]))
-    both = (1.0 - 2.0 * half + closed) * strips
-    return csr_array(np.concatenate([rows, both, closed * everywhere]).T)
+    weights = np.empty((2 * n_rows, raster.n_y))
+    weights[:n_rows] = (1.0 - closed) * covered[::2]
+    weights[1:n_rows] += (half - closed) * strips
+    weights[: n_rows - 1] += (half - closed) * strips
+    weights[n_rows:-1] = (1.0 - 2.0 * half + closed) * strips
+    weights[-1] = closed * (leak + (1.0 - leak) * jaws)
+    return weights
 
 
-def _response(
-    low_mm: NDArray[np.float64], high_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
+def _share_below(
+    edges_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
 ) -> NDArray[np.float64]:
-    """Share of each row of cells that intervals cover, blurred or not, shape (n, n_y)."""
+    """Share of each row of cells that lies below edges, blurred or not, shape (n, n_y)."""
     if sigma_mm > 0.0:
-        y = raster.y_mm
-        return np.asarray(
-            ndtr((y - low_mm[:, None]) / sigma_mm) - ndtr((y - high_mm[:, None]) / sigma_mm)
-        )
-    edges = raster.y_edges_mm
-    low = np.maximum(low_mm[:, None], edges[:-1])
-    high = np.minimum(high_mm[:, None], edges[1:])
-    return np.asarray(np.maximum(high - low, 0.0) / raster.cell_mm)
+        return np.asarray(ndtr((edges_mm[:, None] - raster.y_mm) / sigma_mm))
+    share = (edges_mm[:, None] - raster.y_edges_mm[:-1]) / raster.cell_mm
+    return np.asarray(np.clip(share, 0.0, 1.0))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

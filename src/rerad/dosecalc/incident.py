@@ -9,20 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.ndimage import map_coordinates
 from scipy.special import ndtr, ndtri
 
 from rerad.core import Beam, Machine
 from rerad.core.arrays import frozen_array
 from rerad.dosecalc.apertures import aperture_exposure, aperture_raster
-from rerad.dosecalc.raster import Raster, off_axis_map, raster_over
+from rerad.dosecalc.raster import Raster, raster_over
 from rerad.errors import InputError
+from rerad.kernels.leaf_exposure import shade_primary
 
 TAIL_SHARE = 1e-4
 """Part of the open fluence that may be lost beyond the margin, of each blurred part."""
 
-CELLS_PER_SIGMA = 8.0
-"""Cells per standard deviation on which a wide Gaussian is convolved: error below 2e-4 of it."""
+NODES_PER_SIGMA = 3.0
+"""Nodes per standard deviation at which a wide Gaussian is computed; splines between them are
+good to ``(1 / 3)**4 * 0.55 / 384``, or 2e-5 of an edge."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -203,29 +206,29 @@ def _primary(
     variances = [max(0.0, s**2 - variance_offset_mm2) for s in machine.beam.focal_sigma_mm]
     v_x, v_y = (v if v > smallest else 0.0 for v in variances)
     exposure = aperture_exposure(beam, machine, raster, sigma_mm=(v_x**0.5, v_y**0.5))
-    ratio = off_axis_map(machine, raster)
-    if min(exposure.shape) < 2 or max(v_x, v_y) == 0.0:
-        return exposure * ratio
-    slope_y, slope_x = np.gradient(exposure, raster.cell_mm)
-    ratio_y, ratio_x = np.gradient(ratio, raster.cell_mm)
-    return exposure * ratio + v_x * ratio_x * slope_x + v_y * ratio_y * slope_y
+    primary = np.empty_like(exposure)
+    shade_primary(
+        exposure,
+        raster.x_mm,
+        raster.y_mm,
+        machine.beam.off_axis_radius_mm,
+        machine.beam.off_axis_ratio,
+        (v_x, v_y),
+        primary,
+    )
+    return primary
 
 
 def _wide(beam: Beam, machine: Machine, raster: Raster, sigma_mm: float) -> NDArray[np.float64]:
-    """Exposure blurred by a Gaussian many cells wide, convolved on a coarser raster."""
-    coarse_mm = max(raster.cell_mm, sigma_mm / CELLS_PER_SIGMA)
-    reach = 5.5 * sigma_mm
-    x, y = raster.x_edges_mm, raster.y_edges_mm
+    """Exposure blurred by a wide Gaussian, exact on sparse nodes and a spline between them."""
+    coarse_mm = sigma_mm / NODES_PER_SIGMA
+    if coarse_mm <= raster.cell_mm:
+        return aperture_exposure(beam, machine, raster, sigma_mm=(sigma_mm, sigma_mm))
+    guard = 2.0 * coarse_mm
+    x, y = raster.x_mm, raster.y_mm
     coarse = raster_over(
-        (x[0] - reach, y[0] - reach), (x[-1] + reach, y[-1] + reach), cell_mm=coarse_mm
+        (x[0] - guard, y[0] - guard), (x[-1] + guard, y[-1] + guard), cell_mm=coarse_mm
     )
-    exposure = aperture_exposure(beam, machine, coarse)
-    # Means over cells are already blurred by the cell, and only sampled from there on.
-    sigma = (sigma_mm**2 - coarse_mm**2 / 12.0) ** 0.5
-
-    def gaussian(to_mm: NDArray[np.float64], from_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        z = (to_mm[:, None] - from_mm) / sigma
-        return np.asarray(np.exp(-0.5 * z**2) * (coarse_mm / (sigma * np.sqrt(2.0 * np.pi))))
-
-    rows, columns = gaussian(raster.y_mm, coarse.y_mm), gaussian(raster.x_mm, coarse.x_mm)
-    return np.asarray(rows @ exposure @ columns.T)
+    nodes = aperture_exposure(beam, machine, coarse, sigma_mm=(sigma_mm, sigma_mm))
+    columns = CubicSpline(coarse.x_mm, nodes, axis=1)(x)
+    return np.asarray(CubicSpline(coarse.y_mm, columns, axis=0)(y))
