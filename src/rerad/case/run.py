@@ -200,15 +200,22 @@ def peak_memory_mb() -> float:
 
 
 @contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path, *, sign: str = RUN_FILE_NAME) -> Iterator[Path]:
     """Give a temporary folder beside `folder`, and put it in its place when all went well.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the result goes; an earlier result there is replaced.
+    sign : str
+        The file by which an earlier result of this kind is known.
 
     Raises
     ------
     CaseError
-        If `folder` holds something that no run of rerad wrote: it is never replaced.
+        If `folder` holds something else than that: it is never replaced.
     """
-    is_ours = (folder / RUN_FILE_NAME).is_file()
+    is_ours = (folder / sign).is_file()
     if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
         msg = f"{folder} is there and is not an earlier result of rerad; name another folder"
         raise CaseError(msg)

@@ -74,7 +74,7 @@ def read_dose(path: Path) -> Dose:
     if problem:
         msg = f"{path.name}: {problem}"
         raise DicomError(msg)
-    values, grid = _voxels_of(dataset, path.name)
+    values, grid = voxels_of(dataset, path.name)
     return Dose(
         values=values,
         grid=grid,
@@ -114,7 +114,7 @@ def read_effective_dose(path: Path) -> Dose:
             f"{kind or 'absent'}; compute EQD2 from the physical dose instead"
         )
         raise DicomError(msg)
-    values, grid = _voxels_of(dataset, path.name)
+    values, grid = voxels_of(dataset, path.name)
     return Dose(
         values=values,
         grid=grid,
@@ -157,7 +157,7 @@ def _require_dose_object(dataset: Dataset, where: str) -> None:
         raise DicomError(msg)
 
 
-def _voxels_of(dataset: Dataset, where: str) -> tuple[NDArray[np.float32], Grid]:
+def voxels_of(dataset: Dataset, where: str) -> tuple[NDArray[np.float32], Grid]:
     """Return dose in Gy, unknown as NaN, and where the voxels are."""
     scaling = number_of(dataset, "DoseGridScaling")
     if scaling is None or not 0 < scaling < np.inf:
