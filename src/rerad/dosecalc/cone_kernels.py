@@ -3,11 +3,12 @@
 Energy released at a point in water is split into rings of equal energy about the photon's
 direction. The energy of a ring that is deposited within a distance r is written as ::
 
-    F(r) = 1 - (1 - c) (1 + p b r) exp(-b r) - c exp(-g r)
+    F(r) = 1 - (p (1 + b r) + q) exp(-b r) - (1 - p - q) exp(-g r)
 
-an exponential, an Erlang term with the same constant, and a second exponential, with the total
+an Erlang term, an exponential with the same constant, and a second exponential, with the total
 fixed. It is what three amounts of energy carried along a line can do (see
-`rerad.kernels.collapsed_cone`).
+`rerad.kernels.collapsed_cone`). A share may be negative: it then holds energy back, as the
+electrons do that scattered photons set free.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ from rerad.core import Spectrum
 from rerad.core.arrays import frozen_array
 from rerad.dosecalc.attenuation import released_energy_table
 from rerad.dosecalc.point_kernels import load_point_kernels, polyenergetic_kernel
-from rerad.errors import InputError
+from rerad.errors import ComputationError, InputError
 
 GOLDEN_TURN = 0.5 * (np.sqrt(5.0) - 1.0)
 """Azimuth of each ring against the one before, in turns of the angle between two cones."""
+
+FIT_FROM_MM, FIT_TO_MM = 0.3, 400.0
+"""Radii of water over which rings are fitted: from a tenth of a voxel to across a patient."""
 
 KERNEL_DEPTH_MM = 15.0
 """Depth in water at which the spectrum of the kernels is taken: where dose is highest. Deeper
@@ -121,10 +125,10 @@ class RingSet:
 
     def deposited(self, radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of each ring's energy deposited within `radius_mm` of water, shape (N, R)."""
-        first, _, third = (self.shares[:, n, None] for n in range(3))
+        first, second, third = (self.shares[:, n, None] for n in range(3))
         t = self.rate_per_mm[:, :1] * radius_mm
-        left = (1.0 - third + first * t) * np.exp(-t)
-        return 1.0 - left - third * np.exp(-self.rate_per_mm[:, 1:] * radius_mm)
+        left = (first * (1.0 + t) + second) * np.exp(-t)
+        return np.asarray(1.0 - left - third * np.exp(-self.rate_per_mm[:, 1:] * radius_mm))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -282,27 +286,37 @@ def _angular_density(
 def _fit_ring(
     radius_mm: NDArray[np.float64], within: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Rates, shares and misfit of one ring; three shares of 0 or more that sum to 1."""
-    left = 1.0 - within[1:]
-    radius = radius_mm[1:]
-    half = np.interp(0.5, within, radius_mm)
-
-    def model(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        t, shares = np.exp(x[0]) * radius, _shares(x)
-        erlang = (1.0 - shares[2] + shares[0] * t) * np.exp(-t)
-        return np.asarray(erlang + shares[2] * np.exp(-np.exp(x[1]) * radius))
-
+    """Rates, shares and misfit of one ring; the shares sum to 1 and may be negative."""
+    used = (radius_mm > FIT_FROM_MM) & (radius_mm < FIT_TO_MM)
+    # Beyond where all is deposited there is nothing to fit; a few points hold the curve there.
+    used[int(np.argmax(within > 0.9999)) + 3 :] &= within[-1] < 0.9999
+    radius, left = radius_mm[used], 1.0 - within[used]
+    half = float(np.interp(0.5, within, radius_mm))
     best = None
-    for ratio in (0.2, 4.0):
-        start = np.array([np.log(1.0 / half), np.log(ratio / half), 0.0, -1.0])
-        found = least_squares(lambda x: model(x) - left, start, max_nfev=400)
+    for start in ((0.7, 10.0), (1.5, 0.3), (4.0, 0.7), (1.5, 40.0)):
+        found = least_squares(
+            lambda x: _shares_of_rates(np.exp(x), radius, left)[1],
+            np.log(np.array(start) / half),
+            bounds=(np.log([0.2 / half, 0.05 / half]), np.log([50.0 / half, 300.0 / half])),
+            max_nfev=60,
+        )
         if best is None or found.cost < best.cost:
             best = found
-    assert best is not None  # noqa: S101
-    return np.exp(best.x[:2]), _shares(best.x), float(np.sqrt(np.mean(best.fun**2)))
+    if best is None or not np.all(np.isfinite(best.x)):
+        msg = "no fit was found for a ring of the point kernels; check the kernels"
+        raise ComputationError(msg)
+    rates = np.exp(best.x)
+    shares, misfit = _shares_of_rates(rates, radius, left)
+    return rates, shares, float(np.sqrt(np.mean(misfit**2)))
 
 
-def _shares(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Three shares from two free numbers."""
-    weight = np.exp(np.clip(np.array([x[2], 0.0, x[3]]), -40.0, 40.0))
-    return np.asarray(weight / weight.sum())
+def _shares_of_rates(
+    rates: NDArray[np.float64], radius_mm: NDArray[np.float64], left: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Best shares for given rates, and what of `left` the fit misses."""
+    t = rates[0] * radius_mm
+    main, other = np.exp(-t), np.exp(-rates[1] * radius_mm)
+    terms = np.stack([(1.0 + t) * main - other, main - other], axis=-1)
+    aim = left - other
+    (first, second), *_ = np.linalg.lstsq(terms, aim, rcond=None)
+    return np.array([first, second, 1.0 - first - second]), terms @ [first, second] - aim

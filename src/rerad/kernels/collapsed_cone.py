@@ -64,7 +64,7 @@ def _advance_row(density, released, inverse_distance, deposit, first, second, th
 def _is_spent(first, second, third, least):
     """Return whether no line of a row carries more than `least` in any form."""
     for i in range(first.size):
-        if first[i] > least or second[i] > least or third[i] > least:
+        if abs(first[i]) > least or abs(second[i]) > least or abs(third[i]) > least:
             return False
     return True
 
