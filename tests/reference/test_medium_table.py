@@ -3,8 +3,35 @@
 import numpy as np
 import pytest
 
+from rerad.dosecalc.spectrum import ali_rogers_spectrum, filtered
 from rerad.imaging import electron_density, load_materials, mass_density
 from rerad.tables import load_table
+
+# NIST SRD 126, table 4 (and 3 for titanium), read in a transcription: energies in MeV; columns
+# in cm2/g, times 100.
+ENERGY_MEV = [0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10]
+ABSORPTION = {
+    "air": "2.325 2.496 2.672 2.872 2.949 2.966 2.953 2.882 2.789 "
+    "2.666 2.547 2.345 2.057 1.870 1.740 1.647 1.525 1.450",
+    "lung": "2.550 2.748 2.945 3.167 3.252 3.272 3.257 3.179 3.077 "
+    "2.940 2.810 2.586 2.262 2.048 1.898 1.789 1.643 1.551",
+    "adipose": "2.433 2.737 2.959 3.194 3.283 3.304 3.289 3.211 3.108 "
+    "2.970 2.839 2.610 2.275 2.050 1.891 1.773 1.612 1.509",
+    "water": "2.546 2.764 2.967 3.192 3.279 3.299 3.284 3.206 3.103 "
+    "2.965 2.833 2.608 2.281 2.066 1.915 1.806 1.658 1.566",
+    "muscle": "2.544 2.745 2.942 3.164 3.249 3.269 3.254 3.177 3.074 "
+    "2.938 2.808 2.584 2.259 2.045 1.895 1.786 1.639 1.547",
+    "cortical bone": "4.585 3.183 3.003 3.032 3.069 3.073 3.052 2.973 2.875 "
+    "2.745 2.623 2.421 2.145 1.975 1.864 1.788 1.695 1.644",
+    "titanium": "13.12 5.393 3.726 3.007 2.864 2.804 2.756 2.661 2.561 "
+    "2.439 2.330 2.166 1.989 1.913 1.884 1.879 1.899 1.933",
+}
+ATTENUATION = {
+    "water": "17.07 15.05 13.70 11.86 10.61 9.687 8.956 7.865 7.072 "
+    "6.323 5.754 4.942 3.969 3.403 3.031 2.770 2.429 2.219",
+    "cortical bone": "18.55 14.80 13.09 11.13 9.908 9.022 8.332 7.308 6.566 "
+    "5.871 5.346 4.607 3.745 3.257 2.946 2.734 2.467 2.314",
+}
 
 ELECTRON_MEV = 0.51099895
 
@@ -71,6 +98,35 @@ def test_every_ratio_of_the_table_follows(rows):
         assert electrons == pytest.approx(density * z_over_a / 0.55508, rel=2e-5)
         ratio = stopping_power(table["energy_mev"], *materials[name]) / of_water
         assert stopping == pytest.approx(density * ratio, rel=5e-5)
+
+
+def mean_over(spectrum, coefficients):
+    """Mean of a coefficient over an energy fluence, between table energies by logarithms."""
+    values = np.array([float(v) for v in coefficients.split()])
+    at = np.interp(np.log(spectrum.energy_mev), np.log(ENERGY_MEV), np.log(values))
+    return float(np.sum(spectrum.energy_fluence * np.exp(at)))
+
+
+def test_energy_absorption_follows_from_coefficients_and_spectrum(rows):
+    table, materials = rows
+    beam = filtered(ali_rogers_spectrum(table["spectrum"]), table["behind_water_mm"])
+    of_water = mean_over(beam, ABSORPTION["water"])
+    for name, relative in zip(table["name"], table["relative_energy_absorption"], strict=True):
+        expected = materials[name][0] * mean_over(beam, ABSORPTION[name]) / of_water
+        assert relative == pytest.approx(expected, rel=5e-5), name
+
+
+@pytest.mark.parametrize("name", ["varian-6mv", "elekta-6mv"])
+@pytest.mark.parametrize("depth_mm", [0.0, 200.0])
+def test_electrons_stand_for_bone_better_than_mass(name, depth_mm):
+    # What the engines attenuate with is the attenuation of water times the density they are given.
+    beam = filtered(ali_rogers_spectrum(name), depth_mm)
+    per_water = 1.92 * mean_over(beam, ATTENUATION["cortical bone"])
+    per_water /= mean_over(beam, ATTENUATION["water"])
+    by_electrons = float(electron_density(1.92, load_materials())) / per_water - 1
+    by_mass = 1.92 / per_water - 1
+    assert -0.02 < by_electrons < -0.01
+    assert 0.055 < by_mass < 0.07
 
 
 def test_water_to_medium_as_published():

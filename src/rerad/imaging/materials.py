@@ -3,7 +3,8 @@
 The dose engines know water only, thinner or denser. The density they are given is that of the
 water with as many electrons per volume as the tissue: its relative electron density, written in
 g/cm³. Compton scattering, by which megavoltage photons lose nearly all they lose in tissue, goes
-by electrons; mass density would overstate cortical bone by 7.8 %.
+by electrons: cortical bone attenuates a 6 MV beam 1.5 % more than that, and mass density would
+overstate it by 6 %.
 """
 
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class Materials:
         Mass density.
     electron_density : ndarray of shape (N,)
         Electrons per volume over those of water of 1 g/cm³.
+    energy_absorption : ndarray of shape (N,)
+        Energy absorbed per volume from one field of photons, over that in water of 1 g/cm³.
     stopping_power : ndarray of shape (N,)
         Collision stopping power for electrons per length, over that of water of 1 g/cm³.
     source : str
@@ -54,11 +57,13 @@ class Materials:
     names: tuple[str, ...]
     density_g_cm3: NDArray[np.float64]
     electron_density: NDArray[np.float64]
+    energy_absorption: NDArray[np.float64]
     stopping_power: NDArray[np.float64]
     source: str
 
     def __post_init__(self) -> None:
-        for field in ("density_g_cm3", "electron_density", "stopping_power"):
+        columns = ("density_g_cm3", "electron_density", "energy_absorption", "stopping_power")
+        for field in columns:
             column = frozen_array(getattr(self, field), np.float64)
             object.__setattr__(self, field, column)
             if column.shape != (len(self.names),) or np.any(np.diff(column) <= 0) or column[0] < 0:
@@ -73,6 +78,7 @@ def load_materials() -> Materials:
         names=tuple(table["name"]),
         density_g_cm3=np.asarray(table["density_g_cm3"], dtype=np.float64),
         electron_density=np.asarray(table["relative_electron_density"], dtype=np.float64),
+        energy_absorption=np.asarray(table["relative_energy_absorption"], dtype=np.float64),
         stopping_power=np.asarray(table["relative_stopping_power"], dtype=np.float64),
         source=f"{table['citation']} [{table['trust']}]",
     )
