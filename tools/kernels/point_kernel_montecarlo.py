@@ -96,7 +96,7 @@ def _record(histories: int, kernels: Array, noise: Array, escaped: Array) -> str
             row.append((sigma / np.maximum(mean, 1e-300)).ravel()[order][half])
         typical.append(np.array(row))
     p = water_physics
-    return f"""# Record of the photon point kernels in water (point_kernels.npz) that lie beside it;
+    return f"""# Record of the photon point kernels in water, point_kernels.npz, beside it;
 # docs/methods/point-kernels.md derives and checks them.
 what = "Share of the energy released by a photon interacting at the origin, by shell and angle"
 made_by = "tools/kernels/point_kernel_montecarlo.py"
@@ -105,7 +105,7 @@ physics = [
   "Compton: Klein-Nishina, free electrons",
   "pair: Born energy sharing (Bethe-Heitler), total fitted to NIST; triplet counted as pair",
   "photoelectric: Elam 2002; coherent scattering neglected",
-  "electrons: Moller, ICRU 37 collision loss (I = 75 eV, Sternheimer density effect)",
+  "electrons: Moller, ICRU 37 stopping powers (I = 75 eV, density effect of ESTAR)",
   "elastic: screened Rutherford (Moliere) with McKinley-Feshbach spin factor",
   "positrons as electrons, annihilating at rest",
 ]

@@ -9,7 +9,8 @@ Everything is in mm and MeV; the forced interaction lies at the origin, the phot
 A particle is a row (kind, class, energy, x, y, z, u, v, w).
 """
 
-# numba compiles the legacy generator, seeded for each batch, several times faster.
+# The generator is the one of compiled code, seeded for each batch. Nothing is cached on disk: a
+# cache would not notice that a constant of water_physics has changed.
 # ruff: noqa: NPY002
 
 from typing import Any, NamedTuple
@@ -52,28 +53,28 @@ class Tally(NamedTuple):
     escaped: Array
 
 
-@njit(cache=True)
+@njit
 def _photon_index(energy: float) -> tuple[int, float]:
     x = (np.log(energy) - LOG_PHOTON) / PHOTON_STEP
     i = min(max(int(x), 0), N_PHOTON - 2)
     return i, x - i
 
 
-@njit(cache=True)
+@njit
 def _look_up(table: Any, row: int, energy: float) -> float:
     x = (np.log(energy) - LOG_ELECTRON) / ELECTRON_STEP
     i = min(max(int(x), 0), N_ELECTRON - 2)
     return table[row, i] + (x - i) * (table[row, i + 1] - table[row, i])
 
 
-@njit(cache=True)
+@njit
 def _rotate(u: float, v: float, w: float, cosine: float) -> tuple[float, float, float, float]:
     """Turn a direction by a polar angle and a random azimuth, which is returned last."""
     azimuth = 2 * np.pi * np.random.random()
     return *_turn(u, v, w, cosine, azimuth), azimuth
 
 
-@njit(cache=True)
+@njit
 def _turn(
     u: float, v: float, w: float, cosine: float, azimuth: float
 ) -> tuple[float, float, float]:
@@ -91,7 +92,7 @@ def _turn(
     return nu * norm, nv * norm, nw * norm
 
 
-@njit(cache=True)
+@njit
 def _score(
     tally: Any, edges: Any, group: int, energy: float, place: tuple[float, float, float]
 ) -> None:
@@ -111,7 +112,7 @@ def _score(
     tally.energy[group, shell, min(angle, n_angles - 1)] += energy
 
 
-@njit(cache=True)
+@njit
 def _push(stack: Any, top: int, kind: int, group: int, energy: float, where: Any) -> int:
     stack[top, 0], stack[top, 1], stack[top, 2] = kind, group, energy
     for axis in range(6):
@@ -119,7 +120,7 @@ def _push(stack: Any, top: int, kind: int, group: int, energy: float, where: Any
     return top + 1
 
 
-@njit(cache=True)
+@njit
 def _sample_compton(energy: float) -> tuple[float, float]:
     """Sample the scattered photon's energy and cosine (Butcher and Messel 1960)."""
     k = energy / ELECTRON_MASS_MEV
@@ -136,7 +137,7 @@ def _sample_compton(energy: float) -> tuple[float, float]:
             return energy * share, 1 - t
 
 
-@njit(cache=True)
+@njit
 def _forward_cosine(kinetic: float) -> float:
     """Cosine of an emission that is isotropic in the rest frame of a particle of this energy."""
     tau = kinetic / ELECTRON_MASS_MEV
@@ -145,7 +146,7 @@ def _forward_cosine(kinetic: float) -> float:
     return (x + beta) / (1 + x * beta)
 
 
-@njit(cache=True)
+@njit
 def _interact(photons: Any, sharing: Any, particle: Any, stack: Any, top: int, first: bool) -> Any:
     """Let a photon interact; return the new stack height and the energy absorbed at the spot."""
     energy = particle[2]
@@ -184,7 +185,7 @@ def _interact(photons: Any, sharing: Any, particle: Any, stack: Any, top: int, f
     return top, absorbed
 
 
-@njit(cache=True)
+@njit
 def _fly_photon(
     photons: Any, sharing: Any, particle: Any, stack: Any, top: int, tally: Any, edges: Any
 ) -> int:
@@ -205,7 +206,7 @@ def _fly_photon(
     return int(top)
 
 
-@njit(cache=True)
+@njit
 def _hard_elastic(electrons: Any, kinetic: float) -> float:
     """Cosine of a hard elastic collision: 1/mu^2 from the cut to 1, thinned by the spin factor."""
     cut = _look_up(electrons, CUT, kinetic)
@@ -224,7 +225,7 @@ def _hard_elastic(electrons: Any, kinetic: float) -> float:
             return 1 - 2 * mu
 
 
-@njit(cache=True)
+@njit
 def _knock_on(kinetic: float) -> float:
     """Sample the energy of a knock-on electron (Moller)."""
     low, high = DELTA_CUT_MEV, 0.5 * kinetic
@@ -242,7 +243,7 @@ def _knock_on(kinetic: float) -> float:
             return w
 
 
-@njit(cache=True)
+@njit
 def _brems_energy(kinetic: float) -> float:
     while True:
         k = PHOTON_CUT_MEV * (kinetic / PHOTON_CUT_MEV) ** np.random.random()
@@ -251,7 +252,7 @@ def _brems_energy(kinetic: float) -> float:
             return k
 
 
-@njit(cache=True)
+@njit
 def _hard_event(electrons: Any, particle: Any, majorant: float, stack: Any, top: int) -> int:
     """Let an electron collide hard (or not, where the majorant was too high)."""
     kinetic = particle[2]
@@ -285,7 +286,7 @@ def _hard_event(electrons: Any, particle: Any, majorant: float, stack: Any, top:
     return top
 
 
-@njit(cache=True)
+@njit
 def _advance(particle: Any, path: float, loss: float, tally: Any, edges: Any) -> None:
     """Move along a straight piece and leave its energy at a random point of it."""
     at = path * np.random.random()
@@ -295,7 +296,7 @@ def _advance(particle: Any, path: float, loss: float, tally: Any, edges: Any) ->
     particle[3], particle[4], particle[5] = x + path * u, y + path * v, z + path * w
 
 
-@njit(cache=True)
+@njit
 def _fly_electron(
     electrons: Any, particle: Any, stack: Any, top: int, tally: Any, edges: Any
 ) -> int:
@@ -334,7 +335,7 @@ def _fly_electron(
     return top
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def simulate(
     energy: float,
     histories: int,

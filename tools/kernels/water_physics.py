@@ -26,13 +26,6 @@ ATOMS = ((8.0, 1.0), (1.0, 2.0))
 """Atomic number and atoms per molecule."""
 MEAN_EXCITATION_MEV = 75.0e-6
 """Mean excitation energy of liquid water (ICRU Report 37)."""
-DENSITY_EFFECT = {"c": 3.5017, "x0": 0.2400, "x1": 2.8004, "a": 0.09116, "k": 3.4773}
-"""Density effect of liquid water (Sternheimer, Berger and Seltzer 1984)."""
-RADIATIVE_STOPPING = (
-    *((0.01, 0.0039), (0.1, 0.00453), (0.2, 0.00529), (0.5, 0.0080), (1.0, 0.0128), (2.0, 0.0268)),
-    *((3.0, 0.0430), (4.0, 0.0606), (5.0, 0.0792), (6.0, 0.0985), (8.0, 0.139), (10.0, 0.182)),
-)
-"""Radiative stopping power of water by kinetic energy, MeV cm2/g (ICRU 37, from memory)."""
 
 DELTA_CUT_MEV = 0.1
 """Knock-on electrons above this energy are transported."""
@@ -50,12 +43,13 @@ STEP_LOSS = 0.05
 PHOTON_GRID_MEV = np.geomspace(PHOTON_CUT_MEV, 10.0, 800)
 ELECTRON_GRID_MEV = np.geomspace(0.02, 10.0, 500)
 PAIR_QUANTILES = 65
-TABLE = Path(__file__).parents[2] / "src" / "rerad" / "tables" / "photon_water.toml"
+PHOTON_TABLE = Path(__file__).parents[2] / "src" / "rerad" / "tables" / "photon_water.toml"
+ELECTRON_TABLE = Path(__file__).parent / "electron_water.toml"
 
 
-def water_table() -> dict[str, Array]:
-    """Read the shipped photon coefficients of water."""
-    raw: dict[str, Any] = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+def water_table(path: Path) -> dict[str, Array]:
+    """Read coefficients of water by energy."""
+    raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     return {name: np.asarray(column) for name, column in raw["water"].items()}
 
 
@@ -110,7 +104,7 @@ def born_pair(energy: Array) -> Array:
 
 def photon_tables() -> dict[str, Array]:
     """Attenuation by each process on `PHOTON_GRID_MEV`, 1/mm, and the pairs' energy sharing."""
-    table = water_table()
+    table = water_table(PHOTON_TABLE)
     energy = table["energy_mev"]
     compton = klein_nishina(PHOTON_GRID_MEV)
     photo = _on_grid(energy, table["photoelectric"]) / 10
@@ -143,13 +137,10 @@ def _momentum(kinetic: Array) -> tuple[Array, Array]:
 def restricted_collision(kinetic: Array, cut_mev: float) -> Array:
     """Collision stopping power for losses below the cut, MeV/mm (Berger and Seltzer 1982)."""
     tau = kinetic / ELECTRON_MASS_MEV
-    p2, beta2 = _momentum(kinetic)
+    _, beta2 = _momentum(kinetic)
     eta = np.minimum(cut_mev / kinetic, 0.5)
-    x = np.log10(np.sqrt(p2))
-    d = DENSITY_EFFECT
-    delta = 2 * np.log(10) * x - d["c"]
-    delta += np.where(x < d["x1"], d["a"] * np.maximum(d["x1"] - x, 0.0) ** d["k"], 0.0)
-    delta = np.where(x > d["x0"], delta, 0.0)
+    table = water_table(ELECTRON_TABLE)
+    delta = np.interp(np.log(kinetic), np.log(table["energy_mev"]), table["density_effect"])
     g = -1 - beta2 + np.log(4 * (1 - eta) * eta) + 1 / (1 - eta)
     g += (1 - beta2) * (tau**2 * eta**2 / 2 + (2 * tau + 1) * np.log(1 - eta))
     excitation = 2 * np.log(kinetic / MEAN_EXCITATION_MEV) + np.log1p(tau / 2)
@@ -179,8 +170,9 @@ def bremsstrahlung(kinetic: Array) -> tuple[Array, Array]:
     The spectrum is taken as (1 - x + 0.35 x^2) / k with x = k / T, scaled to the radiative
     stopping power.
     """
-    e, s = np.array(RADIATIVE_STOPPING).T
-    radiative = np.exp(np.interp(np.log(kinetic), np.log(e), np.log(s))) / 10
+    table = water_table(ELECTRON_TABLE)
+    logarithm = np.interp(np.log(kinetic), np.log(table["energy_mev"]), np.log(table["radiative"]))
+    radiative = np.exp(logarithm) / 10
     x = np.minimum(PHOTON_CUT_MEV / kinetic, 1.0)
     whole = 1 - 0.5 + 0.35 / 3
     scale = radiative / kinetic / whole
@@ -202,7 +194,7 @@ def elastic(kinetic: float) -> tuple[float, float, float, float]:
         Rate of hard collisions 1/mm, smallest (1 - cos)/2 of a hard one, largest of a collision
         with an electron, inverse transport length of the soft ones 1/mm.
     """
-    p2, beta2 = (float(v) for v in _momentum(np.float64(kinetic)))
+    p2, beta2 = (float(v[0]) for v in _momentum(np.array([kinetic])))
     beta = np.sqrt(beta2)
     loss = min(DELTA_CUT_MEV, kinetic / 2)
     left, double = kinetic - loss, 2 * ELECTRON_MASS_MEV
