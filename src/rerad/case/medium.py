@@ -184,3 +184,43 @@ def _require_structure(path: Path, key: str, name: str, structures: StructureSet
         f"{', '.join(structures.names)}"
     )
     raise CaseError(msg)
+
+
+def medium_record(settings: MediumSettings) -> dict[str, str | int | float | bool | None]:
+    """Return what decided the densities of a run, for its provenance.
+
+    Parameters
+    ----------
+    settings : MediumSettings
+        Curve, overrides, couch.
+
+    Returns
+    -------
+    dict
+        Setting to value; units in the names.
+    """
+    curve = settings.curve
+    points = zip(curve.hu, curve.density_g_cm3, strict=True)
+    record: dict[str, str | int | float | bool | None] = {
+        "medium.curve": curve.name,
+        "medium.curve_scanner": curve.scanner or "generic",
+        "medium.curve_kvp": curve.kvp,
+        "medium.curve_quantity": str(curve.quantity),
+        "medium.curve_source": curve.source,
+        "medium.curve_hu_g_cm3": ", ".join(f"{hu:g}: {density:g}" for hu, density in points),
+        "medium.couch": str(settings.couch),
+    }
+    for item in settings.overrides:
+        stated = f"{item.density_g_cm3:g} g/cm3 ({item.quantity}): {item.reason}"
+        record[f"medium.override.{item.structure}"] = stated
+    if settings.couch is CouchSource.STRUCTURES:
+        for part in settings.couch_structures:
+            record[f"medium.couch.{part.structure}_g_cm3"] = part.density_g_cm3
+    panel = settings.couch_panel
+    if settings.couch is CouchSource.PANEL and panel is not None:
+        layers = ", ".join(f"{mm:g} mm: {density:g}" for mm, density in panel.layers)
+        record["medium.couch.panel"] = f"{panel.name}, {layers} g/cm3. {panel.source}"
+        record["medium.couch.width_mm"] = panel.width_mm
+        record["medium.couch.top_y_mm"] = panel.top_y_mm
+        record["medium.couch.center_x_mm"] = panel.center_x_mm
+    return record

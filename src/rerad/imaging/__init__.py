@@ -12,6 +12,7 @@ from rerad.imaging.couch import (
     paint_structures,
 )
 from rerad.imaging.hounsfield import (
+    AIR_HU,
     HounsfieldCurve,
     beyond_curve,
     clipped_finding,
@@ -32,6 +33,7 @@ from rerad.imaging.overrides import DensityOverride, apply_overrides
 from rerad.imaging.resample import index_map, resample_image
 
 __all__ = [
+    "AIR_HU",
     "CouchPanel",
     "CouchSource",
     "CouchStructure",

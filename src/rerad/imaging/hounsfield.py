@@ -19,6 +19,9 @@ from rerad.errors import InputError, MissingDataError
 from rerad.imaging.materials import DensityQuantity, electron_density, load_materials
 from rerad.tables.machines_load import read_hounsfield_tables
 
+AIR_HU = -1000.0
+"""CT number of air, by definition of the scale; what lies outside an image counts as air."""
+
 AIR_AT_MOST_G_CM3 = 0.05
 """A curve has to begin with air: its first density is at most this (rerad's choice)."""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rerad.core import Finding, Grid, Image, Mask, Severity, Structure, StructureKind, StructureSet
 from rerad.errors import InputError
 from rerad.imaging import (
+    AIR_HU,
     CouchPanel,
     CouchSource,
     CouchStructure,
@@ -29,7 +30,6 @@ from rerad.imaging import (
     paint_structures,
     resample_image,
 )
-from rerad.planning.history import AIR_HU
 from rerad.structures import rasterize
 
 SUNK_INTO_BODY_CC = 5.0

@@ -7,6 +7,7 @@ import pytest
 
 from rerad.case import read_case, write_case
 from rerad.case.load import load_case
+from rerad.case.medium import medium_record
 from rerad.errors import CaseError
 from rerad.imaging import CouchSource, DensityQuantity
 
@@ -106,6 +107,11 @@ def test_overrides_and_couch_reach_the_settings(path: Path) -> None:
     assert medium.couch_panel is not None
     assert medium.couch_panel.thickness_mm == 50.0
     assert medium.couch_panel.top_y_mm == 47.0
+    record = medium_record(medium)
+    assert record["medium.override.SacralPlex_R"] == "1.05 g/cm3 (mass_density): streaks"
+    assert record["medium.couch.top_y_mm"] == 47.0
+    assert str(record["medium.couch.panel"]).startswith("table, 2 mm: 1.4, 46 mm: 0.056")
+    assert str(record["medium.curve_hu_g_cm3"]).startswith("-1000: 0.00121, -98: 0.93049")
 
 
 def test_drawn_couch_parts_reach_the_settings(path: Path) -> None:
@@ -114,6 +120,7 @@ def test_drawn_couch_parts_reach_the_settings(path: Path) -> None:
     medium = load_case(path).medium
     assert medium.couch is CouchSource.STRUCTURES
     assert [item.density_g_cm3 for item in medium.couch_structures] == [0.5]
+    assert medium_record(medium)["medium.couch.Body_g_cm3"] == 0.5
 
 
 @pytest.mark.parametrize(
