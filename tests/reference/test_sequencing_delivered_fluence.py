@@ -177,8 +177,11 @@ def test_leakage_and_gap_would_be_seen_if_they_were_ignored():
 
 def test_the_dose_engine_sees_the_same_fluence():
     linac = load_machine("generic_6mv")
+    # Neighbouring leaves are not synchronised, so what their tongues shade is not made up for.
     linac = replace(
-        linac, beam=replace(linac.beam, off_axis_ratio=np.ones_like(linac.beam.off_axis_ratio))
+        linac,
+        beam=replace(linac.beam, off_axis_ratio=np.ones_like(linac.beam.off_axis_ratio)),
+        mlc=replace(linac.mlc, tongue_and_groove_mm=0.0),
     )
     wanted = fluence(smooth_values(6))
     (beam,) = sequence_sliding_window(
