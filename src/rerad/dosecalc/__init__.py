@@ -1,8 +1,8 @@
 """Dose from beams: beam model, fluence, a matrix-free operator and the dose that is reported.
 
-Limits: 6 MV photons; pencil beams scaled by radiological depth along their own ray, which is
-several percent high in and behind lung; dose to water; no head scatter, no electron
-contamination, no tongue and groove. See ``docs/methods/photon-dose.md``.
+Limits: photons of linear accelerators; tissue is water of another density; dose to water. The
+pencil beam of the optimiser is several percent high in and behind lung; the collapsed cone of the
+final dose is not. See ``docs/methods/photon-dose.md``.
 """
 
 from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
@@ -18,6 +18,8 @@ from rerad.dosecalc.commission import (
     profile,
     tpr_20_10,
 )
+from rerad.dosecalc.cone_dose import ConeDoseSettings, cone_beam_dose
+from rerad.dosecalc.cone_kernels import ConeSettings
 from rerad.dosecalc.final_dose import Engine, FinalDoseSettings, final_dose
 from rerad.dosecalc.machine import load_machine
 from rerad.dosecalc.operator import (
@@ -31,6 +33,8 @@ from rerad.dosecalc.projection import radiological_depth_exact
 from rerad.dosecalc.raster import Raster, raster_over
 
 __all__ = [
+    "ConeDoseSettings",
+    "ConeSettings",
     "DoseOperator",
     "Engine",
     "FinalDoseSettings",
@@ -48,6 +52,7 @@ __all__ = [
     "body_voxels",
     "border_share",
     "build_operator",
+    "cone_beam_dose",
     "decompose_kernel",
     "depth_dose",
     "final_dose",
