@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import sys
 import time
 from importlib.metadata import version
@@ -129,9 +128,9 @@ def structures_of(problem) -> dict[str, np.ndarray]:
 
 def traced_density(engine) -> np.ndarray:
     """Return the water-equivalent density that the ray tracer went through, [z, y, x]."""
-    import SimpleITK as sitk
+    import SimpleITK
 
-    return sitk.GetArrayFromImage(engine._raytracer.cubes[0]).astype(np.float32)
+    return SimpleITK.GetArrayFromImage(engine._raytracer.cubes[0]).astype(np.float32)
 
 
 def beam_arrays(stf, engine) -> dict[str, np.ndarray]:
@@ -192,7 +191,8 @@ def direct_doses(ct, cst, stf, plan, weights: np.ndarray, cutoff_mm: float) -> n
 
 def peak_rss_mb() -> float:
     """Return the largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def optional_version(name: str) -> str | None:
