@@ -25,8 +25,11 @@ from rerad.planning.recalculation import (
     calculation_grid,
     recalculate_plan,
 )
+from rerad.tables import load_table
 
 ACCURACY = {
+    "collapsed-cone": "Collapsed cone: validated against Monte Carlo and measurements as "
+    "docs/validation.md shows; within voxels of the surface and in the shadow of metal less sure.",
     "pencil-beam": "Pencil beams scaled by the density along their own ray: in and behind lung, "
     "gas and metal several per cent too high, without broadening of the penumbra in lung.",
 }
@@ -41,8 +44,8 @@ class CheckSettings:
 
     Parameters
     ----------
-    criteria : tuple of (float, float)
-        Gamma criteria: percent and mm, at least one. Each is judged globally and locally; the
+    criteria : tuple of str
+        Gamma criteria such as ``3%/2mm``, at least one. Each is judged globally and locally; the
         first, global, decides.
     threshold_percent : float
         Voxels below this share of the highest planned dose are not judged.
@@ -58,13 +61,44 @@ class CheckSettings:
         Of how many fractions the planned dose is; None for what its file says.
     """
 
-    criteria: tuple[tuple[float, float], ...]
+    criteria: tuple[str, ...]
     threshold_percent: float
     pass_percent: float
     machine: MachineChoice
     engine: Engine
     grid_mm: float | None = None
     n_fractions_of_dose: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckProposal:
+    """What a check asks for unless told otherwise, from ``tables/dose_check.toml``.
+
+    Parameters
+    ----------
+    criteria : tuple of str
+        Gamma criteria.
+    threshold_percent, pass_percent : float
+        As in `CheckSettings`.
+    citation : str
+        Where they come from.
+    """
+
+    criteria: tuple[str, ...]
+    threshold_percent: float
+    pass_percent: float
+    citation: str
+
+
+def read_check_proposal() -> CheckProposal:
+    """Return criterion, threshold and pass rate of the table, with their source."""
+    table = load_table("dose_check")["gamma"]
+    return CheckProposal(
+        criteria=(f"{table['dose_percent']:g}%/{table['distance_mm']:g}mm",),
+        threshold_percent=table["threshold_percent"],
+        pass_percent=table["pass_percent"],
+        citation=f"{table['citation']}, doi:{table['doi']} [{table['trust']}]",
+    )
 
 
 def parse_criterion(text: str) -> tuple[float, float]:
@@ -123,6 +157,8 @@ def check_dose(
     ReradError
         With one sentence on what is missing, or why the plan cannot be calculated.
     """
+    for text in settings.criteria:
+        parse_criterion(text)
     watch = Stopwatch()
     progress("reading plan and case", 0.0)
     read = load_checked_plan(plan_path, case, dose_path=dose_path)
@@ -144,6 +180,7 @@ def check_dose(
     order = [Severity.SERIOUS, Severity.CAUTION, Severity.NOTE]
     return DoseCheck(
         plan=plan,
+        patient=read.patient,
         image=read.image,
         structures=read.structures,
         recalculation=recalculation,
@@ -229,7 +266,7 @@ def _compare(
         return None
     criteria = [
         GammaCriterion(percent, distance_mm, is_local, settings.threshold_percent)
-        for percent, distance_mm in settings.criteria
+        for percent, distance_mm in map(parse_criterion, settings.criteria)
         for is_local in (False, True)
     ]
     return compare_doses(
@@ -269,7 +306,7 @@ def _settings_record(
     """Return every choice by name."""
     used = {f"{machine.name} {machine.beam.name}": machine.source for machine in machines.values()}
     return {
-        "gamma": ", ".join(f"{percent:g}%/{mm:g}mm" for percent, mm in settings.criteria),
+        "gamma": ", ".join(settings.criteria),
         "threshold_percent": settings.threshold_percent,
         "pass_percent": settings.pass_percent,
         "machine": ", ".join(used),

@@ -28,6 +28,9 @@ from rerad.tables import load_table
 CHECK_FILE_NAME = "dose-check.json"
 """Record of a check; also the sign that a folder is the result of one."""
 
+CHECK_FOLDER_NAME = "dose-check"
+"""Where a check is written unless told otherwise."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CheckedPlan:
@@ -70,6 +73,20 @@ class CheckedPlan:
     known_machines: tuple[str, ...]
     findings: tuple[Finding, ...]
     records: tuple[InputRecord, ...]
+
+
+def default_check_folder(case: Path) -> Path:
+    """Return where a check is written unless told otherwise.
+
+    Parameters
+    ----------
+    case : Path
+        Case folder or file: then in the case folder. Or a folder of DICOM files: then beside it.
+    """
+    if case.is_dir() and not (case / CASE_FILE_NAME).is_file():
+        folder = case.resolve()
+        return folder.with_name(f"{folder.name}-{CHECK_FOLDER_NAME}")
+    return (case if case.is_dir() else case.parent) / CHECK_FOLDER_NAME
 
 
 def load_checked_plan(plan_path: Path, case: Path, *, dose_path: Path | None) -> CheckedPlan:

@@ -9,6 +9,7 @@ from rerad.cli.check import check
 from rerad.cli.commission import commission
 from rerad.cli.console import BANNER
 from rerad.cli.demo import demo
+from rerad.cli.dose import dose
 from rerad.cli.import_ import import_
 from rerad.cli.run import run
 from rerad.cli.schema import schema
@@ -25,6 +26,7 @@ app.command()(demo)
 app.command("import")(import_)
 app.command()(check)
 app.command()(run)
+app.command()(dose)
 app.command()(commission)
 app.command()(schema)
 

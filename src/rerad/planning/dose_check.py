@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rerad.core import Finding, Image, Plan, Provenance, StructureSet
+from rerad.core import Finding, Image, Patient, Plan, Provenance, StructureSet
 from rerad.evaluation import GammaMap
 from rerad.planning.dose_comparison import DoseComparison, StructureComparison
 from rerad.planning.recalculation import Recalculation
@@ -16,6 +16,8 @@ class DoseCheck:
     ----------
     plan : Plan
         As calculated.
+    patient : Patient
+        As in the CT.
     image : Image
         The CT.
     structures : StructureSet
@@ -41,6 +43,7 @@ class DoseCheck:
     """
 
     plan: Plan
+    patient: Patient
     image: Image
     structures: StructureSet
     recalculation: Recalculation

@@ -189,12 +189,12 @@ def outline(result: CaseResult, name: str, plane: Plane) -> list[NDArray[np.floa
     The contours as drawn are cut where there are any; the mask of the dose grid otherwise.
     """
     if name in result.structures and not result.structures[name].is_empty:
-        return _cut_contours(result.structures[name], plane)
+        return cut_contours(result.structures[name], plane)
     mask = result.masks.get(name)
     return [] if mask is None else _cut_mask(mask, plane)
 
 
-def _cut_contours(structure: Structure, plane: Plane) -> list[NDArray[np.float64]]:
+def cut_contours(structure: Structure, plane: Plane) -> list[NDArray[np.float64]]:
     """Lines of a structure that is drawn as axial polygons."""
     if plane.view is View.AXIAL:
         heights = np.array([contour.z_mm for contour in structure.contours])
