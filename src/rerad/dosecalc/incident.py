@@ -230,5 +230,6 @@ def _wide(beam: Beam, machine: Machine, raster: Raster, sigma_mm: float) -> NDAr
         (x[0] - guard, y[0] - guard), (x[-1] + guard, y[-1] + guard), cell_mm=coarse_mm
     )
     nodes = aperture_exposure(beam, machine, coarse, sigma_mm=(sigma_mm, sigma_mm))
-    columns = CubicSpline(coarse.x_mm, nodes, axis=1)(x)
-    return np.asarray(CubicSpline(coarse.y_mm, columns, axis=0)(y))
+    columns = CubicSpline(coarse.x_mm, np.eye(coarse.n_x))(x)
+    rows = CubicSpline(coarse.y_mm, np.eye(coarse.n_y))(y)
+    return np.asarray(rows @ nodes @ columns.T)
