@@ -107,7 +107,7 @@ physics = [
   "photoelectric: Elam 2002; coherent scattering neglected",
   "electrons: Moller, ICRU 37 stopping powers (I = 75 eV, density effect of ESTAR)",
   "elastic: screened Rutherford (Moliere) with McKinley-Feshbach spin factor",
-  "positrons as electrons, annihilating at rest",
+  "positrons as electrons, annihilating in flight (Heitler) and at rest",
 ]
 histories_per_energy = {histories}
 batches = {N_BATCHES}

@@ -39,7 +39,7 @@ N_PHOTON = len(PHOTON_GRID_MEV)
 LOG_ELECTRON = float(np.log(ELECTRON_GRID_MEV[0]))
 ELECTRON_STEP = float(np.log(ELECTRON_GRID_MEV[1]) - LOG_ELECTRON)
 N_ELECTRON = len(ELECTRON_GRID_MEV)
-STOPPING, MAJORANT, HARD, MOLLER, BREMS, CUT, BY_ELECTRON, SOFT = range(8)
+STOPPING, MAJORANT, HARD, MOLLER, BREMS, CUT, BY_ELECTRON, SOFT, ANNIHILATION = range(9)
 COMPTON, PHOTO, PAIR = range(3)
 FINE_STRUCTURE = 1.0 / 137.035999
 MOTT_MAX = 1.15
@@ -283,7 +283,40 @@ def _hard_event(electrons: Any, particle: Any, majorant: float, stack: Any, top:
         where[3], where[4], where[5], _ = _rotate(u, v, w, _forward_cosine(kinetic))
         particle[2] = kinetic - photon
         return _push(stack, top, PHOTON, SCATTER, photon, where)
+    choice -= _look_up(electrons, ANNIHILATION, kinetic)
+    if choice < 0 and particle[0] == POSITRON:
+        return _annihilate_in_flight(particle, stack, top)
     return top
+
+
+@njit
+def _annihilate_in_flight(particle: Any, stack: Any, top: int) -> int:
+    """Turn a positron into two photons; the smaller one's share of the energy by Heitler."""
+    g = 1 + particle[2] / ELECTRON_MASS_MEV
+    p = np.sqrt(g * g - 1)
+    low, sum_ = 1 / (g + 1 + p), g * g + 4 * g + 1
+    largest = 0.0
+    for share in (low, 0.5):
+        other = 1 - share
+        value = sum_ * (1 + share / other) - (g + 1) ** 2 * 2 * share
+        largest = max(largest, value - 1 / share - share / other**2)
+    while True:
+        share = low * (0.5 / low) ** np.random.random()
+        other = 1 - share
+        value = sum_ * (1 + share / other) - (g + 1) ** 2 * 2 * share
+        value -= 1 / share + share / other**2
+        if np.random.random() * 1.02 * largest < value:
+            break
+    total = particle[2] + 2 * ELECTRON_MASS_MEV
+    u, v, w = particle[6], particle[7], particle[8]
+    where = particle[3:].copy()
+    cosine = max(-1.0, min(1.0, (g + 1 - 1 / share) / p))
+    where[3], where[4], where[5], azimuth = _rotate(u, v, w, cosine)
+    top = _push(stack, top, PHOTON, SCATTER, share * total, where)
+    cosine = max(-1.0, min(1.0, (g + 1 - 1 / other) / p))
+    where[3], where[4], where[5] = _turn(u, v, w, cosine, azimuth + np.pi)
+    particle[0], particle[2] = PHOTON, 0.0
+    return _push(stack, top, PHOTON, SCATTER, other * total, where)
 
 
 @njit
@@ -352,7 +385,7 @@ def simulate(
         Of the photon, MeV.
     histories, seed : int
     tables : tuple of ndarray
-        Photon attenuation (3, N), pair energy sharing (N, Q), electron tables (8, M).
+        Photon attenuation (3, N), pair energy sharing (N, Q), electron tables (9, M).
     edges : ndarray of shape (R + 1,)
         Radii of the shells: 0, then equal steps of the logarithm, mm.
     n_angles : int

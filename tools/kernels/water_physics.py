@@ -164,6 +164,14 @@ def moller_rate(kinetic: Array, cut_mev: float) -> Array:
     return np.asarray(scale * (integral(kinetic / 2) - integral(low)))
 
 
+def annihilation_rate(kinetic: Array) -> Array:
+    """Rate at which a positron annihilates in flight, 1/mm (Heitler 1954)."""
+    g = 1 + kinetic / ELECTRON_MASS_MEV
+    p = np.sqrt(g**2 - 1)
+    area = (g**2 + 4 * g + 1) / p**2 * np.log(g + p) - (g + 3) / p
+    return np.asarray(np.pi * CLASSICAL_RADIUS_MM**2 * area / (g + 1) * ELECTRONS_PER_MM3)
+
+
 def bremsstrahlung(kinetic: Array) -> tuple[Array, Array]:
     """Rate of photons above `PHOTON_CUT_MEV`, 1/mm, and loss to softer ones, MeV/mm.
 
@@ -226,7 +234,8 @@ def electron_tables() -> dict[str, Array]:
     brems, soft_loss = bremsstrahlung(kinetic)
     hard, cut, by_electron, soft = np.array([elastic(t) for t in kinetic]).T
     moller = moller_rate(kinetic, DELTA_CUT_MEV)
-    rate = hard + moller + brems
+    annihilation = annihilation_rate(kinetic)
+    rate = hard + moller + brems + annihilation
     # Rates rise while an electron slows down: the largest within one step serves as the majorant.
     reach = 0.9 * kinetic
     majorant = np.array(
@@ -244,4 +253,5 @@ def electron_tables() -> dict[str, Array]:
         "cut": cut,
         "by_electron": by_electron,
         "soft": soft,
+        "annihilation": annihilation,
     }
