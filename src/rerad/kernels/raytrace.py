@@ -22,6 +22,17 @@ def _clip_to_box(start, step, corner, spacing, shape, t_low, t_high):
 
 
 @njit(cache=True)
+def _first_crossing(start, step, corner, spacing, n, t):
+    """Voxel at `t` along one axis, its turn, `t` of the next face and from face to face."""
+    index = min(max(int(np.floor((start + t * step - corner) / spacing)), 0), n - 1)
+    if step > 0.0:
+        return index, 1, (corner + (index + 1) * spacing - start) / step, spacing / step
+    if step < 0.0:
+        return index, -1, (corner + index * spacing - start) / step, -spacing / step
+    return index, 0, np.inf, np.inf
+
+
+@njit(cache=True)
 def _trace(values, corner, spacing, start, step, t_stop, totals):
     """Fill `totals` with the integral of `values` from t = 0 to each of `t_stop`, in units of t.
 
@@ -33,48 +44,49 @@ def _trace(values, corner, spacing, start, step, t_stop, totals):
     totals : float64 array as long as `t_stop`, written
     """
     n_stops = t_stop.size
-    shape = values.shape
-    t, t_exit = _clip_to_box(start, step, corner, spacing, shape, 0.0, t_stop[n_stops - 1])
+    n_k, n_j, n_i = values.shape
+    t, t_exit = _clip_to_box(start, step, corner, spacing, values.shape, 0.0, t_stop[n_stops - 1])
     total = 0.0
     stop = 0
     if t < t_exit:
-        index = np.empty(3, np.int64)
-        turn = np.empty(3, np.int64)
-        t_next = np.empty(3)
-        t_width = np.empty(3)
-        for axis in range(3):
-            n = shape[2 - axis]
-            where = (start[axis] + t * step[axis] - corner[axis]) / spacing[axis]
-            index[axis] = min(max(int(np.floor(where)), 0), n - 1)
-            turn[axis] = 0
-            t_next[axis] = np.inf
-            t_width[axis] = np.inf
-            if step[axis] != 0.0:
-                turn[axis] = 1 if step[axis] > 0.0 else -1
-                face = index[axis] + (1 if step[axis] > 0.0 else 0)
-                t_next[axis] = (corner[axis] + face * spacing[axis] - start[axis]) / step[axis]
-                t_width[axis] = spacing[axis] / abs(step[axis])
+        # One scalar for each axis instead of arrays: they stay in registers.
+        i, turn_i, next_x, width_x = _first_crossing(
+            start[0], step[0], corner[0], spacing[0], n_i, t
+        )
+        j, turn_j, next_y, width_y = _first_crossing(
+            start[1], step[1], corner[1], spacing[1], n_j, t
+        )
+        k, turn_k, next_z, width_z = _first_crossing(
+            start[2], step[2], corner[2], spacing[2], n_k, t
+        )
         while stop < n_stops and t_stop[stop] <= t:
             totals[stop] = 0.0
             stop += 1
+        t_wanted = t_stop[stop]
         while t < t_exit:
-            axis = 0
-            if t_next[1] < t_next[axis]:
-                axis = 1
-            if t_next[2] < t_next[axis]:
-                axis = 2
-            t_leave = min(t_next[axis], t_exit)
-            value = values[index[2], index[1], index[0]]
-            if t_leave > t:
-                while stop < n_stops and t_stop[stop] <= t_leave:
-                    totals[stop] = total + value * (t_stop[stop] - t)
-                    stop += 1
-                total += value * (t_leave - t)
-                t = t_leave
-            index[axis] += turn[axis]
-            t_next[axis] += t_width[axis]
-            if index[axis] < 0 or index[axis] >= shape[2 - axis]:
-                break
+            value = values[np.uint64(k), np.uint64(j), np.uint64(i)]
+            t_leave = min(min(next_x, next_y), min(next_z, t_exit))
+            while t_wanted <= t_leave:
+                totals[stop] = total + value * (t_wanted - t)
+                stop += 1
+                t_wanted = t_stop[stop] if stop < n_stops else np.inf
+            total += value * max(t_leave - t, 0.0)
+            t = max(t, t_leave)
+            if next_x <= next_y and next_x <= next_z:
+                i += turn_i
+                next_x += width_x
+                if i < 0 or i >= n_i:
+                    break
+            elif next_y <= next_z:
+                j += turn_j
+                next_y += width_y
+                if j < 0 or j >= n_j:
+                    break
+            else:
+                k += turn_k
+                next_z += width_z
+                if k < 0 or k >= n_k:
+                    break
     while stop < n_stops:
         totals[stop] = total
         stop += 1
