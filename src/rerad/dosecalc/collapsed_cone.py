@@ -8,7 +8,7 @@ their cone; energy that leaves the grid is lost; cones are parallel to those of 
 only their strength follows the local ray.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from rerad.dosecalc.projection import require_density
 from rerad.dosecalc.raster import Raster
 from rerad.errors import InputError
 from rerad.geometry import bld_to_patient, patient_to_bld, source_position_mm
-from rerad.kernels.collapsed_cone import add_refined, released_energy, sweep_cone
+from rerad.kernels.collapsed_cone import add_refined, released_energy, share_out, sweep_cone
 from rerad.kernels.raytrace import fan_depths
 
 LEAST_DISTANCE_MM = 100.0
@@ -36,9 +36,15 @@ class _Scene:
     machine: Machine
     density: NDArray[np.float32]
 
-    @property
-    def source_mm(self) -> NDArray[np.float64]:
-        return source_position_mm(self.geometry, self.position, sad_mm=self.machine.sad_mm)
+    source_mm: NDArray[np.float64] = field(init=False)
+    cone_frame: NDArray[np.float64] = field(init=False)
+    """Rows: beam-limiting-device x and y, and the direction of the beam, in patient axes."""
+
+    def __post_init__(self) -> None:
+        source = source_position_mm(self.geometry, self.position, sad_mm=self.machine.sad_mm)
+        frame = bld_to_patient(np.diag([1.0, 1.0, -1.0]), self.geometry, self.position)
+        object.__setattr__(self, "source_mm", source)
+        object.__setattr__(self, "cone_frame", frame - np.asarray(self.geometry.isocenter_mm))
 
     @property
     def bld_axes_mm(self) -> NDArray[np.float64]:
@@ -47,13 +53,6 @@ class _Scene:
         points = patient_to_bld(self.grid.points(corner), self.geometry, self.position)
         points[1:] -= points[0]
         return points
-
-    @property
-    def cone_frame(self) -> NDArray[np.float64]:
-        """Rows: beam-limiting-device x and y, and the direction of the beam, in patient axes."""
-        unit = np.diag([1.0, 1.0, -1.0])
-        origin = np.asarray(self.geometry.isocenter_mm)
-        return bld_to_patient(unit, self.geometry, self.position) - origin
 
 
 def grid_blur_variance_mm2(spacing_mm: float) -> float:
@@ -230,64 +229,58 @@ def _transport(
     """Carry released energy along all cones of a ring set; dose on `grid`."""
     directions = rings.directions() @ scene.cone_frame
     spacing = np.asarray(grid.spacing_mm)[::-1]
-    steps = np.abs(directions[..., ::-1]) / spacing
-    sweep = np.argmax(steps, axis=-1)
-    released = released / _tilt_energy(rings, directions, scene, grid)
-    largest = float(released.max(initial=0.0))
+    sweep = np.argmax(np.abs(directions[..., ::-1]) / spacing, axis=-1)
+    base = _share_out(released, directions, scene, grid, rings)
+    largest = float(base[0].max(initial=0.0))
     dose = np.zeros(grid.shape, np.float32)
     for axis in range(3):
         if not np.any(sweep == axis) or largest == 0.0:
             continue
         order = (axis, *(n for n in range(3) if n != axis))
-        volumes = [np.ascontiguousarray(v.transpose(order)) for v in (density, released)]
-        inverse = 1.0 / _distance(scene, grid, order)
-        deposit = np.zeros_like(volumes[0])
-        spans = _spans(volumes[1])
+        heavy, amount, inverse = (
+            np.ascontiguousarray(v.transpose(order)) for v in (density, *base)
+        )
+        deposit = np.zeros_like(heavy)
+        spans = _spans(amount)
+        pitch = spacing[list(order)]
         for ring, azimuth in zip(*np.nonzero(sweep == axis), strict=True):
             direction = directions[ring, azimuth]
             along = direction[::-1][list(order)]
-            pitch = spacing[list(order)]
-            n_planes = volumes[0].shape[0]
-            cone = _cone(rings, int(ring), pitch[0] / abs(along[0]), largest)
             sweep_cone(
-                volumes[0],
-                volumes[1],
+                heavy,
+                amount,
                 spans,
                 inverse,
                 deposit,
-                _visits(along / pitch, n_planes),
-                cone,
+                _visits(along / pitch, len(heavy)),
+                _cone(rings, int(ring), pitch[0] / abs(along[0]), largest),
                 _cosine(direction, scene, grid, order),
             )
-        deposit /= volumes[0]
+        deposit /= heavy
         dose += deposit.transpose(np.argsort(order))
-    return dose / np.float32(rings.n_rings * rings.n_azimuths)
+    return dose
 
 
-def _tilt_energy(
-    rings: RingSet, directions: NDArray[np.float64], scene: _Scene, grid: Grid
-) -> NDArray[np.float32]:
-    """Mean amplitude over all cones for the ray of each voxel, so that none is gained or lost.
-
-    The amplitude of a cone is ``1 + x + x²/2`` with ``x = slope (u . d)`` for the difference d
-    between ray and axis; its mean is a quadratic form in d.
-    """
-    ray = np.stack(np.meshgrid(*grid.axes_mm[::-1], indexing="ij", sparse=False)[::-1], axis=-1)
-    ray -= scene.source_mm
-    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
-    ray -= scene.cone_frame[2]
+def _share_out(
+    released: NDArray[np.float32],
+    directions: NDArray[np.float64],
+    scene: _Scene,
+    grid: Grid,
+    rings: RingSet,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Energy that each cone takes before its tilt, and the inverse distance from the source."""
     slope = rings.log_slope[:, None, None] * directions
-    mean = slope.mean(axis=(0, 1))
-    second = np.einsum("rax,ray->xy", slope, slope) / (rings.n_rings * rings.n_azimuths)
-    value = 1.0 + ray @ mean + 0.5 * np.einsum("...x,xy,...y->...", ray, second, ray)
-    return np.asarray(value, np.float32)
-
-
-def _distance(scene: _Scene, grid: Grid, order: tuple[int, ...]) -> NDArray[np.float32]:
-    """Distance of each voxel centre from the source, with axes in `order`."""
-    squares = [(x - s) ** 2 for x, s in zip(grid.axes_mm, scene.source_mm, strict=True)][::-1]
-    a, b, c = (squares[n] for n in order)
-    return np.asarray(np.sqrt(a[:, None, None] + b[:, None] + c), np.float32)
+    n_cones = rings.n_rings * rings.n_azimuths
+    tilt = (
+        scene.cone_frame[2],
+        slope.mean(axis=(0, 1)),
+        np.einsum("rax,ray->xy", slope, slope) / n_cones,
+    )
+    scaled, inverse = np.empty(grid.shape, np.float32), np.empty(grid.shape, np.float32)
+    place = np.array([grid.origin_mm, grid.spacing_mm])
+    share_out(released, place, scene.source_mm, tilt, scaled, inverse)
+    scaled /= np.float32(n_cones)
+    return scaled, inverse
 
 
 def _spans(released: NDArray[np.float32]) -> NDArray[np.int32]:

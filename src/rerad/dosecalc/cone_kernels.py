@@ -30,6 +30,9 @@ GOLDEN_TURN = 0.5 * (np.sqrt(5.0) - 1.0)
 FIT_FROM_MM, FIT_TO_MM = 0.3, 400.0
 """Radii of water over which rings are fitted: from a tenth of a voxel to across a patient."""
 
+SHARE_PENALTY = 1e-4
+"""Misfit that a share of 1 counts for."""
+
 KERNEL_DEPTH_MM = 15.0
 """Depth in water at which the spectrum of the kernels is taken: where dose is highest. Deeper
 spectra are harder, but what hardening does to the released energy is in the look-up."""
@@ -54,9 +57,9 @@ class ConeSettings:
     """
 
     n_primary_rings: int = 8
-    n_primary_azimuths: int = 12
-    n_scatter_rings: int = 12
-    n_scatter_azimuths: int = 12
+    n_primary_azimuths: int = 16
+    n_scatter_rings: int = 16
+    n_scatter_azimuths: int = 16
     scatter_coarsening: int = 2
     fluence_parts: int = 2
     least_density_g_cm3: float = 0.001
@@ -307,16 +310,19 @@ def _fit_ring(
         raise ComputationError(msg)
     rates = np.exp(best.x)
     shares, misfit = _shares_of_rates(rates, radius, left)
-    return rates, shares, float(np.sqrt(np.mean(misfit**2)))
+    return rates, shares, float(np.sqrt(np.mean(misfit[:-2] ** 2)))
 
 
 def _shares_of_rates(
     rates: NDArray[np.float64], radius_mm: NDArray[np.float64], left: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Best shares for given rates, and what of `left` the fit misses."""
+    """Best shares for given rates; what of `left` the fit misses, and the penalty of shares."""
     t = rates[0] * radius_mm
     main, other = np.exp(-t), np.exp(-rates[1] * radius_mm)
     terms = np.stack([(1.0 + t) * main - other, main - other], axis=-1)
     aim = left - other
-    (first, second), *_ = np.linalg.lstsq(terms, aim, rcond=None)
-    return np.array([first, second, 1.0 - first - second]), terms @ [first, second] - aim
+    # A slight preference for small shares: near-equal rates would else ask for huge ones.
+    ridge = SHARE_PENALTY * np.sqrt(len(radius_mm)) * np.eye(2)
+    first, second = np.linalg.solve(terms.T @ terms + ridge**2, terms.T @ aim)
+    misfit = np.concatenate([terms @ [first, second] - aim, ridge @ [first, second]])
+    return np.array([first, second, 1.0 - first - second]), misfit

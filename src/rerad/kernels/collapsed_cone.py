@@ -149,6 +149,43 @@ def sweep_cone(density, released, spans, inverse_distance, deposit, visits, cone
             )
 
 
+@njit(cache=True, parallel=True)
+def share_out(released, place, source, tilt, scaled, inverse_distance):
+    """Divide released energy by the mean amplitude of all cones, so that their sum keeps it.
+
+    Parameters
+    ----------
+    released : float32 array of shape (K, J, I)
+    place : float64 array of shape (2, 3)
+        x, y, z of voxel [0, 0, 0], and the voxel spacing, mm.
+    source : float64 array (x, y, z), mm
+    tilt : tuple
+        Direction of the beam axis a; mean g of the cones' amplitude slopes, and mean H of their
+        outer products: for a ray d the mean amplitude is ``1 + g (d - a) + (d - a) H (d - a) / 2``.
+    scaled : float32 array of shape (K, J, I), written
+    inverse_distance : float32 array of shape (K, J, I), written
+        1 / distance from the source, 1/mm.
+    """
+    n_k, n_j, n_i = released.shape
+    axis, slope, curve = tilt
+    for k in prange(n_k):
+        z = place[0, 2] + k * place[1, 2] - source[2]
+        for j in range(n_j):
+            y = place[0, 1] + j * place[1, 1] - source[1]
+            for i in range(n_i):
+                x = place[0, 0] + i * place[1, 0] - source[0]
+                inverse = 1.0 / np.sqrt(x * x + y * y + z * z)
+                inverse_distance[k, j, i] = inverse
+                if released[k, j, i] == 0.0:
+                    scaled[k, j, i] = 0.0
+                    continue
+                a, b, c = x * inverse - axis[0], y * inverse - axis[1], z * inverse - axis[2]
+                mean = 1.0 + slope[0] * a + slope[1] * b + slope[2] * c
+                mean += 0.5 * (curve[0, 0] * a * a + curve[1, 1] * b * b + curve[2, 2] * c * c)
+                mean += curve[0, 1] * a * b + curve[0, 2] * a * c + curve[1, 2] * b * c
+                scaled[k, j, i] = released[k, j, i] / mean
+
+
 @njit(cache=True)
 def _sample_map(values, x, y):
     """Sample a map linearly between cell centres; 0 beyond the outermost centres' neighbours."""
@@ -234,8 +271,12 @@ def released_energy(density, axes, parts, fan, fan_place, photons, place, tables
                     scale = sad / (sad - z0 - parts[p, 2])
                     x = (x0 + parts[p, 0]) * scale
                     y = (y0 + parts[p, 1]) * scale
-                    fluence += scale * scale * _sample_map(
-                        photons, (x - place[0]) / place[2], (y - place[1]) / place[2]
+                    fluence += (
+                        scale
+                        * scale
+                        * _sample_map(
+                            photons, (x - place[0]) / place[2], (y - place[1]) / place[2]
+                        )
                     )
                 if fluence == 0.0:
                     continue
