@@ -11,7 +11,7 @@ from rerad.dosecalc import aperture_fluence, aperture_raster, load_machine, rast
 from rerad.dosecalc.apertures import aperture_exposure
 from rerad.dosecalc.raster import FINE, Raster, condense
 from rerad.errors import DeliverabilityError, InputError
-from rerad.kernels.leaf_exposure import leaf_exposure
+from rerad.kernels.leaf_exposure import leaf_exposure, shade_primary
 
 GEOMETRY = BeamGeometry("b", 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))
 
@@ -328,3 +328,22 @@ def test_what_cannot_be_is_refused(flat):
     short = ControlPoint(0.0, (-5, 5), (-5, 5), np.zeros((2, 40)))
     with pytest.raises(InputError, match="60 leaf pairs"):
         fluence_of([short, replace(short, cumulative_weight=1.0)], flat)
+
+
+def test_shading_kernel_equals_its_slow_twin():
+    rng = np.random.default_rng(5)
+    exposure = rng.random((7, 9))
+    x, y = np.linspace(-20, 20, 9), np.linspace(-9, 15, 7)
+    radii, ratios = np.array([2.0, 6.0, 13.0, 21.0]), np.array([1.0, 1.1, 0.9, 0.8])
+    seen = np.empty((7, 9))
+    shade_primary(exposure, x, y, radii, ratios, (1.5, 2.5), seen)
+    radius = np.hypot(x, y[:, None])
+    interval = np.clip(np.searchsorted(radii, radius, side="right") - 1, 0, 2)
+    slope = (np.diff(ratios) / np.diff(radii))[interval]
+    slope = np.where((radius <= 2.0) | (radius >= 21.0), 0.0, slope)
+    rise_y, rise_x = np.gradient(exposure, y, x)
+    expected = exposure * np.interp(radius, radii, ratios)
+    expected += 1.5 * slope * x / radius * rise_x + 2.5 * slope * y[:, None] / radius * rise_y
+    np.testing.assert_allclose(seen, expected, rtol=1e-12)
+    shade_primary(exposure, x, y, np.zeros(1), np.full(1, 0.9), (1.5, 2.5), seen)
+    np.testing.assert_allclose(seen, 0.9 * exposure, rtol=1e-12)
