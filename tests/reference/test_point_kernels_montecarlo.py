@@ -3,7 +3,7 @@
 pyRadMC 0.2.1 transported 4e7 photons of the same spectrum as a pencil beam in water
 (``tools/kernels/run_pencil_montecarlo.py``, smoothed along depth by ``make_pencil_kernel.py``);
 what is compared are doses of square fields on the axis and energies within a radius, in 1e-10 Gy
-per energy fluence of 1 MeV/mm2. Its electrons scatter 9 % more (no spin factor) and stop at 0.2 MeV.
+per energy fluence of 1 MeV/mm2. Its electrons scatter 9 % more and stop at 0.2 MeV.
 """
 
 import json
