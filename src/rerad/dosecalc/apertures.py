@@ -135,6 +135,9 @@ def aperture_exposure(
     """
     motion = _motion(beam, machine, raster.cell_mm)
     jaws, group = np.unique(motion.jaw_y_mm, axis=0, return_inverse=True)
+    edges_mm = _row_edges_mm(machine)
+    below_edges = _share_below(edges_mm, raster, sigma_mm[1])
+    below_jaws = _share_below(jaws, raster, sigma_mm[1])
     seen = np.empty((2 * machine.mlc.n_leaf_pairs, raster.n_x))
     exposure = np.zeros((raster.n_y, raster.n_x))
     for index, jaw_y_mm in enumerate(jaws):
@@ -148,43 +151,52 @@ def aperture_exposure(
             sigma_mm[0],
             seen,
         )
-        exposure += _row_weights(machine, jaw_y_mm, raster, sigma_mm[1]).T @ seen
+        side = np.searchsorted(jaw_y_mm, edges_mm)[:, None]
+        between = np.where(side == 1, below_edges, below_jaws[index, side[:, 0] // 2])
+        exposure += _row_weights(machine, between, below_edges, below_jaws[index]).T @ seen
     return beam.meterset_mu * exposure
 
 
-def _row_weights(
-    machine: Machine, jaw_y_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
-) -> NDArray[np.float64]:
-    """Return what each line that `leaf_exposure` writes adds to each row of cells."""
-    mlc, leak = machine.mlc, machine.jaw_transmission
-    closed, half = mlc.transmission, np.sqrt(mlc.transmission)
-    n_rows = mlc.n_leaf_pairs
-    tongue = np.full((n_rows + 1, 2), 0.5 * mlc.tongue_and_groove_mm) * [-1.0, 1.0]
-    edges = (mlc.leaf_boundaries_mm[:, None] + tongue).ravel()[1:-1]
-    edges[[0, -1]] = mlc.leaf_boundaries_mm[[0, -1]]
-    below = (1.0 - leak) * _share_below(np.clip(edges, *jaw_y_mm), raster, sigma_mm)
-    if leak > 0.0:
-        below += leak * _share_below(edges, raster, sigma_mm)
-    covered = np.diff(below, axis=0)
-    strips = covered[1::2]
-    jaws = np.diff(_share_below(jaw_y_mm, raster, sigma_mm), axis=0)[0]
+def _row_edges_mm(machine: Machine) -> NDArray[np.float64]:
+    """Edges of the rows and of the strips between them in turn, ascending, shape (2 N,)."""
+    sides = machine.mlc.leaf_boundaries_mm
+    half = 0.5 * machine.mlc.tongue_and_groove_mm
+    edges = np.stack([sides - half, sides + half], axis=1).ravel()[1:-1]
+    edges[[0, -1]] = sides[[0, -1]]
+    return edges
 
-    weights = np.empty((2 * n_rows, raster.n_y))
+
+def _row_weights(
+    machine: Machine,
+    between_jaws: NDArray[np.float64],
+    below_edges: NDArray[np.float64],
+    below_jaws: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return what each line that `leaf_exposure` writes adds to each row of cells.
+
+    Of the cells, the first argument holds the share below the edges of rows and strips where
+    these are pushed back between the jaws, the others the shares below edges and jaws.
+    """
+    closed, leak = machine.mlc.transmission, machine.jaw_transmission
+    half, n_rows = closed**0.5, machine.mlc.n_leaf_pairs
+    covered = np.diff((1.0 - leak) * between_jaws + leak * below_edges, axis=0)
+    strips = covered[1::2]
+    weights = np.empty((2 * n_rows, covered.shape[1]))
     weights[:n_rows] = (1.0 - closed) * covered[::2]
     weights[1:n_rows] += (half - closed) * strips
     weights[: n_rows - 1] += (half - closed) * strips
     weights[n_rows:-1] = (1.0 - 2.0 * half + closed) * strips
-    weights[-1] = closed * (leak + (1.0 - leak) * jaws)
+    weights[-1] = closed * (leak + (1.0 - leak) * (below_jaws[1] - below_jaws[0]))
     return weights
 
 
 def _share_below(
     edges_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
 ) -> NDArray[np.float64]:
-    """Share of each row of cells that lies below edges, blurred or not, shape (n, n_y)."""
+    """Share of each row of cells that lies below edges, blurred or not, shape (..., n_y)."""
     if sigma_mm > 0.0:
-        return np.asarray(ndtr((edges_mm[:, None] - raster.y_mm) / sigma_mm))
-    share = (edges_mm[:, None] - raster.y_edges_mm[:-1]) / raster.cell_mm
+        return np.asarray(ndtr((edges_mm[..., None] - raster.y_mm) / sigma_mm))
+    share = (edges_mm[..., None] - raster.y_edges_mm[:-1]) / raster.cell_mm
     return np.asarray(np.clip(share, 0.0, 1.0))
 
 
