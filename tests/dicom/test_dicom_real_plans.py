@@ -1,12 +1,16 @@
 """Plans of a clinical planning system: an Agility with 80 leaf pairs and no x jaws."""
 
+import dataclasses
 import itertools
 
 import numpy as np
+import pydicom
 import pytest
 
 from rerad import dicom
 from rerad.core import PatientPosition, Prescription
+from rerad.dicom.plan_beams import read_plan_beams
+from rerad.errors import DeliverabilityError
 
 
 def test_open_fields(shared_data):
@@ -46,3 +50,82 @@ def test_two_arcs(shared_data):
     assert weights[1] == pytest.approx(0.011904)
     assert first.control_points[0].jaw_y_mm == (-5.0, 8.0)
     assert first.control_points[1].jaw_y_mm == (-8.0, 8.0)
+
+
+def test_what_the_plans_say_of_machine_and_dose(shared_data):
+    path = shared_data / "elekta_6mv_water" / "06MV_plan.dcm"
+    plan, described = dicom.read_plan(path), read_plan_beams(path)
+    assert {(beam.energy_mv, beam.fluence_mode) for beam in plan.beams} == {(6.0, "")}
+    assert [item.number for item in described] == [beam.number for beam in plan.beams]
+    stated = [6.548, 6.857, 7.075, 7.269, 7.661, 8.119, 8.669, 8.865, 9.259, 9.400]
+    assert [item.stated_dose_gy for item in described] == stated
+    for item in described:
+        assert item.leaf_boundaries_mm.tolist() == [5.0 * n - 200 for n in range(81)]
+        assert (item.has_jaw_x, item.has_jaw_y, item.tilt) == (False, True, "")
+        assert (item.machine_name, item.sad_mm) == ("2619", 1000.0)
+        assert item.stated_at_mm == (0.0, -200.0, 0.0)
+
+
+@pytest.mark.parametrize(("is_flattened", "mode"), [(True, "STANDARD"), (False, "FFF")])
+def test_energy_fluence_mode_and_missing_jaws_survive_writing(tiny, is_flattened, mode):
+    beam = dataclasses.replace(tiny.machine.beam, is_flattened=is_flattened)
+    machine = dataclasses.replace(tiny.machine, jaw_x_limits_mm=None, beam=beam)
+    path = tiny.folder / "no_x_jaws.dcm"
+    dicom.write_plan(
+        tiny.plan,
+        machine,
+        dicom.read_patient(tiny.path("rp")),
+        path,
+        study=tiny.header,
+        image=tiny.ct,
+    )
+    again = dicom.read_plan(path)
+    for written, read in zip(tiny.plan.beams, again.beams, strict=True):
+        assert (read.energy_mv, read.fluence_mode) == (6.0, mode)
+        for before, after in zip(written.control_points, read.control_points, strict=True):
+            # Leaves are written to a ten-thousandth of a millimetre.
+            assert after.leaf_positions_mm == pytest.approx(before.leaf_positions_mm, abs=1e-4)
+            assert after.jaw_y_mm == before.jaw_y_mm
+            # Jaws that are not there are read at the outermost tips.
+            tips = after.leaf_positions_mm
+            assert after.jaw_x_mm == (tips[0].min(), tips[1].max())
+    described = read_plan_beams(path)
+    assert not any(item.has_jaw_x for item in described)
+    assert np.array_equal(described[0].leaf_boundaries_mm, machine.mlc.leaf_boundaries_mm)
+    first = pydicom.dcmread(path).BeamSequence[0].ControlPointSequence[0]
+    assert first.DoseRateSet == machine.dose_rate_mu_min
+
+
+def test_a_plan_of_another_energy_is_not_written(tiny):
+    beams = tuple(dataclasses.replace(beam, energy_mv=10.0) for beam in tiny.plan.beams)
+    plan = dataclasses.replace(tiny.plan, beams=beams)
+    with pytest.raises(DeliverabilityError, match="got 10 MV"):
+        dicom.write_plan(
+            plan,
+            tiny.machine,
+            dicom.read_patient(tiny.path("rp")),
+            tiny.folder / "ten.dcm",
+            study=tiny.header,
+            image=tiny.ct,
+        )
+
+
+@pytest.mark.parametrize(("direction", "middle"), [("CW", [300.0, 60.0]), ("CC", [])])
+def test_an_arc_takes_the_way_round_that_the_plan_says(tiny, edit, direction, middle):
+    """181 to 179 degrees is nearly a whole turn clockwise, or 2 degrees the other way."""
+    path = tiny.path("rp")
+    dataset = pydicom.dcmread(path)
+    arc = dataset.BeamSequence[1]
+    arc.ControlPointSequence = [arc.ControlPointSequence[0], arc.ControlPointSequence[-1]]
+    start, end = arc.ControlPointSequence
+    end.ControlPointIndex = 1
+    start.GantryAngle, end.GantryAngle, start.GantryRotationDirection = 181, 179, direction
+    arc.NumberOfControlPoints = 2
+    edit(path, BeamSequence=dataset.BeamSequence)
+    points = dicom.read_plan(path).beams[1].control_points
+    angles = [point.gantry_angle_deg for point in points]
+    assert angles == pytest.approx([181.0, *middle, 179.0], abs=0.4)
+    weights = [point.cumulative_weight for point in points]
+    assert weights == pytest.approx(np.linspace(0, 1, len(points)).tolist())
+    tips = np.array([point.leaf_positions_mm[0, 0] for point in points])
+    assert np.diff(tips) == pytest.approx(np.diff(tips)[0])

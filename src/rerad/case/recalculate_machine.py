@@ -89,7 +89,7 @@ def machines_of(
     machines, findings = {}, []
     by_number = {item.number: item for item in described}
     for beam in plan.beams:
-        chosen, said = _beam_name(beam, table["beams"], name, choice.beam)
+        chosen, said = _beam_name(beam, table["beams"], table["machine"]["name"], choice.beam)
         findings += said
         if chosen not in loaded:
             loaded[chosen] = load_machine(name, beam=chosen)

@@ -98,7 +98,7 @@ def read_planned_dose(path: Path) -> PlannedDose:
         summation=summation,
         plan_uids=tuple(text_of(plan, "ReferencedSOPInstanceUID") for plan in plans),
         beam_numbers=numbers if summation in OF_BEAMS else (),
-        maker=" ".join(part for part in maker if part),
+        maker=" ".join(dict.fromkeys(part for part in maker if part)),
     )
 
 

@@ -4,7 +4,7 @@ Nothing is optimised and nothing of the plan is changed. What a planning system 
 plan is compared in :mod:`rerad.planning.dose_comparison`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -260,11 +260,12 @@ def recalculate_plan(
     part = np.zeros(grid.shape, dtype=np.float64)
     records = []
     for n, beam in enumerate(plan.beams):
-        progress(f"dose: {beam.geometry.name}", n / len(plan.beams))
+        say = _share_of(progress, f"dose: {beam.geometry.name}", n, len(plan.beams))
+        say(0, 1)
         machine = inputs.machines[beam.number]
         # One beam, one fraction: what the plan states of a beam is of one fraction.
         single = replace(plan, beams=(beam,), n_fractions_planned=1)
-        dose = final_dose(single, machine, medium.density, grid, settings=settings)
+        dose = final_dose(single, machine, medium.density, grid, settings=settings, progress=say)
         total += dose.values
         if not compared_beams or beam.number in compared_beams:
             part += dose.values
@@ -282,6 +283,17 @@ def recalculate_plan(
         beams=tuple(records),
         findings=(*medium.findings, *_findings(inputs, body)),
     )
+
+
+def _share_of(
+    progress: Progress, what: str, n_before: int, n_beams: int
+) -> Callable[[int, int], None]:
+    """Return a callback that tells the progress of one beam as a share of all."""
+
+    def say(done: int, of: int) -> None:
+        progress(what, (n_before + done / of) / n_beams)
+
+    return say
 
 
 def dose_at(dose: Dose, point_mm: tuple[float, float, float]) -> float:

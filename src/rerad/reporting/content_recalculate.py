@@ -282,10 +282,16 @@ def _record_section(check: DoseCheck) -> Section:
         f"{item.what}: {item.uid or 'no UID'}, SHA-256 {item.sha256[:16]}…"
         for item in provenance.inputs
     )
-    settings = tuple((key, str(value)) for key, value in provenance.settings.items() if value)
-    roles = ("Medical physicist", "Second check")
-    return Section(
-        "record",
-        "How it was calculated",
-        (Facts(settings), Bullets("What was read", inputs), SignatureLines(roles)),
+    settings = tuple(
+        f"{key.replace('_', ' ')}: {value}"
+        for key, value in provenance.settings.items()
+        if value is not None
     )
+    seconds = ", ".join(f"{item.step} {item.seconds:.1f} s" for item in provenance.steps)
+    blocks: tuple[Block, ...] = (
+        Bullets("Settings", settings),
+        Bullets("What was read", inputs),
+        Paragraph(f"Time: {seconds}.", Emphasis.MUTED),
+        SignatureLines(("Medical physicist", "Second check")),
+    )
+    return Section("record", "How it was calculated", blocks)

@@ -287,10 +287,12 @@ def draw_check_histograms(check: DoseCheck, comparison: DoseComparison) -> Figur
     right.axvline(0.0, color=style.INK, lw=0.7)
     right.set_yscale("log")
     right.set_xlabel(
-        "recalculated less planned, % of highest planned", color=style.SLATE, fontsize=6.3
+        "recalculated less planned, % of highest planned (ends: and beyond)",
+        color=style.SLATE,
+        fontsize=6.3,
     )
     mean = float(percent.mean()) if percent.size else float("nan")
-    right.set_title(f"mean {mean:+.2f} %", fontsize=7, color=style.INK, pad=3)
+    right.set_title(f"mean {mean:+.2f} %".replace("-", "−"), fontsize=7, color=style.INK, pad=3)
     for axes in (left, right):
         style.quiet(axes)
     return figure
