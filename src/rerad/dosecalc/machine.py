@@ -1,5 +1,6 @@
 """Machines as objects of the core, from the files in ``tables/machines``."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rerad.core import (
     ReferenceCondition,
     Spectrum,
 )
+from rerad.dosecalc.pencil_kernel import derive_pencil_kernel
 from rerad.errors import InputError, MissingDataError
 from rerad.tables.machines_load import read_machine_tables, read_pencil_kernel
 
@@ -26,7 +28,8 @@ def load_machine(name_or_path: str | Path, *, beam: str | None = None) -> Machin
     ----------
     name_or_path : str or Path
         Name of a shipped machine (``"generic_6mv"``), or path of a TOML file like the shipped
-        ones; a kernel file that it names is looked for beside it.
+        ones. Pencil kernels are derived from the spectrum, unless a beam names a kernel file
+        (``kernel = "mine.json"``), which is looked for beside it.
     beam : str, optional
         Which of its beams, for example ``"6X-FFF"``; the first in the file by default.
 
@@ -94,9 +97,9 @@ def _mlc_from(mlc: dict[str, Any]) -> Mlc:
     )
 
 
-def _kernel_from(file_name: str, folder: Path) -> PencilKernel:
+def _kernel_from(path: Path) -> PencilKernel:
     """Read a tabulated pencil kernel."""
-    kernel = read_pencil_kernel(folder / file_name)
+    kernel = read_pencil_kernel(path)
     return PencilKernel(
         depth_mm=np.asarray(kernel["depth_mm"], dtype=np.float64),
         radius_mm=np.asarray(kernel["radius_mm"], dtype=np.float64),
@@ -105,20 +108,31 @@ def _kernel_from(file_name: str, folder: Path) -> PencilKernel:
     )
 
 
+@lru_cache(maxsize=32)
+def _derived(
+    energy_mev: tuple[float, ...], energy_fluence: tuple[float, ...]
+) -> tuple[Spectrum, PencilKernel]:
+    """Derive the kernel of a spectrum once, however often its machine is loaded."""
+    spectrum = Spectrum(np.array(energy_mev), np.array(energy_fluence))
+    return spectrum, derive_pencil_kernel(spectrum)
+
+
 def _beam_from(beam: dict[str, Any], name: str, folder: Path) -> PhotonBeam:
     """Build one beam; its pencil kernel comes from a file or from its spectrum."""
     reference = beam["reference"]
-    spectrum = Spectrum(
-        np.asarray(beam["spectrum"]["energy_mev"], dtype=np.float64),
-        np.asarray(beam["spectrum"]["energy_fluence"], dtype=np.float64),
+    spectrum, kernel = _derived(
+        tuple(map(float, beam["spectrum"]["energy_mev"])),
+        tuple(map(float, beam["spectrum"]["energy_fluence"])),
     )
+    if "kernel" in beam:
+        kernel = _kernel_from(folder / beam["kernel"])
     return PhotonBeam(
         name=name,
         energy_mv=float(beam["energy_mv"]),
         is_flattened=bool(beam["is_flattened"]),
         dose_rate_mu_min=float(beam["dose_rate_mu_min"]),
         spectrum=spectrum,
-        kernel=_kernel_from(beam["kernel"], folder),
+        kernel=kernel,
         off_axis_radius_mm=np.asarray(beam["off_axis_radius_mm"], dtype=np.float64),
         off_axis_ratio=np.asarray(beam["off_axis_ratio"], dtype=np.float64),
         off_axis_depth_scale=np.asarray(beam["off_axis_depth_scale"], dtype=np.float64),
