@@ -24,6 +24,9 @@ from pyradmc.scoring.grid import ScoringGrid
 STEP_CM = 0.25
 WIDTH_CM, DEPTH_CM = 50.0, 35.0
 STRIP_CM = 1.0
+PROFILE_DEPTHS_MM = (20.0, 50.0, 90.0, 150.0)
+PROFILE_HALF_MM = 10.0
+GY_PER_MEV_G = 1.602176634e-10
 N_BATCHES = 20
 SEED = 20261122
 
@@ -72,27 +75,60 @@ def main() -> None:
     result = engine.run(
         source, arguments.histories, n_batches=N_BATCHES, seed=SEED, scoring_grid=scoring
     )
-    dose, sigma = np.asarray(result.dose)[:, 0], np.asarray(result.dose_sigma)[:, 0]
     raw = {
-        "what": "dose per history in a layered slab of water, open square field, point source",
+        "dose_mev_per_g": np.asarray(result.dose)[:, 0].T,
+        "sigma_mev_per_g": np.asarray(result.dose_sigma)[:, 0].T,
+    }
+    reference = {
+        "what": "dose in layered slabs of water for an open square field of a point source",
         "program": "pyRadMC 0.2.1 (PyPI, Apache-2.0), warp backend on the CPU",
         "physics": "AnalyticCrossSections, water scaled by density, dose to medium",
-        "spectrum": f"Ali and Rogers 2012 (doi:10.1088/0031-9155/57/1/31), {arguments.spectrum}",
-        "field_cm": arguments.field,
-        "ssd_cm": 100.0,
-        "layers_cm_g_cm3": layers,
+        "made_by": "tools/validation/run_slab_montecarlo.py",
+        "spectrum": arguments.spectrum,
+        "spectrum_source": "Ali and Rogers 2012, doi:10.1088/0031-9155/57/1/31",
+        "ssd_mm": 1000.0,
+        "field_mm": 10.0 * arguments.field,
+        "layers_mm_g_cm3": [(10.0 * thickness, value) for thickness, value in layers],
         "histories": arguments.histories,
-        "batches": N_BATCHES,
         "seed": SEED,
         "seconds": round(time.time() - start),
-        "step_cm": STEP_CM,
-        "strip_cm": 2 * STRIP_CM,
-        "x_first_cm": -0.5 * n_bins * STEP_CM + 0.5 * STEP_CM,
-        "dose_mev_per_g": np.round(dose.T, 9).tolist(),
-        "sigma_mev_per_g": np.round(sigma.T, 10).tolist(),
+        **curves(raw, field_cm=arguments.field, mean_energy_mev=spectrum.mean_energy),
     }
-    arguments.out.write_text(json.dumps(raw))
-    print(f"{arguments.histories} histories in {raw['seconds']} s -> {arguments.out}")
+    arguments.out.write_text(json.dumps(reference, indent=None))
+    print(f"{arguments.histories} histories in {reference['seconds']} s -> {arguments.out}")
+
+
+def curves(raw: dict, *, field_cm: float, mean_energy_mev: float) -> dict:
+    """Dose on the axis and across, in Gy per MeV/mm2 of energy fluence at the surface.
+
+    ``raw`` holds dose and standard error in MeV/g per history, by depth and crossplane bin.
+    """
+    scale = GY_PER_MEV_G * (10.0 * field_cm) ** 2 / mean_energy_mev
+    dose = scale * np.asarray(raw["dose_mev_per_g"])
+    sigma = scale * np.asarray(raw["sigma_mev_per_g"])
+    step = 10.0 * STEP_CM
+    n_z, n_x = dose.shape
+    x = step * (np.arange(n_x) - 0.5 * (n_x - 1))
+    z = step * (np.arange(n_z) + 0.5)
+    reach = min(0.175 * 10.0 * field_cm, 10.0)
+    near = np.abs(x) < reach
+    profiles = {}
+    for depth in PROFILE_DEPTHS_MM:
+        rows = np.abs(z - depth) < PROFILE_HALF_MM
+        both = dose[rows].mean(axis=0)
+        profiles[f"{depth:g}"] = (0.5 * (both + both[::-1])).round(14).tolist()
+    return {
+        "unit": "Gy per MeV/mm2 of energy fluence at the surface",
+        "depth_mm": z.tolist(),
+        "axis_half_width_mm": [reach, 10.0 * STRIP_CM],
+        "axis": np.round(dose[:, near].mean(axis=1), 14).tolist(),
+        "axis_sigma": np.round(
+            np.sqrt((sigma[:, near] ** 2).sum(axis=1)) / near.sum(), 15
+        ).tolist(),
+        "x_mm": x.tolist(),
+        "profile_half_thickness_mm": PROFILE_HALF_MM,
+        "profiles": profiles,
+    }
 
 
 if __name__ == "__main__":
