@@ -33,7 +33,7 @@ PRIORITY = {"target": 1000.0, "core": 300.0, "body": 100.0}
 PEER_FIELD_OFFSET_MM = -0.25
 """The peer paints its 5 mm beamlet as ten samples at -2.5, -2.0 ... 2.0 mm: its fluence lies half
 a sample beside the beamlet's centre, along both axes."""
-GOALS = {"setup": 50.0, "objective": 15.0, "memory": 13.0}
+GOALS = {"setup": 50, "objective": 15, "memory": 13}
 
 
 def parse() -> argparse.Namespace:
@@ -198,14 +198,15 @@ def make_problem(operator, voxels: np.ndarray, case, counts: np.ndarray | None =
     return Problem(operator, tuple(terms))
 
 
-def seconds_of(call: Callable[[], object], repeats: int) -> list[float]:
-    """Return the seconds of each of `repeats` calls after two untimed ones."""
-    seconds = []
+def seconds_of(call: Callable[[], object], repeats: int) -> tuple[list[float], list[float]]:
+    """Return wall and processor seconds of each of `repeats` calls after two untimed ones."""
+    seconds, processor = [], []
     for _ in range(repeats + 2):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         call()
+        processor.append(time.process_time() - cpu)
         seconds.append(time.perf_counter() - start)
-    return seconds[2:]
+    return seconds[2:], processor[2:]
 
 
 def peak_rss_mb() -> float:
@@ -225,7 +226,7 @@ def measure(case, voxels: np.ndarray, repeats: int, setup_repeats: int, counts=N
     def build():
         return build_operator(machine, density, voxels, density.grid, grids, PatientPosition.HFS)
 
-    setup_s = seconds_of(build, setup_repeats)
+    setup_s, setup_cpu_s = seconds_of(build, setup_repeats)
     operator = build()
     problem = make_problem(operator, voxels, case, counts)
     x = case["weights"][2][columns]
@@ -233,14 +234,17 @@ def measure(case, voxels: np.ndarray, repeats: int, setup_repeats: int, counts=N
     y = rng.standard_normal(len(voxels))
     value = problem.value_and_gradient(x)[0]
     dose, back = operator.forward(x), operator.adjoint(y)
+    objective_s, objective_cpu_s = seconds_of(
+        lambda: problem.value_and_gradient(x * rng.uniform(0.9, 1.1, x.size)), repeats
+    )
     return {
         "n_voxels": len(voxels),
         "setup_s": setup_s,
-        "objective_gradient_s": seconds_of(
-            lambda: problem.value_and_gradient(x * rng.uniform(0.9, 1.1, x.size)), repeats
-        ),
-        "forward_s": seconds_of(lambda: operator.forward(x), repeats),
-        "adjoint_s": seconds_of(lambda: operator.adjoint(y), repeats),
+        "setup_cpu_s": setup_cpu_s,
+        "objective_gradient_s": objective_s,
+        "objective_gradient_cpu_s": objective_cpu_s,
+        "forward_s": seconds_of(lambda: operator.forward(x), repeats)[0],
+        "adjoint_s": seconds_of(lambda: operator.adjoint(y), repeats)[0],
         "operator_bytes": int(operator.n_bytes),
         "adjoint_error": abs(dose @ y - x @ back) / (np.linalg.norm(dose) * np.linalg.norm(y)),
         "value": value,
@@ -340,14 +344,18 @@ def show(peer: dict, ours: dict[str, dict], rows: list[dict]) -> None:
     for name, own in ours.items():
         setup = np.median(peer["setup_s"]), np.median(own["setup_s"])
         once = np.median(peer["objective_gradient_s"]), np.median(own["objective_gradient_s"])
+        setup_cpu = np.median(peer["setup_cpu_s"]), np.median(own["setup_cpu_s"])
+        once_cpu = [1e3 * np.median(who["objective_gradient_cpu_s"]) for who in (peer, own)]
         memory = peer["matrix_bytes"] / 1e6, own["operator_bytes"] / 1e6
         print(f"{name} ({own['n_voxels']} voxels), {full['threads']} threads")
         for label, unit, (a, b), goal in (
             ("set-up", "s", setup, GOALS["setup"]),
+            ("  processor time", "s", setup_cpu, None),
             ("objective and gradient", "ms", [1e3 * v for v in once], GOALS["objective"]),
+            ("  processor time", "ms", once_cpu, None),
             ("matrix or operator", "MB", memory, GOALS["memory"]),
         ):
-            print(f"  {label + ', ' + unit:44s}{a:10.3f}{b:10.3f}{a / b:8.1f}{goal:6.0f}")
+            print(f"  {label + ', ' + unit:44s}{a:10.3f}{b:10.3f}{a / b:8.1f}{goal or '':>6}")
         print(
             f"  forward {1e3 * np.median(own['forward_s']):.2f} ms, adjoint "
             f"{1e3 * np.median(own['adjoint_s']):.2f} ms, shortest set-up "
