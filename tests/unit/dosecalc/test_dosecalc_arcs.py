@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from rerad.core import Beam, BeamGeometry, ControlPoint
+from rerad.core import Beam, BeamGeometry, ControlPoint, PatientPosition
 from rerad.dosecalc import load_machine, raster_over
 from rerad.dosecalc.apertures import aperture_exposure
 from rerad.dosecalc.arcs import static_parts
+from rerad.dosecalc.incident import incident_maps, sample_incident
 from rerad.errors import InputError
+from rerad.geometry import patient_to_bld, project_to_isocenter_plane, source_position_mm
 
 
 def arc(angles_deg, weights=None, tips_mm=None):
@@ -108,6 +110,47 @@ def test_narrower_sectors_converge_as_their_square():
     assert errors[0] < 2e-3
     assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.02)
     assert errors[1] / errors[2] == pytest.approx(4.0, rel=0.02)
+
+
+def primary_in_cylinder(parts, machine, points_mm):
+    """Primary dose at points of a water cylinder of 150 mm radius, axis along z."""
+    dose = np.zeros(len(points_mm))
+    for part in parts:
+        source = source_position_mm(part.geometry, PatientPosition.HFS, sad_mm=machine.sad_mm)
+        bld = patient_to_bld(points_mm, part.geometry, PatientPosition.HFS)
+        plane = project_to_isocenter_plane(bld, sad_mm=machine.sad_mm)
+        maps = incident_maps(part, machine, margin_mm=15.0)
+        way = points_mm - source
+        distance = np.linalg.norm(way, axis=1)
+        # From the point back along the ray to the cylinder: |p - t d| = 150 in the plane.
+        d = way[:, :2] / distance[:, None]
+        along = np.sum(points_mm[:, :2] * d, axis=1)
+        square = np.sum(d**2, axis=1)
+        rest = np.sum(points_mm[:, :2] ** 2, axis=1) - 150.0**2
+        depth = (along + np.sqrt(along**2 - square * rest)) / square
+        fluence = sample_incident(maps.photons, maps.raster, plane[:, :2])
+        dose += fluence * np.exp(-0.005 * depth) * (machine.sad_mm / distance) ** 2
+    return dose
+
+
+def test_a_full_turn_on_a_cylinder_is_symmetric_and_converges():
+    # An aperture off the axis, with the collimator turned.
+    leaves = np.array([np.full(60, -20.0), np.full(60, 35.0)])
+    points = tuple(
+        ControlPoint(turn / 360.0, (-60.0, 60.0), (-30.0, 45.0), leaves, turn % 360.0)
+        for turn in (0.0, 90.0, 180.0, 270.0, 360.0)
+    )
+    beam = Beam(1, BeamGeometry("turn", 0.0, 30.0, 0.0, (0.0, 0.0, 0.0)), points, 100.0)
+    machine = load_machine("generic_6mv")
+    angle = np.radians(np.arange(0.0, 360.0, 30.0) + 7.0)
+    ring = np.stack([40 * np.cos(angle), 40 * np.sin(angle), np.full(12, 5.0)], axis=1)
+    spread = []
+    for step_deg in (20.0, 5.0):
+        parts = static_parts(beam, max_gantry_step_deg=step_deg)
+        dose = primary_in_cylinder(parts, machine, ring)
+        spread.append(np.ptp(dose) / dose.mean())
+    assert spread[1] < 2e-3
+    assert spread[1] < 0.2 * spread[0]
 
 
 def test_what_is_not_known_is_refused():
