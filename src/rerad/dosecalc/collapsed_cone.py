@@ -55,24 +55,26 @@ class _Scene:
         return points
 
 
-def grid_blur_variance_mm2(spacing_mm: float) -> float:
+def grid_blur_variance_mm2(spacing_mm: float, *, fluence_parts: int = 2) -> float:
     """Return the variance that a voxel grid adds to an edge along one axis.
 
     Energy is taken to be released evenly in a voxel (h²/12), and dose is the mean of a voxel
-    (h²/12); the nearest-voxel lines neither add to nor take from this. Averaging fluence over the
-    voxel adds h²/12 again.
+    (h²/12): lines through the nearest voxels do just that on average. Fluence is averaged over n
+    points of a voxel along each axis, which adds ``(1 - 1/n²) h²/12``.
 
     Parameters
     ----------
     spacing_mm : float
         Voxel spacing h.
+    fluence_parts : int
+        n, see `ConeSettings`.
 
     Returns
     -------
     float
-        h² / 4, in mm² at the voxel; divide by the squared magnification for the isocentre plane.
+        Variance in mm² at the voxel; divide by the squared magnification for the isocentre plane.
     """
-    return 0.25 * spacing_mm**2
+    return spacing_mm**2 * (2.0 + 1.0 - fluence_parts**-2) / 12.0
 
 
 def collapsed_cone_dose(
@@ -285,7 +287,7 @@ def _share_out(
 
 def _spans(released: NDArray[np.float32]) -> NDArray[np.int32]:
     """First and one past the last voxel of each row that releases energy."""
-    some = released > 0
+    some = released != 0
     first = np.argmax(some, axis=2)
     last = some.shape[2] - np.argmax(some[:, :, ::-1], axis=2)
     last[~some.any(axis=2)] = 0

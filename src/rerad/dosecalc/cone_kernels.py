@@ -12,6 +12,7 @@ electrons do that scattered photons set free.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,7 +250,7 @@ def fit_rings(
     density = _angular_density(cosine_edges, by_cosine)
 
     cosines, slopes, rates, parts, misfits = [], [], [], [], []
-    for high, low in zip(edges[:-1], edges[1:], strict=True):
+    for high, low in pairwise(edges):
         inside = np.clip(
             (np.minimum(fine[1:], high) - np.maximum(fine[:-1], low)) / np.diff(fine), 0.0, 1.0
         )

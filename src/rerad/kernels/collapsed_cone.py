@@ -125,12 +125,15 @@ def sweep_cone(density, released, spans, inverse_distance, deposit, visits, cone
             if spans[s, row, 0] < spans[s, row, 1]:
                 low = min(low, begin + spans[s, row, 0])
                 high = max(high, begin + spans[s, row, 1])
-            elif n % 8 == 0 and low < high:
-                if _is_spent(first[low:high], second[low:high], third[low:high], least):
-                    first[low:high] = 0.0
-                    second[low:high] = 0.0
-                    third[low:high] = 0.0
-                    low, high = length, 0
+            elif (
+                n % 8 == 0
+                and low < high
+                and _is_spent(first[low:high], second[low:high], third[low:high], least)
+            ):
+                first[low:high] = 0.0
+                second[low:high] = 0.0
+                third[low:high] = 0.0
+                low, high = length, 0
             a, b = max(low, begin), min(high, begin + n_columns)
             if a >= b:
                 continue
@@ -161,7 +164,8 @@ def share_out(released, place, source, tilt, scaled, inverse_distance):
     source : float64 array (x, y, z), mm
     tilt : tuple
         Direction of the beam axis a; mean g of the cones' amplitude slopes, and mean H of their
-        outer products: for a ray d the mean amplitude is ``1 + g (d - a) + (d - a) H (d - a) / 2``.
+        outer products: for a ray d the mean amplitude is
+        ``1 + g (d - a) + (d - a) H (d - a) / 2``.
     scaled : float32 array of shape (K, J, I), written
     inverse_distance : float32 array of shape (K, J, I), written
         1 / distance from the source, 1/mm.
@@ -256,7 +260,6 @@ def released_energy(density, axes, parts, fan, fan_place, photons, place, tables
         Primary and scatter, energy per volume.
     """
     n_k, n_j, n_i = density.shape
-    n_y, n_x = photons.shape
     result = np.zeros((2, n_k, n_j, n_i), np.float32)
     sad = fan_place[5]
     radii, scales = tilt
