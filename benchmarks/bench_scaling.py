@@ -5,10 +5,10 @@ Command, from a checkout after `make environment`::
     NUMBA_NUM_THREADS=2 .venv/bin/python benchmarks/bench_scaling.py --out FOLDER
 
 A water cylinder (360 x 240 mm across, 200 mm long) with a rod of lung and one of bone, beams all
-around it. One thing is varied at a time. Writes FOLDER/scaling_operator.png,
-FOLDER/scaling_collapsed_cone.png and FOLDER/scaling.json, and prints every point. The median of
-`--repeats` calls after one untimed call is shown; all of them are in the JSON. Slopes are fitted
-to log time against log size over the larger half of the sizes, where fixed costs matter less.
+around it. One thing is varied at a time. Writes FOLDER/scaling_operator.png and
+FOLDER/scaling_collapsed_cone.png, and prints every point. The median of `--repeats` calls after
+one untimed call is shown; `--json` keeps all of them. Slopes are fitted to log time against log
+size over the larger half of the sizes, where fixed costs matter less.
 `--clock cpu` shows processor time of all threads instead, which a loaded machine disturbs less.
 """
 
@@ -32,10 +32,11 @@ N_BEAMS, SPACING_MM, SIDE_MM, BIXEL_MM = 9, 5.0, 100.0, 5.0
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for plots and JSON")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the plots")
     parser.add_argument("--machine", default="generic_6mv")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--cone-repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="also write all times to this file")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--only", choices=("operator", "collapsed_cone"))
     parser.add_argument(
@@ -272,7 +273,8 @@ def main() -> None:
             if "megabytes" in points[0]:
                 print("  MB: " + "  ".join(f"{point['megabytes']:.1f}" for point in points))
         plot(engine, series, arguments.out / f"scaling_{engine}.png", arguments.clock, note)
-    (arguments.out / "scaling.json").write_text(json.dumps({"note": note, "points": found}))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"note": note, "points": found}))
 
 
 if __name__ == "__main__":
