@@ -31,15 +31,20 @@ pytestmark = pytest.mark.workflow
 RUNNER = CliRunner()
 
 
-def water_case(folder: Path, plan: Path, half_mm: tuple[float, float, float], spacing: float):
-    """Write the water that a plan was made in: a box, its surface 100 mm before the isocentre.
+Point = tuple[float, float, float]
+
+
+def water_case(folder: Path, plan: Path, low_mm: Point, high_mm: Point, spacing: float) -> Path:
+    """Write the water that a plan was made in: a box around the isocentre.
 
     Structure set and patient take the identifiers that the plan refers to.
     """
     read = pydicom.dcmread(plan, force=True)
     isocenter = [float(v) for v in read.BeamSequence[0].ControlPointSequence[0].IsocenterPosition]
-    n = [round(2 * (half + 20) / spacing) for half in half_mm]
-    start = [c - 0.5 * spacing * (count - 1) for c, count in zip(isocenter, n, strict=True)]
+    low = np.add(isocenter, low_mm)
+    high = np.add(isocenter, high_mm)
+    n = [int(v) for v in np.rint((high - low + 40) / spacing)]
+    start = [float(v) for v in low - 20 + 0.5 * spacing]
     uids = UidFactory(str(plan.name))
     grid = Grid(
         (n[2], n[1], n[0]),
@@ -49,8 +54,8 @@ def water_case(folder: Path, plan: Path, half_mm: tuple[float, float, float], sp
     )
     z, y, x = np.meshgrid(*grid.axes_mm[::-1], indexing="ij")
     inside = np.ones(grid.shape, dtype=bool)
-    for axis, center, half in zip((x, y, z), isocenter, half_mm, strict=True):
-        inside &= np.abs(axis - center) < half
+    for axis, first, last in zip((x, y, z), low, high, strict=True):
+        inside &= (axis > first) & (axis < last)
     patient = Patient(str(read.PatientID), "Water^Box", sex="O")
     header = StudyHeader(study_uid=uids.new("study"), uids=uids)
     values = np.where(inside, 0, -1000).astype(np.int16)
@@ -101,7 +106,9 @@ def test_ten_open_fields_of_a_clinical_system(
     shared_data: Path, agility: Path, tmp_path: Path
 ) -> None:
     plan = shared_data / "elekta_6mv_water" / "06MV_plan.dcm"
-    case = water_case(tmp_path / "water", plan, (230.0, 100.0, 230.0), 10.0)
+    case = water_case(
+        tmp_path / "water", plan, (-230.0, -100.0, -230.0), (230.0, 100.0, 230.0), 10.0
+    )
     out = tmp_path / "out"
     document = run_dose(plan, "--case", case, "--machine", agility, "--grid", 10, "--out", out)
     beams = document["beams"]
@@ -122,7 +129,7 @@ def test_ten_open_fields_of_a_clinical_system(
 
 def test_two_arcs_of_a_clinical_system(shared_data: Path, agility: Path, tmp_path: Path) -> None:
     plan = shared_data / "elekta_6mv_water" / "vmat_example.dcm"
-    case = water_case(tmp_path / "water", plan, (51.0, 51.0, 60.0), 3.0)
+    case = water_case(tmp_path / "water", plan, (-51.0, -51.0, -60.0), (51.0, 51.0, 60.0), 3.0)
     out = tmp_path / "out"
     document = run_dose(plan, "--case", case, "--machine", agility, "--grid", 3, "--out", out)
     first, second = document["beams"]
@@ -140,7 +147,7 @@ def test_a_plan_of_another_case_or_machine_is_refused(
 ) -> None:
     plan = shared_data / "elekta_6mv_water" / "vmat_example.dcm"
     other = shared_data / "elekta_6mv_water" / "06MV_plan.dcm"
-    case = water_case(tmp_path / "water", plan, (51.0, 51.0, 60.0), 5.0)
+    case = water_case(tmp_path / "water", plan, (-50.0, -50.0, -60.0), (50.0, 50.0, 60.0), 5.0)
     command = ["dose", "--case", str(case), "--grid", "5", "--quiet"]
     for path, more, words in (
         (other, ["--machine", str(agility)], "got neither"),
