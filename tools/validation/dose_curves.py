@@ -133,7 +133,7 @@ def draw_slabs() -> None:
     for panel in axes[-1]:
         panel.set_xlabel("depth (mm)")
     for panel in axes[:, 0]:
-        panel.set_ylabel("dose per energy fluence (pGy mm²/MeV)")
+        panel.set_ylabel("dose (pGy mm²/MeV)")
     axes.flat[0].legend(frameon=False, fontsize=8)
     IMAGES.mkdir(exist_ok=True)
     figure.savefig(IMAGES / "validation_slabs.png", dpi=80)

@@ -5,7 +5,8 @@ pencil beam of the optimiser is several percent high in and behind lung; the col
 final dose is not. See ``docs/methods/photon-dose.md``.
 """
 
-from rerad.dosecalc.apertures import aperture_fluence, aperture_raster
+from rerad.dosecalc.apertures import aperture_exposure, aperture_fluence, aperture_raster
+from rerad.dosecalc.arcs import static_parts
 from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
 from rerad.dosecalc.bixels import join_fluence, make_bixel_grid, split_fluence
 from rerad.dosecalc.body import body_voxels, border_share
@@ -21,6 +22,7 @@ from rerad.dosecalc.commission import (
 from rerad.dosecalc.cone_dose import ConeDoseSettings, cone_beam_dose
 from rerad.dosecalc.cone_kernels import ConeSettings
 from rerad.dosecalc.final_dose import Engine, FinalDoseSettings, final_dose
+from rerad.dosecalc.incident import IncidentMaps, collimator_scatter_factor, incident_maps
 from rerad.dosecalc.machine import load_machine
 from rerad.dosecalc.operator import (
     DoseOperator,
@@ -38,6 +40,7 @@ __all__ = [
     "DoseOperator",
     "Engine",
     "FinalDoseSettings",
+    "IncidentMaps",
     "KernelComponents",
     "OperatorSettings",
     "PencilBeamOperator",
@@ -46,16 +49,19 @@ __all__ = [
     "Raster",
     "SlabLayer",
     "WaterTankSetup",
+    "aperture_exposure",
     "aperture_fluence",
     "aperture_raster",
     "beam_dose",
     "body_voxels",
     "border_share",
     "build_operator",
+    "collimator_scatter_factor",
     "cone_beam_dose",
     "decompose_kernel",
     "depth_dose",
     "final_dose",
+    "incident_maps",
     "join_fluence",
     "load_machine",
     "make_bixel_grid",
@@ -64,5 +70,6 @@ __all__ = [
     "radiological_depth_exact",
     "raster_over",
     "split_fluence",
+    "static_parts",
     "tpr_20_10",
 ]

@@ -205,9 +205,11 @@ def _incident(
     photons, electrons = np.zeros((2, whole.n_y, whole.n_x))
     for item in maps:
         row, column = item.raster.first_y - first_y, item.raster.first_x - first_x
-        place = np.s_[row : row + item.raster.n_y, column : column + item.raster.n_x]
-        photons[place] += item.photons
-        electrons[place] += item.electrons
+        rows = (row, whole.n_y - row - item.raster.n_y)
+        columns = (column, whole.n_x - column - item.raster.n_x)
+        # Beyond its own raster a map goes on as at its border, where only leakage is left.
+        photons += np.pad(item.photons, (rows, columns), mode="edge")
+        electrons += np.pad(item.electrons, (rows, columns), mode="edge")
     return IncidentMaps(whole, photons, electrons)
 
 

@@ -110,7 +110,7 @@ def _condensed_fluence(
     beam: Beam, machine: Machine, cell_mm: float
 ) -> tuple[NDArray[np.float64], Raster]:
     """Paint a beam's fluence on fine cells and condense it."""
-    coarse = aperture_raster(beam, cell_mm=cell_mm)
+    coarse = aperture_raster(beam, machine, cell_mm=cell_mm)
     fine = Raster(
         cell_mm / FINE,
         FINE * coarse.first_x,
