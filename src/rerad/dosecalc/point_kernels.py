@@ -147,8 +147,8 @@ def polyenergetic_kernel(
     spectrum : Spectrum
         At the surface.
     depth_mm : float
-        Depth in water at which the spectrum is taken, 0 or more. One kernel serves all depths:
-        15 mm is right where electrons build up, and too soft by little further in.
+        Depth in water at which the spectrum is taken, 0 or more. Where one kernel serves all
+        depths of a 6 MV beam, 5 mm errs least (0.6 %); 15 mm is 1.3 % low at 2 mm depth.
 
     Returns
     -------
