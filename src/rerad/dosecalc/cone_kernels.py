@@ -34,9 +34,10 @@ FIT_FROM_MM, FIT_TO_MM = 0.3, 400.0
 SHARE_PENALTY = 1e-4
 """Misfit that a share of 1 counts for."""
 
-KERNEL_DEPTH_MM = 15.0
-"""Depth in water at which the spectrum of the kernels is taken: where dose is highest. Deeper
-spectra are harder, but what hardening does to the released energy is in the look-up."""
+KERNEL_DEPTH_MM = 5.0
+"""Depth in water at which the spectrum of the kernels is taken. Against exact hardening (10 cm
+field) it is within -0.3 to +0.5 % at every depth; taken at 15 mm, the first 4 mm lose 0.6 to
+1.3 %. What hardening does to the released energy is in the look-up."""
 
 
 @dataclass(frozen=True, slots=True)
