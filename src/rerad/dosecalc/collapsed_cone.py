@@ -19,8 +19,11 @@ from rerad.dosecalc.projection import require_density
 from rerad.dosecalc.raster import Raster
 from rerad.errors import InputError
 from rerad.geometry import bld_to_patient, patient_to_bld, source_position_mm
-from rerad.kernels.collapsed_cone import add_refined, released_energy, share_out, sweep_cone
+from rerad.kernels.collapsed_cone import add_refined, released_energy, share_out, sweep_cones
 from rerad.kernels.raytrace import fan_depths
+
+N_GROUPS = 8
+"""Groups of cones that may run at the same time, each with a volume for what it deposits."""
 
 LEAST_DISTANCE_MM = 100.0
 """No voxel may be nearer to the source: the collimator is there."""
@@ -242,22 +245,26 @@ def _transport(
         heavy, amount, inverse = (
             np.ascontiguousarray(v.transpose(order)) for v in (density, *base)
         )
-        deposit = np.zeros_like(heavy)
-        spans = _spans(amount)
         pitch = spacing[list(order)]
-        for ring, azimuth in zip(*np.nonzero(sweep == axis), strict=True):
-            direction = directions[ring, azimuth]
-            along = direction[::-1][list(order)]
-            sweep_cone(
-                heavy,
-                amount,
-                spans,
-                inverse,
-                deposit,
-                _visits(along / pitch, len(heavy)),
-                _cone(rings, int(ring), pitch[0] / abs(along[0]), largest),
-                _cosine(direction, scene, grid, order),
-            )
+        picked = [
+            (int(r), directions[r, a]) for r, a in zip(*np.nonzero(sweep == axis), strict=True)
+        ]
+        along = [direction[::-1][list(order)] for _, direction in picked]
+        lengths = [pitch[0] / abs(u[0]) for u in along]
+        deposits = np.zeros((min(N_GROUPS, len(picked)), *heavy.shape), np.float32)
+        sweep_cones(
+            heavy,
+            amount,
+            _spans(amount),
+            inverse,
+            deposits,
+            np.stack([_visits(u / pitch, len(heavy)) for u in along]),
+            np.stack(
+                [_cone(rings, r, n, largest) for (r, _), n in zip(picked, lengths, strict=True)]
+            ),
+            np.stack([_cosine(direction, scene, grid, order) for _, direction in picked]),
+        )
+        deposit = deposits.sum(axis=0)
         deposit /= heavy
         dose += deposit.transpose(np.argsort(order))
     return dose

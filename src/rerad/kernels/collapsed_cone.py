@@ -69,72 +69,38 @@ def _is_spent(first, second, third, least):
     return True
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def sweep_cone(density, released, spans, inverse_distance, deposit, visits, cone, cosine):
-    """Transport the released energy of all voxels along one cone and add what it deposits.
-
-    Lines run through voxel centres of the first plane; at each further plane they move to the
-    voxel nearest to where the direction leads. So each voxel is visited by exactly one line, and
-    each row of lines is one iteration of the parallel loop. A line carries three amounts of
-    energy. The first turns into the second, the second and third are deposited::
-
-        d(e1)/dt = -e1,   d(e2)/dt = e1 - e2,   d(e3)/dt' = -e3,   t = rate * density * length
-
-    solved exactly through a voxel of constant density and release. What goes in and does not
-    come out stays in the voxel. What leaves the box is lost. Columns that no energy has reached
-    are left out; a row of lines is given up below 1e-7 of the largest release.
-
-    Parameters
-    ----------
-    density, released, inverse_distance : float32 arrays of shape (S, R, C)
-        Density relative to water's 1, energy released, and 1 / distance from the source in 1/mm,
-        with the sweep axis first.
-    spans : int32 array of shape (S, R, 2)
-        First and one past the last column of each row that release energy; equal if none do.
-    deposit : float32 array of shape (S, R, C)
-        Energy deposited; added to.
-    visits : int64 array of shape (S, 3)
-        Planes in the order of the sweep; and by how many rows and columns the lines have moved
-        when they get there, monotonic in steps of at most 1.
-    cone : float32 array of shape (8,)
-        Rates of the first two and of the third amount per unit density and plane, shares of the
-        released energy that start as first, second and third, log-slope of the kernel in the
-        cosine to the ray, cosine between cone and beam axis, and the largest release.
-    cosine : float64 array of shape (4,)
-        Distance times cosine between cone and ray from the source: value in mm at voxel
-        [0, 0, 0], and steps along the three axes.
-    """
+@njit(cache=True, error_model="numpy")
+def _sweep(density, released, spans, inverse_distance, deposit, visits, cone, cosine):
+    """Transport along one cone, plane by plane; see `sweep_cones`."""
     n_planes, n_rows, n_columns = density.shape
     most_row, most = visits[:, 1].max(), visits[:, 2].max()
     n_lines = n_rows + most_row - visits[:, 1].min()
     length = n_columns + most - visits[:, 2].min()
+    first = np.zeros((n_lines, length), np.float32)
+    second = np.zeros((n_lines, length), np.float32)
+    third = np.zeros((n_lines, length), np.float32)
+    low, high = np.full(n_lines, length), np.zeros(n_lines, np.int64)
     least = cone[7] * np.float32(1e-7)
-    for n_line in prange(n_lines):
-        first = np.zeros(length, np.float32)
-        second = np.zeros(length, np.float32)
-        third = np.zeros(length, np.float32)
-        line = np.empty(2, np.float32)
-        line[1] = cosine[3]
-        low, high = length, 0
-        for n in range(n_planes):
-            s = visits[n, 0]
-            row = n_line - most_row + visits[n, 1]
-            if row < 0 or row >= n_rows:
-                continue
-            begin = most - visits[n, 2]
+    line = np.empty(2, np.float32)
+    line[1] = cosine[3]
+    for n in range(n_planes):
+        s = visits[n, 0]
+        begin = most - visits[n, 2]
+        for row in range(n_rows):
+            m = row + most_row - visits[n, 1]
             if spans[s, row, 0] < spans[s, row, 1]:
-                low = min(low, begin + spans[s, row, 0])
-                high = max(high, begin + spans[s, row, 1])
-            elif (
-                n % 8 == 0
-                and low < high
-                and _is_spent(first[low:high], second[low:high], third[low:high], least)
-            ):
-                first[low:high] = 0.0
-                second[low:high] = 0.0
-                third[low:high] = 0.0
-                low, high = length, 0
-            a, b = max(low, begin), min(high, begin + n_columns)
+                low[m] = min(low[m], begin + spans[s, row, 0])
+                high[m] = max(high[m], begin + spans[s, row, 1])
+            elif low[m] >= high[m]:
+                continue
+            elif n % 8 == 0:
+                part = slice(low[m], high[m])
+                if _is_spent(first[m, part], second[m, part], third[m, part], least):
+                    first[m, part] = 0.0
+                    second[m, part] = 0.0
+                    third[m, part] = 0.0
+                    low[m], high[m] = length, 0
+            a, b = max(low[m], begin), min(high[m], begin + n_columns)
             if a >= b:
                 continue
             i, j = a - begin, b - begin
@@ -144,11 +110,63 @@ def sweep_cone(density, released, spans, inverse_distance, deposit, visits, cone
                 released[s, row, i:j],
                 inverse_distance[s, row, i:j],
                 deposit[s, row, i:j],
-                first[a:b],
-                second[a:b],
-                third[a:b],
+                first[m, a:b],
+                second[m, a:b],
+                third[m, a:b],
                 cone,
                 line,
+            )
+
+
+@njit(cache=True, parallel=True)
+def sweep_cones(density, released, spans, inverse_distance, deposits, visits, cones, cosines):
+    """Transport the released energy of all voxels along cones and add what it deposits.
+
+    Lines run through voxel centres of the first plane; at each further plane they move to the
+    voxel nearest to where the direction leads. So each voxel is visited by exactly one line of
+    each cone. A line carries three amounts of energy. The first turns into the second, the second
+    and third are deposited::
+
+        d(e1)/dt = -e1,   d(e2)/dt = e1 - e2,   d(e3)/dt' = -e3,   t = rate * density * length
+
+    solved exactly through a voxel of constant density and release. What goes in and does not
+    come out stays in the voxel. What leaves the box is lost. Columns that no energy has reached
+    are left out; a row of lines is given up below 1e-7 of the largest release.
+
+    Cone n adds to ``deposits[n % G]``, one group after the other within a thread: so the result
+    does not depend on the number of threads, and threads meet once, at the end.
+
+    Parameters
+    ----------
+    density, released, inverse_distance : float32 arrays of shape (S, R, C)
+        Density relative to water's 1, energy released, and 1 / distance from the source in 1/mm,
+        with the sweep axis first.
+    spans : int32 array of shape (S, R, 2)
+        First and one past the last column of each row that release energy; equal if none do.
+    deposits : float32 array of shape (G, S, R, C)
+        Energy deposited; added to.
+    visits : int64 array of shape (N, S, 3)
+        Planes in the order of each cone's sweep; and by how many rows and columns its lines have
+        moved when they get there, monotonic in steps of at most 1.
+    cones : float32 array of shape (N, 8)
+        Rates of the first two and of the third amount per unit density and plane, shares of the
+        released energy that start as first, second and third, log-slope of the kernel in the
+        cosine to the ray, cosine between cone and beam axis, and the largest release.
+    cosines : float64 array of shape (N, 4)
+        Distance times cosine between cone and ray from the source: value in mm at voxel
+        [0, 0, 0], and steps along the three axes.
+    """
+    for g in prange(len(deposits)):
+        for n in range(g, len(cones), len(deposits)):
+            _sweep(
+                density,
+                released,
+                spans,
+                inverse_distance,
+                deposits[g],
+                visits[n],
+                cones[n],
+                cosines[n],
             )
 
 
@@ -229,6 +247,18 @@ def _sample_column(depths, u, v, plane):
     return total
 
 
+@njit(cache=True)
+def _value_at(x, places, values):
+    """Interpolate a short table linearly; beyond its ends the end value is used."""
+    if x <= places[0]:
+        return values[0]
+    for n in range(1, len(places)):
+        if x < places[n]:
+            part = (x - places[n - 1]) / (places[n] - places[n - 1])
+            return values[n - 1] + part * (values[n] - values[n - 1])
+    return values[-1]
+
+
 @njit(cache=True, parallel=True)
 def released_energy(density, axes, parts, fan, fan_place, photons, place, tables, tilt):
     """Energy released in each voxel by photons that interact there for the first time.
@@ -291,7 +321,7 @@ def released_energy(density, axes, parts, fan, fan_place, photons, place, tables
                     (y - fan_place[1]) / fan_place[2],
                     (fan_place[3] - z0) / fan_place[4],
                 )
-                depth *= np.interp(np.sqrt(x * x + y * y), radii, scales)
+                depth *= _value_at(np.sqrt(x * x + y * y), radii, scales)
                 depth = min(depth, len(tables) - 1.001)
                 row = int(depth)
                 part = depth - row

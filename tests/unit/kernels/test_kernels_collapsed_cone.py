@@ -7,7 +7,7 @@ from rerad.kernels.collapsed_cone import (
     add_refined,
     released_energy,
     share_out,
-    sweep_cone,
+    sweep_cones,
 )
 
 SHAPE = (9, 6, 7)
@@ -53,6 +53,22 @@ def visits_of(direction, n_planes):
     return np.column_stack([planes, moved]).astype(np.int64)
 
 
+def sweep(density, released, inverse_distance, visits, cone, cosine):
+    """One cone through the kernel."""
+    deposits = np.zeros((1, *density.shape), np.float32)
+    sweep_cones(
+        density,
+        released,
+        spans_of(released),
+        inverse_distance,
+        deposits,
+        visits[None],
+        cone[None],
+        cosine[None],
+    )
+    return deposits[0]
+
+
 def spans_of(released):
     spans = np.zeros((*released.shape[:2], 2), np.int32)
     for s, row in np.ndindex(released.shape[:2]):
@@ -74,8 +90,7 @@ def test_sweep_follows_each_line(direction):
     cosine = np.array([800.0, 2.0, -1.0, 1.5])
     cone = np.array([0.6, 3.0, -0.3, 0.9, 0.4, 4.0, 0.8, released.max()], np.float32)
     visits = visits_of(direction, SHAPE[0])
-    deposit = np.zeros(SHAPE, np.float32)
-    sweep_cone(density, released, spans_of(released), inverse, deposit, visits, cone, cosine)
+    deposit = sweep(density, released, inverse, visits, cone, cosine)
     expected = sweep_twin(density, released, inverse, visits, cone, cosine)
     np.testing.assert_allclose(deposit, expected, rtol=0, atol=3e-5 * np.abs(expected).max())
 
@@ -85,11 +100,10 @@ def test_sweep_visits_every_voxel_once_and_keeps_all_energy():
     density = np.ones((30, 40, 40), np.float32)
     released = np.zeros_like(density)
     released[3:6, 18:22, 18:22] = 1.0
-    deposit = np.zeros_like(density)
     cone = np.array([1.0, 2.0, 0.2, 0.5, 0.3, 0.0, 1.0, 1.0], np.float32)
     visits = visits_of((1.0, 0.3, -0.2), 30)
     inverse = np.full_like(density, 1e-3)
-    sweep_cone(density, released, spans_of(released), inverse, deposit, visits, cone, np.zeros(4))
+    deposit = sweep(density, released, inverse, visits, cone, np.zeros(4))
     assert deposit.sum(dtype=np.float64) == pytest.approx(released.sum(), rel=1e-5)
     assert deposit[:3].max() == 0.0
 
@@ -100,22 +114,34 @@ def test_thin_and_thick_voxels_stay_exact():
     for y in (1e-5, 1e-3, 0.1, 1.0, 3.0, 8.0, 30.0):
         density = np.array([1.0, y, 1.0], np.float32).reshape(3, 1, 1)
         released = np.array([1.0, 0.0, 0.0], np.float32).reshape(3, 1, 1)
-        deposit = np.zeros_like(density)
-        sweep_cone(
-            density,
-            released,
-            spans_of(released),
-            np.ones_like(density),
-            deposit,
-            visits_of((1.0, 0.0, 0.0), 3),
-            cone,
-            np.array([1.0, 0.0, 0.0, 0.0]),
-        )
+        straight = visits_of((1.0, 0.0, 0.0), 3)
+        cosine = np.array([1.0, 0.0, 0.0, 0.0])
+        deposit = sweep(density, released, np.ones_like(density), straight, cone, cosine)
         entered = -np.expm1(-1.0)
         # Amounts are differences of float32 of order 1.
         assert deposit[1, 0, 0] == pytest.approx(-np.expm1(-y) * entered, rel=3e-4, abs=1.2e-7)
         left = deposit[2, 0, 0] / -np.expm1(-1.0)
         assert left == pytest.approx(np.exp(-y) * entered, rel=1e-3, abs=3e-4)
+
+
+def test_groups_of_cones_add_up():
+    """Three cones in two groups deposit what they deposit one by one."""
+    rng = np.random.default_rng(8)
+    density = rng.uniform(0.2, 1.5, SHAPE).astype(np.float32)
+    released = rng.uniform(size=SHAPE).astype(np.float32)
+    inverse = np.full(SHAPE, 1e-3, np.float32)
+    directions = ((1.0, 0.2, 0.3), (-1.0, 0.5, 0.0), (1.0, -0.9, -0.4))
+    visits = np.stack([visits_of(u, SHAPE[0]) for u in directions])
+    cones = np.array([[0.6, 3.0, -0.3, 0.9, 0.4, 4.0, 0.8, 1.0]] * 3, np.float32)
+    cones[1, 0] = 0.2
+    cosines = np.tile([800.0, 2.0, -1.0, 1.5], (3, 1))
+    deposits = np.zeros((2, *SHAPE), np.float32)
+    sweep_cones(density, released, spans_of(released), inverse, deposits, visits, cones, cosines)
+    singles = [
+        sweep(density, released, inverse, *one) for one in zip(visits, cones, cosines, strict=True)
+    ]
+    np.testing.assert_allclose(deposits[0], singles[0] + singles[2], rtol=1e-5)
+    np.testing.assert_allclose(deposits[1], singles[1], rtol=1e-6)
 
 
 def test_share_out_divides_by_the_mean_amplitude():
