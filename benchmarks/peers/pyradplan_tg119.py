@@ -213,10 +213,10 @@ def main() -> None:
     ct, cst, stf, plan = load_case(arguments.grid)
     rss_before = peak_rss_mb()
     engine, dij, setup_s = timed_influence(ct, cst, stf, plan, arguments.setup_repeats)
-    rss_matrix = peak_rss_mb()
     matrix = dij.physical_dose.flat[0]
     problem, modulated = make_problem(ct, cst, stf, dij, plan)
     objective_s = timed_objective(problem, modulated, arguments.repeats)
+    rss_peak = peak_rss_mb()
     structures = structures_of(problem)
 
     uniform = np.ones(matrix.shape[1])
@@ -259,7 +259,7 @@ def main() -> None:
         "index_dtype": str(matrix.indices.dtype),
         "matrix_bytes": int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes),
         "rss_before_mb": rss_before,
-        "rss_peak_mb": rss_matrix,
+        "rss_peak_mb": rss_peak,
         "setup_s": setup_s[0],
         "setup_cpu_s": setup_s[1],
         "objective_gradient_s": objective_s[0],
