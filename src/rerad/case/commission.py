@@ -11,36 +11,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rerad.case.commission_numbers import (
+    comparison_numbers,
+    edges,
+    gamma_numbers,
+    shape_difference,
+)
 from rerad.case.measured import CurveKind, MeasuredCurve
 from rerad.core import Machine
 from rerad.core.arrays import frozen_array
+from rerad.dosecalc import Engine
 from rerad.dosecalc.commission import (
     ProfileAxis,
     WaterTankSetup,
     depth_dose,
     output_factor,
     profile,
+    tank_voxels,
     tpr_20_10,
 )
+from rerad.dosecalc.tank_voxels import TankVoxels
 from rerad.errors import CaseError, InputError
-from rerad.evaluation.curves import (
-    CurveDifference,
-    compare_curves,
-    depth_of_maximum_mm,
-    penumbra,
-    value_at,
-)
-
-BUILD_UP_MM = 5.0
-"""Depth doses are summarised beyond this depth: above it neither detectors nor this engine (no
-electron contamination) are to be trusted."""
-
-IN_FIELD_SHARE = 0.8
-"""Profiles are summarised within this share of the measured field width, as is the custom for
-flatness."""
-
-OUTSIDE_MM = 10.0
-"""And from this far beyond the measured field edge outwards."""
+from rerad.evaluation.curves import CurveDifference, depth_of_maximum_mm, value_at
 
 DEPTHS_MM = np.arange(0.0, 301.0)
 """Where the depth dose is calculated."""
@@ -97,6 +89,8 @@ class CommissionResult:
         The machine.
     setup : WaterTankSetup
         Field and tank.
+    engine : Engine
+        What calculated it.
     curves : tuple of TankCurve
         Depth dose and profiles; beside the measured ones where there are any.
     n_left_out : int
@@ -107,6 +101,7 @@ class CommissionResult:
 
     machine: Machine
     setup: WaterTankSetup
+    engine: Engine
     curves: tuple[TankCurve, ...]
     n_left_out: int
     numbers: dict[str, float]
@@ -118,6 +113,7 @@ def commission_machine(
     *,
     profile_depths_mm: Sequence[float],
     measured: Sequence[MeasuredCurve] = (),
+    engine: Engine = Engine.COLLAPSED_CONE,
     progress: Callable[[str, float], None] | None = None,
 ) -> CommissionResult:
     """Calculate a machine in a tank and compare it with what was measured there.
@@ -132,6 +128,8 @@ def commission_machine(
         Depths of profiles to calculate where nothing is measured; not used otherwise.
     measured : sequence of MeasuredCurve
         Those of this field and distance are compared, at their own positions.
+    engine : Engine
+        Collapsed cone (one calculation for all curves) unless something else is wanted.
     progress : callable, optional
         Called with what is being done, and the share done.
 
@@ -150,19 +148,49 @@ def commission_machine(
     chosen = [curve for curve in measured if _is_of(curve, setup)]
     if measured and not chosen:
         raise CaseError(_nothing_fits(measured, setup))
-    tell("numbers", 0.0)
-    numbers = _machine_numbers(machine, setup)
     curves = []
     wanted = chosen or _wanted(setup, machine, profile_depths_mm)
+    voxels = None
+    if engine is Engine.COLLAPSED_CONE:
+        tell("collapsed cones", 0.0)
+        voxels = _voxels_of(machine, setup, wanted)
+    field = _Field(machine, setup, voxels)
+    tell("numbers", 0.0)
+    numbers = _machine_numbers(field, engine)
     for n, curve in enumerate(wanted):
         tell(f"{curve.kind}: {n + 1} of {len(wanted)}", (n + 1) / (len(wanted) + 1))
         try:
-            curves.append(_tank_curve(machine, setup, curve, is_measured=bool(chosen)))
+            curves.append(_tank_curve(field, curve, is_measured=bool(chosen)))
         except InputError as error:
             depth = "" if curve.depth_mm is None else f" at {curve.depth_mm:g} mm"
             msg = f"{curve.kind}{depth}: {error}"
             raise InputError(msg) from error
-    return CommissionResult(machine, setup, tuple(curves), len(measured) - len(chosen), numbers)
+    n_left_out = len(measured) - len(chosen)
+    return CommissionResult(machine, setup, engine, tuple(curves), n_left_out, numbers)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Field:
+    """A field on the tank, and its voxels if collapsed cones calculate it."""
+
+    machine: Machine
+    setup: WaterTankSetup
+    voxels: TankVoxels | None
+
+
+def _voxels_of(
+    machine: Machine, setup: WaterTankSetup, wanted: Sequence[MeasuredCurve]
+) -> TankVoxels:
+    """One calculation that reaches every point of every curve."""
+    profiles = [curve for curve in wanted if curve.depth_mm is not None]
+    deepest = [float(c.positions_mm[-1]) for c in wanted if c.depth_mm is None]
+    deepest += [float(curve.depth_mm or 0.0) for curve in profiles]
+    return tank_voxels(
+        machine,
+        setup,
+        depth_mm=max([*deepest, float(DEPTHS_MM[-1])]),
+        half_width_mm=max((float(np.abs(c.positions_mm).max()) for c in profiles), default=0.0),
+    )
 
 
 def _is_of(curve: MeasuredCurve, setup: WaterTankSetup) -> bool:
@@ -215,10 +243,11 @@ def _wanted(
     return curves
 
 
-def _machine_numbers(machine: Machine, setup: WaterTankSetup) -> dict[str, float]:
+def _machine_numbers(field: _Field, engine: Engine) -> dict[str, float]:
     """What this field comes down to, whatever was measured."""
+    machine, setup = field.machine, field.setup
     reference = machine.reference
-    dose = depth_dose(machine, setup, DEPTHS_MM)
+    dose = depth_dose(machine, setup, DEPTHS_MM, voxels=field.voxels)
     top = float(dose.max())
     return {
         "depth_of_maximum_mm": depth_of_maximum_mm(DEPTHS_MM, dose),
@@ -226,32 +255,37 @@ def _machine_numbers(machine: Machine, setup: WaterTankSetup) -> dict[str, float
         "dose_at_reference_depth_gy_per_mu": value_at(DEPTHS_MM, dose, reference.depth_mm),
         **{f"depth_dose_{d}_mm_percent": 100.0 * float(dose[d]) / top for d in (50, 100, 200)},
         "output_factor": output_factor(
-            machine, setup, depth_mm=reference.depth_mm, reference_field_mm=reference.field_mm
+            machine,
+            setup,
+            depth_mm=reference.depth_mm,
+            reference_field_mm=reference.field_mm,
+            engine=engine,
         ),
-        "tpr_20_10": tpr_20_10(machine),
+        "tpr_20_10": tpr_20_10(machine, engine=engine),
     }
 
 
-def _tank_curve(
-    machine: Machine, setup: WaterTankSetup, curve: MeasuredCurve, *, is_measured: bool
-) -> TankCurve:
+def _tank_curve(field: _Field, curve: MeasuredCurve, *, is_measured: bool) -> TankCurve:
     """Calculate one curve and compare it if it was measured."""
+    machine, setup, voxels = field.machine, field.setup, field.voxels
     if curve.depth_mm is None:
         # Some scans start above the water.
         in_water = curve.positions_mm >= 0
         curve = replace(
             curve, positions_mm=curve.positions_mm[in_water], values=curve.values[in_water]
         )
-        dose = depth_dose(machine, setup, curve.positions_mm)
+        dose = depth_dose(machine, setup, curve.positions_mm, voxels=voxels)
         numbers = {"depth_of_maximum_mm": depth_of_maximum_mm(curve.positions_mm, dose)}
     else:
         axis = ProfileAxis(str(curve.kind))
-        dose = profile(machine, setup, curve.depth_mm, curve.positions_mm, axis)
-        numbers = _edges(curve.positions_mm, dose, "")
+        positions = curve.positions_mm
+        dose = profile(machine, setup, curve.depth_mm, positions, axis, voxels=voxels)
+        numbers = edges(curve.positions_mm, dose, "")
     difference = None
     if is_measured:
-        difference = _difference(curve, dose)
-        numbers |= _comparison_numbers(curve, difference)
+        difference = shape_difference(curve, dose)
+        numbers |= comparison_numbers(curve, difference)
+        numbers |= gamma_numbers(curve, dose)
     return TankCurve(
         kind=curve.kind,
         depth_mm=curve.depth_mm,
@@ -261,79 +295,3 @@ def _tank_curve(
         difference=difference,
         numbers=numbers,
     )
-
-
-def _edges(
-    positions_mm: NDArray[np.float64], values: NDArray[np.float64], prefix: str
-) -> dict[str, float]:
-    """Width and penumbra of a profile, named."""
-    edges = penumbra(positions_mm, values)
-    return {
-        f"{prefix}field_width_mm": edges.field_width_mm,
-        f"{prefix}center_mm": edges.center_mm,
-        f"{prefix}penumbra_left_mm": edges.left_mm,
-        f"{prefix}penumbra_right_mm": edges.right_mm,
-    }
-
-
-def normalised(
-    kind: CurveKind, positions_mm: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Divide a depth dose by its largest value, a profile by its value on the axis.
-
-    Parameters
-    ----------
-    kind : CurveKind
-        Which of the two.
-    positions_mm, values : ndarray of shape (N,)
-        The curve, positions ascending.
-
-    Returns
-    -------
-    ndarray of shape (N,)
-        1 at the maximum, or on the axis.
-
-    Raises
-    ------
-    InputError
-        If a profile does not reach the axis.
-    """
-    is_depth_dose = kind is CurveKind.DEPTH_DOSE
-    return values / (values.max() if is_depth_dose else value_at(positions_mm, values, 0.0))
-
-
-def _difference(curve: MeasuredCurve, dose: NDArray[np.float64]) -> CurveDifference:
-    """Shape against shape."""
-    x = curve.positions_mm
-    return compare_curves(
-        x, normalised(curve.kind, x, curve.values), normalised(curve.kind, x, dose)
-    )
-
-
-def _comparison_numbers(curve: MeasuredCurve, difference: CurveDifference) -> dict[str, float]:
-    """What a comparison comes down to; each range is said by the constants above."""
-    x = curve.positions_mm
-    if curve.kind is CurveKind.DEPTH_DOSE:
-        deep = x >= BUILD_UP_MM
-        numbers = {"measured_depth_of_maximum_mm": depth_of_maximum_mm(x, curve.values)}
-        return numbers | _largest("beyond_build_up", difference, deep)
-    numbers = _edges(x, curve.values, "measured_")
-    from_center = np.abs(x - numbers["measured_center_mm"])
-    half = 0.5 * numbers["measured_field_width_mm"]
-    numbers |= _largest("in_field", difference, from_center <= IN_FIELD_SHARE * half)
-    return numbers | _largest("outside_field", difference, from_center >= half + OUTSIDE_MM)
-
-
-def _largest(
-    name: str, difference: CurveDifference, chosen: NDArray[np.bool_]
-) -> dict[str, float]:
-    """Largest and mean absolute difference of a part of a curve; nothing if it has no points."""
-    if not chosen.any():
-        return {}
-    of_maximum = np.abs(difference.of_maximum_percent[chosen])
-    return {
-        f"{name}_largest_local_percent": float(np.abs(difference.local_percent[chosen]).max()),
-        f"{name}_largest_of_maximum_percent": float(of_maximum.max()),
-        f"{name}_mean_of_maximum_percent": float(of_maximum.mean()),
-        f"{name}_largest_at_mm": float(difference.positions_mm[chosen][np.argmax(of_maximum)]),
-    }

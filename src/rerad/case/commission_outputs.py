@@ -4,8 +4,10 @@ import csv
 import io
 from pathlib import Path
 
-from rerad.case.commission import CommissionResult, TankCurve, normalised
+from rerad.case.commission import CommissionResult, TankCurve
+from rerad.case.commission_numbers import normalised
 from rerad.case.measured import CSV_HEADER
+from rerad.dosecalc import Engine
 from rerad.errors import CaseError
 from rerad.reporting.figures_commission import CurvePanel, write_commission_figure
 
@@ -23,9 +25,11 @@ def commission_summary(result: CommissionResult) -> dict[str, object]:
         "status": "done",
         "machine": {
             "name": machine.name,
+            "beam": machine.beam.name,
             "is_commissioned": machine.is_commissioned,
             "source": machine.source,
         },
+        "engine": str(result.engine),
         "setup": {
             "field_mm": [setup.field_x_mm, setup.field_y_mm],
             "ssd_mm": setup.ssd_mm,
@@ -53,10 +57,11 @@ def commission_cautions(result: CommissionResult) -> list[str]:
     if not result.machine.is_commissioned:
         cautions.append(f"{result.machine.name} is not a commissioned machine.")
     if any(slab.density_g_cm3 != 1.0 for slab in result.setup.slabs):
-        cautions.append(
-            "Pencil beams scaled by density are several percent high in and behind lung, and "
-            "every layer counts as water of its density."
-        )
+        if result.engine is Engine.PENCIL_BEAM:
+            cautions.append(
+                "Pencil beams scaled by density are several percent high in and behind lung."
+            )
+        cautions.append("Every layer counts as water of its density.")
     return cautions
 
 
@@ -142,11 +147,11 @@ def commission_title(result: CommissionResult) -> str:
     result : CommissionResult
         To name.
     """
-    setup = result.setup
+    machine, setup = result.machine, result.setup
     layers = f", {len(setup.slabs)} layers" if setup.slabs else ""
     return (
-        f"{result.machine.name}, {setup.field_x_mm:g}x{setup.field_y_mm:g} mm, "
-        f"SSD {setup.ssd_mm:g} mm{layers}"
+        f"{machine.name} {machine.beam.name}, {setup.field_x_mm:g}x{setup.field_y_mm:g} mm, "
+        f"SSD {setup.ssd_mm:g} mm{layers}, {result.engine}"
     )
 
 

@@ -16,7 +16,7 @@ from rerad.case.measured import read_measured
 from rerad.case.slab import read_slab
 from rerad.cli.arguments import JsonOption, QuietOption
 from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
-from rerad.dosecalc import load_machine
+from rerad.dosecalc import Engine, load_machine
 from rerad.dosecalc.commission import WaterTankSetup
 
 
@@ -24,6 +24,10 @@ def commission(
     machine: Annotated[str, typer.Argument(help="Name of a machine, or its TOML file.")],
     field: Annotated[str, typer.Option("--field", help="Crossplane x inplane, mm: 50x50.")],
     ssd: Annotated[float, typer.Option("--ssd", help="Source to surface, mm.")],
+    beam: Annotated[str | None, typer.Option("--beam", help="Beam, such as 6X-FFF.")] = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="Pencil beams are quicker.")
+    ] = Engine.COLLAPSED_CONE,
     slab: Annotated[Path | None, typer.Option("--slab", help="TOML file of layers.")] = None,
     measured: Annotated[Path | None, typer.Option("--measured", help=".mcc or .csv.")] = None,
     depths: Annotated[
@@ -42,10 +46,11 @@ def commission(
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         setup = WaterTankSetup(sides[0], sides[1], ssd, read_slab(slab) if slab else ())
         result = commission_machine(
-            load_machine(machine),
+            load_machine(machine, beam=beam),
             setup,
             profile_depths_mm=profile_depths,
             measured=read_measured(measured) if measured else (),
+            engine=engine,
             progress=steps,
         )
         write_commission(result, csv_path=csv, plot_path=plot)

@@ -2,10 +2,11 @@
 
 The tank is a stack of layers below a flat surface, wide enough that no side is ever seen, and
 water below the last layer. The gantry stands at 0 degrees, the isocentre on the axis at the
-machine's SAD, jaws shape the field and the leaves are parked behind them. Crossplane is IEC 61217
-beam-limiting-device x (along the leaves' motion), inplane is y (from gun to target). The engine is
-the one of `beam_dose`, with all its limits: see ``docs/methods/photon-dose.md``. No detector is
-modelled: doses are at points.
+machine's SAD, jaws shape the field and the leaves are parked behind them; a machine without jaws
+along x shapes it with its leaves there. Crossplane is IEC 61217 beam-limiting-device x (along the
+leaves' motion), inplane is y (from gun to target). Two engines: pencil beams at the points
+themselves, and collapsed cones on voxels (`tank_voxels`), which know what a slab does. No detector
+is modelled: doses are at points.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +26,14 @@ from rerad.core import (
     Modality,
     PatientPosition,
 )
+from rerad.dosecalc.final_dose import Engine
 from rerad.dosecalc.pencil_dose import beam_dose
+from rerad.dosecalc.tank_voxels import (
+    TankVoxels,
+    calculate_tank_voxels,
+    voxel_depth_dose,
+    voxel_profile,
+)
 from rerad.errors import InputError
 
 TANK_FRAME_UID = "2.25.97340225418327411046"
@@ -103,8 +111,46 @@ class WaterTankSetup:
             raise InputError(msg)
 
 
+def tank_voxels(
+    machine: Machine, setup: WaterTankSetup, *, depth_mm: float, half_width_mm: float
+) -> TankVoxels:
+    """Calculate a field on the tank by collapsed cones, for `depth_dose` and `profile`.
+
+    Parameters
+    ----------
+    machine : Machine
+        Beam data.
+    setup : WaterTankSetup
+        Field and tank.
+    depth_mm, half_width_mm : float
+        Deepest point, and farthest from the axis, that will be asked for.
+
+    Returns
+    -------
+    TankVoxels
+
+    Raises
+    ------
+    InputError
+        If the field does not fit the collimator.
+    """
+    edge = 0.5 * max(setup.field_x_mm, setup.field_y_mm) * (setup.ssd_mm + depth_mm)
+    density = tank_density(machine, setup, depth_mm + 200.0)
+    return calculate_tank_voxels(
+        _open_beam(machine, setup),
+        machine,
+        density,
+        depth_mm=depth_mm,
+        half_width_mm=max(half_width_mm, edge / machine.sad_mm),
+    )
+
+
 def depth_dose(
-    machine: Machine, setup: WaterTankSetup, depths_mm: NDArray[np.float64]
+    machine: Machine,
+    setup: WaterTankSetup,
+    depths_mm: NDArray[np.float64],
+    *,
+    voxels: TankVoxels | None = None,
 ) -> NDArray[np.float64]:
     """Calculate the dose on the beam axis.
 
@@ -116,6 +162,8 @@ def depth_dose(
         Field and tank.
     depths_mm : ndarray of shape (N,)
         Depths below the surface, 0 or more.
+    voxels : TankVoxels, optional
+        The field by collapsed cones; by pencil beams if not given.
 
     Returns
     -------
@@ -129,6 +177,8 @@ def depth_dose(
         near to or too far from the source for the kernels.
     """
     depths = np.asarray(depths_mm, dtype=np.float64)
+    if voxels is not None:
+        return voxel_depth_dose(voxels, depths)
     return _dose_at(machine, setup, np.zeros_like(depths), depths, np.zeros_like(depths))
 
 
@@ -138,6 +188,8 @@ def profile(
     depth_mm: float,
     positions_mm: NDArray[np.float64],
     axis: ProfileAxis,
+    *,
+    voxels: TankVoxels | None = None,
 ) -> NDArray[np.float64]:
     """Calculate the dose across the beam at one depth.
 
@@ -153,6 +205,8 @@ def profile(
         Distances from the beam axis, measured at that depth.
     axis : ProfileAxis
         Along which axis.
+    voxels : TankVoxels, optional
+        As in `depth_dose`.
 
     Returns
     -------
@@ -165,14 +219,54 @@ def profile(
         As `depth_dose` does.
     """
     positions = np.asarray(positions_mm, dtype=np.float64)
+    if voxels is not None:
+        is_crossplane = axis is ProfileAxis.CROSSPLANE
+        return voxel_profile(voxels, depth_mm, positions, is_crossplane=is_crossplane)
     depths, zero = np.full_like(positions, depth_mm), np.zeros_like(positions)
     if axis is ProfileAxis.CROSSPLANE:
         return _dose_at(machine, setup, positions, depths, zero)
     return _dose_at(machine, setup, zero, depths, positions)
 
 
+def axis_dose(
+    machine: Machine, setup: WaterTankSetup, depth_mm: float, *, engine: Engine
+) -> float:
+    """Calculate the dose at one point of the axis.
+
+    Parameters
+    ----------
+    machine : Machine
+        Beam data.
+    setup : WaterTankSetup
+        Field and tank.
+    depth_mm : float
+        Depth of the point.
+    engine : Engine
+        Which engine.
+
+    Returns
+    -------
+    float
+        Gy per MU; under the reference condition what the machine's file says, by definition.
+    """
+    reference = machine.reference
+    here = (setup.field_x_mm, setup.field_y_mm, setup.ssd_mm, depth_mm)
+    theirs = (reference.field_mm, reference.field_mm, reference.ssd_mm, reference.depth_mm)
+    if not setup.slabs and np.allclose(here, theirs):
+        return reference.dose_per_mu_gy
+    voxels = None
+    if engine is Engine.COLLAPSED_CONE:
+        voxels = tank_voxels(machine, setup, depth_mm=depth_mm, half_width_mm=0.0)
+    return float(depth_dose(machine, setup, np.array([depth_mm]), voxels=voxels)[0])
+
+
 def output_factor(
-    machine: Machine, setup: WaterTankSetup, *, depth_mm: float, reference_field_mm: float
+    machine: Machine,
+    setup: WaterTankSetup,
+    *,
+    depth_mm: float,
+    reference_field_mm: float,
+    engine: Engine = Engine.PENCIL_BEAM,
 ) -> float:
     """Return the dose per MU of a field over that of a square reference field.
 
@@ -186,19 +280,20 @@ def output_factor(
         Depth on the axis.
     reference_field_mm : float
         Side of the reference field at the isocentre plane.
+    engine : Engine
+        Which engine.
 
     Returns
     -------
     float
-        The ratio. It holds no head scatter if the machine has none.
+        The ratio, head scatter included.
     """
-    depth = np.array([depth_mm])
     square = replace(setup, field_x_mm=reference_field_mm, field_y_mm=reference_field_mm)
-    ratio = depth_dose(machine, setup, depth) / depth_dose(machine, square, depth)
-    return float(ratio[0])
+    dose = axis_dose(machine, setup, depth_mm, engine=engine)
+    return dose / axis_dose(machine, square, depth_mm, engine=engine)
 
 
-def tpr_20_10(machine: Machine) -> float:
+def tpr_20_10(machine: Machine, *, engine: Engine = Engine.PENCIL_BEAM) -> float:
     r"""Return the beam quality index :math:`\mathrm{TPR}_{20,10}`.
 
     Dose at 200 mm over dose at 100 mm depth, both at the isocentre in a 100 mm square field.
@@ -207,6 +302,8 @@ def tpr_20_10(machine: Machine) -> float:
     ----------
     machine : Machine
         Beam data.
+    engine : Engine
+        Which engine.
 
     Returns
     -------
@@ -219,12 +316,12 @@ def tpr_20_10(machine: Machine) -> float:
        Radiotherapy (2000), section 6.3: the definition.
     """
     deep, shallow = (
-        depth_dose(
-            machine, WaterTankSetup(100.0, 100.0, machine.sad_mm - depth), np.array([depth])
-        )[0]
+        axis_dose(
+            machine, WaterTankSetup(100.0, 100.0, machine.sad_mm - depth), depth, engine=engine
+        )
         for depth in (200.0, 100.0)
     )
-    return float(deep / shallow)
+    return deep / shallow
 
 
 def tank_density(machine: Machine, setup: WaterTankSetup, depth_mm: float) -> Image:
@@ -264,7 +361,7 @@ def tank_density(machine: Machine, setup: WaterTankSetup, depth_mm: float) -> Im
 
 
 def _open_beam(machine: Machine, setup: WaterTankSetup) -> Beam:
-    """Jaws at the field's sides, leaves parked behind them, one monitor unit."""
+    """Jaws at the field's sides and leaves parked behind them, or leaves where jaws are not."""
     half_x, half_y = 0.5 * setup.field_x_mm, 0.5 * setup.field_y_mm
     limits = (machine.field_x_limits_mm, machine.jaw_y_limits_mm)
     for half, (low, high) in zip((half_x, half_y), limits, strict=True):
@@ -274,11 +371,12 @@ def _open_beam(machine: Machine, setup: WaterTankSetup) -> Beam:
                 f"got {2 * half:g} mm; ask for a smaller field"
             )
             raise InputError(msg)
-    tip = half_x + LEAF_PARK_MM
+    if machine.jaw_x_limits_mm is None:
+        tip, jaw_x = half_x, machine.field_x_limits_mm
+    else:
+        tip, jaw_x = half_x + LEAF_PARK_MM, (-half_x, half_x)
     leaves = np.tile([[-tip], [tip]], (1, machine.mlc.n_leaf_pairs))
-    points = tuple(
-        ControlPoint(weight, (-half_x, half_x), (-half_y, half_y), leaves) for weight in (0.0, 1.0)
-    )
+    points = tuple(ControlPoint(w, jaw_x, (-half_y, half_y), leaves) for w in (0.0, 1.0))
     return Beam(1, BeamGeometry("tank", 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)), points, 1.0)
 
 
