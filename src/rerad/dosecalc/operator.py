@@ -1,9 +1,9 @@
 """Fluence to dose and its adjoint without a matrix, for the optimiser.
 
 Per beam: beamlets are painted onto a raster of the isocentre plane by area, convolved with the
-kernel components by FFT over the whole field of view (no lateral cutoff), and every point
-samples the maps at its own place with the weights of its own radiological depth and distance.
-The adjoint runs the same steps backwards.
+kernel components over the whole field of view (no lateral cutoff), and every point samples the
+maps at its own place with the weights of its own radiological depth and distance. The adjoint
+runs the same steps backwards.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,15 @@ from typing import Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft2, rfft2
 
 from rerad.core import BixelGrid, Grid, Image, Machine, PatientPosition
 from rerad.dosecalc.beam_model import decompose_kernel
-from rerad.dosecalc.projection import kernels_used, map_nodes, point_weights, view_points
-from rerad.dosecalc.raster import (
-    MapWindow,
-    Raster,
-    fast_map_size,
-    kernel_transforms,
-    map_size,
-    map_window,
-    off_axis_map,
-    overlap,
-    raster_over,
-)
+from rerad.dosecalc.beam_samples import OperatorScene, Samples, sample_beams
+from rerad.dosecalc.map_levels import MapLevel, SeparableKernels, map_level
+from rerad.dosecalc.projection import require_density
+from rerad.dosecalc.raster import Raster, off_axis_map, overlap, raster_over
 from rerad.errors import InputError
-from rerad.kernels.pencil_beam import gather_dose, scatter_dose
+from rerad.kernels.map_sampling import gather_maps, scatter_maps
 
 FFT_WORKERS = 2
 """Threads of the Fourier transforms; the sums of one transform do not depend on it."""
@@ -80,39 +71,32 @@ class OperatorSettings:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _BeamPaint:
-    """How one beam's beamlets and its map go together."""
+    """How one beam's beamlets lie on its raster."""
 
     grid: BixelGrid
-    rows: slice
-    columns: slice
     row_share: NDArray[np.float64]
     column_share: NDArray[np.float64]
     off_axis: NDArray[np.float64]
 
     def paint(self, x_mu: NDArray[np.float64], target: NDArray[np.float32]) -> None:
-        """Write the fluence of the active beamlets onto the map."""
+        """Write the fluence of the active beamlets onto the raster."""
         values = np.zeros(self.grid.is_active.shape)
         values[self.grid.is_active] = x_mu
-        target[self.rows, self.columns] = (
-            self.row_share.T @ values @ self.column_share
-        ) * self.off_axis
+        fluence = (self.row_share.T @ values @ self.column_share) * self.off_axis
+        target[: fluence.shape[0], : fluence.shape[1]] = fluence
 
     def collect(self, source: NDArray[np.float32]) -> NDArray[np.float64]:
         """Adjoint of `paint`."""
-        values = source[self.rows, self.columns] * self.off_axis
+        n_y, n_x = self.off_axis.shape
+        values = source[:n_y, :n_x] * self.off_axis
         spread = self.row_share @ values @ self.column_share.T
         return np.asarray(spread[self.grid.is_active])
 
 
-def _beam_paint(
-    grid: BixelGrid, machine: Machine, raster: Raster, window: MapWindow
-) -> _BeamPaint:
-    """Prepare painting of `grid` onto the map at `window`."""
-    row, column = raster.first_y - window.first_y, raster.first_x - window.first_x
+def _beam_paint(grid: BixelGrid, machine: Machine, raster: Raster) -> _BeamPaint:
+    """Prepare painting of `grid` onto `raster`."""
     return _BeamPaint(
         grid=grid,
-        rows=slice(row, row + raster.n_y),
-        columns=slice(column, column + raster.n_x),
         row_share=overlap(grid.y_edges_mm, raster.y_edges_mm),
         column_share=overlap(grid.x_edges_mm, raster.x_edges_mm),
         off_axis=off_axis_map(machine, raster),
@@ -129,30 +113,31 @@ class PencilBeamOperator:
     Parameters
     ----------
     paints : tuple
-        Beamlets and map of each beam.
-    transforms : ndarray of complex64, shape (C, rows, columns // 2 + 1)
-        Kernel components.
-    shape : tuple of int
-        Rows and columns of the maps.
-    node, offset, weights : ndarray
-        Of all beams, as `rerad.kernels.pencil_beam.gather_dose` wants them.
+        Beamlets of each beam.
+    near, far : MapLevel
+        From fluence to the fine and the coarse maps.
+    samples : Samples
+        Points on the maps of all beams.
+    n_points : int
+        Number of points.
     """
 
     def __init__(
         self,
         paints: tuple[_BeamPaint, ...],
-        transforms: NDArray[np.complex64],
-        shape: tuple[int, int],
-        points: tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+        near: MapLevel,
+        far: MapLevel,
+        samples: Samples,
+        n_points: int,
     ) -> None:
         self._paints = paints
-        self._transforms = transforms
-        self._shape = shape
-        self._node, self._offset, self._weights = points
+        self._near, self._far = near, far
+        self._samples = samples
+        self._n_points = n_points
         counts = [paint.grid.n_active for paint in paints]
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         # Enough tasks for many cores, few enough maps to add up; it never depends on threads.
-        self._n_chunks = max(1, -(-8 // len(paints)))
+        self._n_chunks = max(1, -(-16 // len(paints)))
 
     @property
     def n_beamlets(self) -> int:
@@ -162,7 +147,7 @@ class PencilBeamOperator:
     @property
     def n_points(self) -> int:
         """Number of points."""
-        return int(self._node.shape[1])
+        return self._n_points
 
     @property
     def bixel_grids(self) -> tuple[BixelGrid, ...]:
@@ -172,8 +157,8 @@ class PencilBeamOperator:
     @property
     def n_bytes(self) -> int:
         """Memory that the operator holds."""
-        arrays = (self._transforms, self._node, self._offset, self._weights)
-        return sum(array.nbytes for array in arrays)
+        samples = sum(array.nbytes for array in self._samples)
+        return int(samples + self._near.n_bytes + self._far.n_bytes)
 
     def forward(self, fluence_mu: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the dose at the points.
@@ -192,13 +177,12 @@ class PencilBeamOperator:
         if x.shape != (self.n_beamlets,):
             msg = f"expected {self.n_beamlets} beamlet values, got shape {x.shape}"
             raise InputError(msg)
-        fluence = np.zeros((len(self._paints), *self._shape), dtype=np.float32)
+        fluence = np.zeros(self._fluence_shape(), dtype=np.float32)
         for index, paint in enumerate(self._paints):
             paint.paint(x[self._starts[index] : self._starts[index + 1]], fluence[index])
-        spectrum = rfft2(fluence, workers=FFT_WORKERS)[:, None] * self._transforms[None]
-        maps = irfft2(spectrum, s=self._shape, workers=FFT_WORKERS, overwrite_x=True)
         dose = np.empty(self.n_points)
-        gather_dose(maps, self._node, self._offset, self._weights, dose)
+        near, far = self._near.convolve(fluence), self._far.convolve(fluence)
+        gather_maps(near, far, *self._samples, dose)
         return dose
 
     def adjoint(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,16 +202,21 @@ class PencilBeamOperator:
         if y.shape != (self.n_points,):
             msg = f"expected {self.n_points} point weights, got shape {y.shape}"
             raise InputError(msg)
-        n_components = self._weights.shape[2]
-        shape = (len(self._paints), self._n_chunks, n_components, *self._shape)
-        maps = np.empty(shape, dtype=np.float32)
-        scatter_dose(y, self._node, self._offset, self._weights, maps)
-        spectrum = rfft2(maps.sum(axis=1), workers=FFT_WORKERS, overwrite_x=True)
-        spectrum *= np.conj(self._transforms)
-        fluence = irfft2(spectrum.sum(axis=1), s=self._shape, workers=FFT_WORKERS)
+        near, far = (
+            np.empty((self._n_chunks, *level.map_shape(len(self._paints))), dtype=np.float32)
+            for level in (self._near, self._far)
+        )
+        scatter_maps(y.astype(np.float32), *self._samples, near, far)
+        fluence = self._near.convolve_back(near.sum(axis=0))
+        fluence += self._far.convolve_back(far.sum(axis=0))
         return np.concatenate(
             [paint.collect(fluence[index]) for index, paint in enumerate(self._paints)]
         )
+
+    def _fluence_shape(self) -> tuple[int, int, int]:
+        """Beams, rows and columns of the rasters of all beams."""
+        columns = self._near.columns.shape[1] // (self._near.rows.shape[1] // self._near.y.n)
+        return len(self._paints), self._near.rows.shape[2], columns
 
 
 def build_operator(
@@ -280,32 +269,31 @@ def build_operator(
     if indices.min() < 0 or indices.max() >= grid.n_voxels:
         msg = f"expected voxel indices from 0 to {grid.n_voxels - 1}, got {indices.min()} to "
         raise InputError(msg + f"{indices.max()}")
-    points_mm = grid.points(np.stack(np.unravel_index(indices, grid.shape), axis=-1))
-    views = [
-        view_points(points_mm, bixels.geometry, machine, density, position)
-        for bixels in bixel_grids
-    ]
-    components = decompose_kernel(
-        machine, n_components=chosen.n_components, used=kernels_used(views, machine)
+    require_density(density)
+    rasters = [_raster_of(bixels, chosen.cell_mm) for bixels in bixel_grids]
+    scene = OperatorScene(machine, density, grid, np.asarray(indices, dtype=np.int64), position)
+    geometries = [bixels.geometry for bixels in bixel_grids]
+    sampled = sample_beams(scene, geometries, rasters, chosen.n_components)
+    components = decompose_kernel(machine, n_components=chosen.n_components, used=sampled.used)
+    sampled.weigh(components)
+    window = max(r.n_y for r in rasters), max(r.n_x for r in rasters)
+    nodes = sampled.nodes
+    # Nodes and condensed columns lie at most so far apart.
+    reach_y, reach_x = (a + b + 16 for a, b in zip(nodes.furthest, window, strict=True))
+    kernels = SeparableKernels.of(components, reach_y, reach_x, cell_mm=chosen.cell_mm)
+    near = map_level(kernels, nodes.near_y, nodes.near_x, window)
+    far = map_level(kernels.at_nodes(), nodes.far_y, nodes.far_x, window)
+    paints = tuple(
+        _beam_paint(bixels, machine, raster)
+        for bixels, raster in zip(bixel_grids, rasters, strict=True)
     )
-    n_beams, n_points = len(bixel_grids), len(points_mm)
-    node = np.empty((n_beams, n_points, 2), dtype=np.int32)
-    offset = np.empty((n_beams, n_points, 2), dtype=np.float32)
-    weights = np.empty((n_beams, n_points, components.n_components), dtype=np.float32)
-    sizes: list[tuple[int, int]] = []
-    paints: list[_BeamPaint] = []
-    for b, (bixels, view) in enumerate(zip(bixel_grids, views, strict=True)):
-        raster = raster_over(
-            (float(bixels.x_edges_mm[0]), float(bixels.y_edges_mm[0])),
-            (float(bixels.x_edges_mm[-1]), float(bixels.y_edges_mm[-1])),
-            cell_mm=chosen.cell_mm,
-        )
-        seen = view.window(chosen.cell_mm)
-        sizes.append(map_size(raster, seen))
-        window = map_window(raster, seen)
-        node[b], offset[b] = map_nodes(view, window)
-        weights[b] = point_weights(view, components)
-        paints.append(_beam_paint(bixels, machine, raster, window))
-    shape = fast_map_size(sizes)
-    transforms = kernel_transforms(components, shape, cell_mm=chosen.cell_mm)
-    return PencilBeamOperator(tuple(paints), transforms, shape, (node, offset, weights))
+    return PencilBeamOperator(paints, near, far, sampled.samples, len(indices))
+
+
+def _raster_of(bixels: BixelGrid, cell_mm: float) -> Raster:
+    """Return the raster that holds all beamlets."""
+    return raster_over(
+        (float(bixels.x_edges_mm[0]), float(bixels.y_edges_mm[0])),
+        (float(bixels.x_edges_mm[-1]), float(bixels.y_edges_mm[-1])),
+        cell_mm=cell_mm,
+    )

@@ -24,6 +24,9 @@ from rerad.geometry import (
 from rerad.kernels.pencil_beam import component_weights
 from rerad.kernels.raytrace import fan_depths, path_integrals, sample_fan
 
+AIR_DENSITY_G_CM3 = 0.005
+"""Up to here air; around the patient rays do not count it (air is 0.0012 g/cm³)."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BeamView:
@@ -65,11 +68,29 @@ def require_density(density: Image) -> None:
         raise InputError(msg)
 
 
-def _box(density: Image) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Values, outer corner and spacing as the kernels want them."""
+def density_box(
+    density: Image,
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Return values, outer corner and spacing of the part of the image that is not thin air.
+
+    Air around everything that is denser than `AIR_DENSITY_G_CM3` is left out, which makes rays
+    short; it would add 0.1 mm of water in 100 mm. Air within stays.
+    """
+    values = np.asarray(density.values, dtype=np.float32)
     spacing = np.asarray(density.grid.spacing_mm)
     corner = np.asarray(density.grid.origin_mm) - 0.5 * spacing
-    return np.asarray(density.values, dtype=np.float32), corner, spacing
+    # The highest value over each axis in turn: cheap, and it keeps reading memory in order.
+    rows = values.max(axis=2)
+    columns = np.flatnonzero(values.max(axis=0).max(axis=0) > AIR_DENSITY_G_CM3)
+    if len(columns) == 0:
+        return values[:1, :1, :1].copy(), corner, spacing
+    i = slice(int(columns[0]), int(columns[-1]) + 1)
+    j, k = (
+        slice(int(used[0]), int(used[-1]) + 1)
+        for used in (np.flatnonzero(rows.max(axis=a) > AIR_DENSITY_G_CM3) for a in (0, 1))
+    )
+    first = np.array([i.start, j.start, k.start])
+    return np.ascontiguousarray(values[k, j, i]), corner + first * spacing, spacing
 
 
 def radiological_depth_exact(
@@ -94,7 +115,7 @@ def radiological_depth_exact(
         Radiological depth in mm of water.
     """
     require_density(density)
-    values, corner, spacing = _box(density)
+    values, corner, spacing = density_box(density)
     return np.asarray(path_integrals(values, corner, spacing, source_mm, points_mm))
 
 
@@ -136,14 +157,8 @@ def view_points(
     bld = patient_to_bld(points_mm, geometry, position)
     sad = machine.sad_mm
     magnification = (sad - bld[:, 2]) / sad
-    nearest = float(magnification.min())
-    if nearest < MAGNIFICATIONS[0] or float(magnification.max()) > MAGNIFICATIONS[-1]:
-        msg = (
-            f"beam {geometry.name}: expected points {MAGNIFICATIONS[0] * sad:.0f} to "
-            f"{MAGNIFICATIONS[-1] * sad:.0f} mm from the source, got {nearest * sad:.0f} to "
-            f"{float(magnification.max()) * sad:.0f} mm; check the isocentre"
-        )
-        raise InputError(msg)
+    heights = (float(bld[:, 2].min()), float(bld[:, 2].max()))
+    require_magnification(geometry.name, machine, heights)
     plane = project_to_isocenter_plane(bld, sad_mm=sad)
     depth = _fan_depth(plane, bld[:, 2], geometry, machine, density, position)
     scale = machine.beam.off_axis_depth_scale
@@ -152,6 +167,111 @@ def view_points(
             np.hypot(plane[:, 0], plane[:, 1]), machine.beam.off_axis_radius_mm, scale
         )
     return BeamView(plane_mm=plane, magnification=magnification, depth_mm=depth)
+
+
+def require_magnification(
+    beam_name: str, machine: Machine, heights_mm: tuple[float, float]
+) -> None:
+    """Raise `InputError` unless kernels are tabulated for the lowest and highest point.
+
+    Parameters
+    ----------
+    beam_name : str
+        For the message.
+    machine : Machine
+        For the SAD.
+    heights_mm : tuple of float
+        Lowest and highest z in beam-limiting-device axes.
+    """
+    sad = machine.sad_mm
+    nearest, furthest = sad - heights_mm[1], sad - heights_mm[0]
+    if nearest < MAGNIFICATIONS[0] * sad or furthest > MAGNIFICATIONS[-1] * sad:
+        msg = (
+            f"beam {beam_name}: expected points {MAGNIFICATIONS[0] * sad:.0f} to "
+            f"{MAGNIFICATIONS[-1] * sad:.0f} mm from the source, got {nearest:.0f} to "
+            f"{furthest:.0f} mm; check the isocentre"
+        )
+        raise InputError(msg)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RayFan:
+    """Rays through a raster of the isocentre plane, with planes at which depth is kept.
+
+    Parameters
+    ----------
+    u_mm, v_mm : ndarray
+        Columns and rows at the isocentre plane, every `pitch_mm`.
+    planes_mm : ndarray
+        Heights of the planes, falling, every `layer_mm`.
+    density : tuple
+        Values, corner and spacing, see `density_box`.
+    targets_mm : ndarray of shape (V, U, 3)
+        Where the rays meet the last plane, in the patient system.
+    """
+
+    u_mm: NDArray[np.float64]
+    v_mm: NDArray[np.float64]
+    planes_mm: NDArray[np.float64]
+    pitch_mm: float
+    layer_mm: float
+    density: tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+    view: tuple[BeamGeometry, PatientPosition, float]
+
+    @property
+    def n_rays(self) -> int:
+        """Number of rays."""
+        return len(self.u_mm) * len(self.v_mm)
+
+    def trace(self) -> NDArray[np.float32]:
+        """Return the cumulative depth of all rays at all planes, shape (V, U, P)."""
+        geometry, position, sad = self.view
+        last = self.planes_mm[-1]
+        targets = np.empty((len(self.v_mm), len(self.u_mm), 3))
+        targets[..., 0] = self.u_mm[None, :] * (sad - last) / sad
+        targets[..., 1] = self.v_mm[:, None] * (sad - last) / sad
+        targets[..., 2] = last
+        return np.asarray(
+            fan_depths(
+                *self.density,
+                source_position_mm(geometry, position, sad_mm=sad),
+                bld_to_patient(targets, geometry, position),
+                (sad - self.planes_mm) / (sad - last),
+            )
+        )
+
+
+def fan_of_rays(
+    density: tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]],
+    limits_mm: NDArray[np.float64],
+    geometry: BeamGeometry,
+    machine: Machine,
+    position: PatientPosition,
+) -> RayFan:
+    """Lay a fan over what a beam sees.
+
+    Parameters
+    ----------
+    density : tuple
+        Values, corner and spacing, see `density_box`.
+    limits_mm : ndarray of shape (6,)
+        Lowest and highest x and y of the points on the isocentre plane, and of their height.
+    geometry, machine, position
+        The beam.
+    """
+    finest = float(density[2].min())
+    pitch, layer = max(1.0, 0.5 * finest), max(2.0, finest)
+    low_u, high_u, low_v, high_v, low_z, high_z = (float(v) for v in limits_mm)
+    top, bottom = high_z + layer, low_z - layer
+    return RayFan(
+        low_u + pitch * np.arange(int(np.ceil((high_u - low_u) / pitch)) + 2),
+        low_v + pitch * np.arange(int(np.ceil((high_v - low_v) / pitch)) + 2),
+        top - layer * np.arange(max(2, int(np.ceil((top - bottom) / layer)) + 1)),
+        pitch,
+        layer,
+        density,
+        (geometry, position, machine.sad_mm),
+    )
 
 
 def _fan_depth(
@@ -163,35 +283,15 @@ def _fan_depth(
     position: PatientPosition,
 ) -> NDArray[np.float64]:
     """Radiological depth of points at `plane_mm` of the isocentre plane and height `z_mm`."""
-    values, corner, spacing = _box(density)
-    pitch = max(1.0, 0.5 * float(spacing.min()))
-    layer = max(2.0, float(spacing.min()))
     low, high = _corners(plane_mm)
-    u = low[0] + pitch * np.arange(int(np.ceil((high[0] - low[0]) / pitch)) + 2)
-    v = low[1] + pitch * np.arange(int(np.ceil((high[1] - low[1]) / pitch)) + 2)
-    top, bottom = float(z_mm.max()) + layer, float(z_mm.min()) - layer
-    planes = top - layer * np.arange(max(2, int(np.ceil((top - bottom) / layer)) + 1))
-
-    sad = machine.sad_mm
-    stretch = (sad - planes[-1]) / sad
-    targets = np.empty((len(v), len(u), 3))
-    targets[..., 0] = u[None, :] * stretch
-    targets[..., 1] = v[:, None] * stretch
-    targets[..., 2] = planes[-1]
-    fan = fan_depths(
-        values,
-        corner,
-        spacing,
-        source_position_mm(geometry, position, sad_mm=sad),
-        bld_to_patient(targets, geometry, position),
-        (sad - planes) / (sad - planes[-1]),
-    )
+    limits = np.array([low[0], high[0], low[1], high[1], z_mm.min(), z_mm.max()])
+    fan = fan_of_rays(density_box(density), limits, geometry, machine, position)
     return np.asarray(
         sample_fan(
-            fan,
-            (plane_mm[:, 0] - low[0]) / pitch,
-            (plane_mm[:, 1] - low[1]) / pitch,
-            (top - z_mm) / layer,
+            fan.trace(),
+            (plane_mm[:, 0] - fan.u_mm[0]) / fan.pitch_mm,
+            (plane_mm[:, 1] - fan.v_mm[0]) / fan.pitch_mm,
+            (fan.planes_mm[0] - z_mm) / fan.layer_mm,
         )
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.fft import dctn, irfft2, next_fast_len, rfft2
 from scipy.interpolate import CubicSpline
 from scipy.special import j1
 
@@ -265,6 +265,41 @@ def _spectrum(
             factor = factor * components.blur.response(g_x, g_y)
             spectrum[:, near] += table(g[near]) * factor[near]
     return spectrum
+
+
+def spline_kernels(
+    components: KernelComponents, n_y: int, n_x: int, *, cell_mm: float
+) -> NDArray[np.float64]:
+    """Return the spline coefficients that one cell of unit fluence makes of each component.
+
+    Parameters
+    ----------
+    components : KernelComponents
+        Radial functions.
+    n_y, n_x : int
+        Rows and columns of displacements, from 0 on; others follow by symmetry.
+    cell_mm : float
+        Cell size.
+
+    Returns
+    -------
+    ndarray of shape (C, n_y, n_x)
+        By displacement in cells.
+    """
+    # On this period no kernel comes around into the displacements that are kept.
+    reach = int(np.ceil(components.radius_mm[-1] / cell_mm)) + 1
+    halves = [1 + int(next_fast_len((n + reach + 1) // 2 + 8, real=True)) for n in (n_y, n_x)]
+    phases = [np.arange(half) / (2.0 * (half - 1)) for half in halves]
+    spectrum = _spectrum(
+        components,
+        phases[0][:, None] / cell_mm,
+        phases[1][None, :] / cell_mm,
+        cell_mm=cell_mm,
+        is_condensed=False,
+    )
+    spectrum /= _spline_gram(phases[0])[:, None] * _spline_gram(phases[1])
+    values = dctn(spectrum, type=1, axes=(1, 2)) / (4.0 * (halves[0] - 1) * (halves[1] - 1))
+    return np.ascontiguousarray(values[:, :n_y, :n_x])
 
 
 def kernel_transforms(

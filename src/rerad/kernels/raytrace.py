@@ -92,6 +92,15 @@ def _trace(values, corner, spacing, start, step, t_stop, totals):
         stop += 1
 
 
+@njit(cache=True)
+def depth_to_point(values, corner, spacing, start, x, y, z):
+    """Integrate voxel values from `start` to one point; arguments as in `path_integrals`."""
+    step = np.array([x - start[0], y - start[1], z - start[2]])
+    total = np.zeros(1)
+    _trace(values, corner, spacing, start, step, np.ones(1), total)
+    return total[0] * np.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+
+
 @njit(cache=True, parallel=True)
 def path_integrals(values, corner, spacing, start, ends):
     """Integrate voxel values along straight segments from one point to many.
@@ -156,6 +165,25 @@ def fan_depths(values, corner, spacing, start, targets, fractions):
     return result
 
 
+@njit(cache=True)
+def fan_value(depths, a, b, c):
+    """Sample a fan at one continuous column, row and plane; see `sample_fan`."""
+    n_v, n_u, n_p = depths.shape
+    a = min(max(a, 0.0), n_u - 1.0)
+    b = min(max(b, 0.0), n_v - 1.0)
+    c = min(max(c, 0.0), n_p - 1.0)
+    i, j, k = min(int(a), n_u - 2), min(int(b), n_v - 2), min(int(c), n_p - 2)
+    a, b, c = a - i, b - j, c - k
+    total = 0.0
+    for dj in range(2):
+        for di in range(2):
+            weight = (b if dj else 1.0 - b) * (a if di else 1.0 - a)
+            low = depths[j + dj, i + di, k]
+            high = depths[j + dj, i + di, k + 1]
+            total += weight * (low + c * (high - low))
+    return total
+
+
 @njit(cache=True, parallel=True)
 def sample_fan(depths, u, v, plane):
     """Sample cumulative depths of a fan linearly at continuous indices.
@@ -170,20 +198,7 @@ def sample_fan(depths, u, v, plane):
     -------
     float64 array of shape (N,)
     """
-    n_v, n_u, n_p = depths.shape
     result = np.empty(len(u))
     for n in prange(len(u)):
-        a = min(max(u[n], 0.0), n_u - 1.0)
-        b = min(max(v[n], 0.0), n_v - 1.0)
-        c = min(max(plane[n], 0.0), n_p - 1.0)
-        i, j, k = min(int(a), n_u - 2), min(int(b), n_v - 2), min(int(c), n_p - 2)
-        a, b, c = a - i, b - j, c - k
-        total = 0.0
-        for dj in range(2):
-            for di in range(2):
-                weight = (b if dj else 1.0 - b) * (a if di else 1.0 - a)
-                low = depths[j + dj, i + di, k]
-                high = depths[j + dj, i + di, k + 1]
-                total += weight * (low + c * (high - low))
-        result[n] = total
+        result[n] = fan_value(depths, u[n], v[n], plane[n])
     return result
