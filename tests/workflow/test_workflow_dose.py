@@ -1,7 +1,6 @@
 """``rerad dose`` on plans of a clinical system: ten open fields and two arcs, in water."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ from rerad.core import (
 from rerad.dicom import StudyHeader, UidFactory
 from rerad.dicom.plan_beams import read_plan_beams
 from rerad.structures import contours_from_mask
-from rerad.tables.machines_load import MACHINES
 
 pytestmark = pytest.mark.workflow
 
@@ -75,82 +73,60 @@ def water_case(folder: Path, plan: Path, low_mm: Point, high_mm: Point, spacing:
     return folder
 
 
-@pytest.fixture(scope="module")
-def agility(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A machine with the leaves of the plans: 80 pairs of 5 mm, no jaws along x."""
-    text = (MACHINES / "generic_6mv.toml").read_text(encoding="utf-8")
-    text = text.replace('name = "GENERIC_6MV"', 'name = "LIKE_AGILITY"')
-    text = re.sub(r"\nx_limits_mm = .*", "", text)
-    edges = ", ".join(str(5 * n - 200) for n in range(81))
-    text = re.sub(
-        r"leaf_boundaries_mm = \[[^\]]*\]", f"leaf_boundaries_mm = [{edges}]", text, count=1
-    )
-    text = re.sub(r"leaf_position_max_mm = .*", "leaf_position_max_mm = 200.0", text)
-    path = tmp_path_factory.mktemp("machine") / "agility.toml"
-    path.write_text(text, encoding="utf-8")
-    kernel = MACHINES / "generic_6mv_kernel.json"
-    if kernel.is_file():
-        (path.parent / kernel.name).write_bytes(kernel.read_bytes())
-    return path
+MACHINE = "agility_like_6mv"
 
 
 def run_dose(*arguments: object) -> dict:
     """Run the command without a dose to compare with, and return what it prints."""
-    command = ["dose", *map(str, arguments), "--engine", "pencil-beam", "--json", "--quiet"]
+    command = ["dose", *map(str, arguments), "--machine", MACHINE, "--beam", "6X"]
+    command += ["--json", "--quiet"]
     result = RUNNER.invoke(app, command)
     assert result.exit_code == ExitCode.DONE, result.output
     return json.loads(result.stdout)
 
 
-def test_ten_open_fields_of_a_clinical_system(
-    shared_data: Path, agility: Path, tmp_path: Path
-) -> None:
+def test_ten_open_fields_of_a_clinical_system(shared_data: Path, tmp_path: Path) -> None:
     plan = shared_data / "elekta_6mv_water" / "06MV_plan.dcm"
     case = water_case(
-        tmp_path / "water", plan, (-230.0, -100.0, -230.0), (230.0, 100.0, 230.0), 10.0
+        tmp_path / "water", plan, (-230.0, -100.0, -230.0), (230.0, 150.0, 230.0), 10.0
     )
     out = tmp_path / "out"
-    document = run_dose(plan, "--case", case, "--machine", agility, "--grid", 10, "--out", out)
+    document = run_dose(plan, "--case", case, "--grid", 10, "--out", out)
     beams = document["beams"]
     assert [beam["meterset_mu"] for beam in beams] == [1000.0] * 10
     stated = np.array([beam["stated_gy"] for beam in beams])
     assert stated.tolist() == [b.stated_dose_gy for b in read_plan_beams(plan)]
     found = np.array([beam["calculated_at_stated_gy"] for beam in beams])
-    # The generic machine has another monitor unit and no head scatter: what it has to give is
-    # an output that rises with the field, from 30 mm on, by what the phantom scatters.
-    assert np.all(np.diff(found[1:]) > 0)
-    ratio = (found / found[5]) / (stated / stated[5])
-    assert ratio[3:8] == pytest.approx(1.0, abs=0.06)
+    # Fields of 70 mm and more: on voxels of 10 mm smaller ones lose their middle.
+    assert found[4:] / stated[4:] == pytest.approx(1.0, abs=0.02)
+    assert np.all(np.diff(found) > 0)
     codes = {finding["code"] for finding in document["findings"]}
     assert {"no-planned-dose", "machine-not-commissioned", "machine-of-another-name"} <= codes
     assert "beam-quality-not-stated" in codes
     assert (out / "report.pdf").is_file()
 
 
-def test_two_arcs_of_a_clinical_system(shared_data: Path, agility: Path, tmp_path: Path) -> None:
+def test_two_arcs_of_a_clinical_system(shared_data: Path, tmp_path: Path) -> None:
     plan = shared_data / "elekta_6mv_water" / "vmat_example.dcm"
     case = water_case(tmp_path / "water", plan, (-51.0, -51.0, -60.0), (51.0, 51.0, 60.0), 3.0)
     out = tmp_path / "out"
-    document = run_dose(plan, "--case", case, "--machine", agility, "--grid", 3, "--out", out)
+    document = run_dose(plan, "--case", case, "--grid", 4, "--out", out)
     first, second = document["beams"]
     assert first["direction"].startswith("arc 90 to ")
     assert first["n_control_points"] == 32
-    # Both arcs cover much the same angles with about the same monitor units and apertures.
-    assert first["isocenter_gy"] == pytest.approx(second["isocenter_gy"], rel=0.1)
+    # Fields of 16 mm on voxels of 4 mm, in a box for a phantom that is not on record.
     for beam in (first, second):
         assert beam["isocenter_gy"] == beam["calculated_at_stated_gy"]
-        assert 0.3 < beam["calculated_at_stated_gy"] / beam["stated_gy"] < 2.0
+        assert beam["calculated_at_stated_gy"] == pytest.approx(beam["stated_gy"], rel=0.06)
 
 
-def test_a_plan_of_another_case_or_machine_is_refused(
-    shared_data: Path, agility: Path, tmp_path: Path
-) -> None:
+def test_a_plan_of_another_case_or_machine_is_refused(shared_data: Path, tmp_path: Path) -> None:
     plan = shared_data / "elekta_6mv_water" / "vmat_example.dcm"
     other = shared_data / "elekta_6mv_water" / "06MV_plan.dcm"
     case = water_case(tmp_path / "water", plan, (-50.0, -50.0, -60.0), (50.0, 50.0, 60.0), 5.0)
     command = ["dose", "--case", str(case), "--grid", "5", "--quiet"]
     for path, more, words in (
-        (other, ["--machine", str(agility)], "got neither"),
+        (other, ["--machine", MACHINE], "got neither"),
         (plan, [], "is none that rerad knows"),
         (plan, ["--machine", "generic_6mv"], "60 leaf pairs, got 80"),
     ):

@@ -85,24 +85,23 @@ def machines_of(
     except (KeyError, OSError, ValueError) as error:
         msg = f"machine {name}: {error}; compare with tables/machines/generic_6mv.toml"
         raise InputError(msg) from error
-    loaded: dict[str, Machine] = {}
+    first = load_machine(name)
+    for item in described:
+        _require_match(item, first)
+    loaded = {first.beam.name: first}
     machines, findings = {}, []
-    by_number = {item.number: item for item in described}
     for beam in plan.beams:
         chosen, said = _beam_name(beam, table["beams"], table["machine"]["name"], choice.beam)
         findings += said
         if chosen not in loaded:
             loaded[chosen] = load_machine(name, beam=chosen)
-        machine = loaded[chosen]
-        _require_match(by_number[beam.number], machine)
-        machines[beam.number] = machine
-    findings += _other_name(described, loaded)
+        machines[beam.number] = loaded[chosen]
+    findings += _other_name(described, first.name)
     return machines, tuple(dict.fromkeys(findings))
 
 
-def _other_name(described: Sequence[PlanBeam], loaded: Mapping[str, Machine]) -> list[Finding]:
+def _other_name(described: Sequence[PlanBeam], ours: str) -> list[Finding]:
     """Say where a machine of another name stands in for the plan's."""
-    ours = next(iter(loaded.values())).name if loaded else ""
     theirs = sorted({item.machine_name for item in described if item.machine_name})
     if not theirs or {name.casefold() for name in theirs} == {ours.casefold()}:
         return []

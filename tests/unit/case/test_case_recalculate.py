@@ -317,6 +317,10 @@ def _unflattened(dataset: Dataset) -> None:
     mode.FluenceMode, mode.FluenceModeID = "NON_STANDARD", "FFF"
 
 
+def _no_fluence_mode(dataset: Dataset) -> None:
+    del dataset.BeamSequence[0].PrimaryFluenceModeSequence
+
+
 def _moved_leaf_side(dataset: Dataset) -> None:
     edges = dataset.BeamSequence[0].BeamLimitingDeviceSequence[-1].LeafPositionBoundaries
     edges[30] = float(edges[30]) + 0.5
@@ -358,7 +362,7 @@ def _no_frame_no_structures(dataset: Dataset) -> None:
         (_electrons, DicomError, "expected photons"),
         (_no_meterset, DicomError, "monitor units"),
         (_other_energy, InputError, "asks for 10 MV"),
-        (_unflattened, InputError, "fluence mode FFF"),
+        (_no_fluence_mode, InputError, "6X or 6X-FFF of machine GENERIC_6MV"),
         (_moved_leaf_side, InputError, "leaf side at"),
         (_tilted, InputError, "pitch"),
         (_other_machine, CaseError, "'2619', which is none that rerad knows"),
@@ -377,6 +381,21 @@ def test_what_would_be_wrong_is_refused_by_name(
 ) -> None:
     with pytest.raises(error, match=words):
         _check(water, plan=edited(water.plan, change))
+
+
+def test_each_beam_finds_its_energy_and_fluence_mode(
+    water: WaterCase, edited: Callable[..., Path]
+) -> None:
+    plan = edited(water.plan, _unflattened)
+    machines = [beam.machine for beam in _check(water, plan=plan).recalculation.beams]
+    assert machines == ["GENERIC_6MV 6X-FFF", "GENERIC_6MV 6X"]
+    with pytest.raises(InputError, match="fluence mode FFF, which 6X of machine"):
+        _check(water, plan=plan, machine=MachineChoice("", "6X"))
+    with pytest.raises(InputError, match="has no beam 18X"):
+        _check(water, machine=MachineChoice("", "18X"))
+    silent = edited(water.plan, _no_fluence_mode)
+    told = _check(water, plan=silent, machine=MachineChoice("", "6X"))
+    assert "beam-quality-not-stated" in {finding.code for finding in told.findings}
 
 
 def test_a_dose_of_another_plan_is_refused(water: WaterCase, edited: Callable[..., Path]) -> None:
