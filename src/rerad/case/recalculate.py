@@ -28,10 +28,12 @@ from rerad.planning.recalculation import (
 from rerad.tables import load_table
 
 ACCURACY = {
-    "collapsed-cone": "Collapsed cone: validated against Monte Carlo and measurements as "
-    "docs/validation.md shows; within voxels of the surface and in the shadow of metal less sure.",
-    "pencil-beam": "Pencil beams scaled by the density along their own ray: in and behind lung, "
-    "gas and metal several per cent too high, without broadening of the penumbra in lung.",
+    "collapsed-cone": "Open fields of 30 to 200 mm in water, lung and a dense layer agree with "
+    "Monte Carlo within about 1 % in the mean of a depth dose and 4 % in single centimetres; air "
+    "cavities, metal and the composition of bone were not compared (docs/validation.md).",
+    "pencil-beam": "Pencil beams scaled by the density along their own ray: against Monte Carlo "
+    "9 to 21 % too high in lung (fields of 200 to 30 mm), 4 % too low in a dense layer; no "
+    "broadening of the penumbra in lung (docs/validation.md).",
 }
 """How far an engine is to be believed; measured in docs/validation.md."""
 
