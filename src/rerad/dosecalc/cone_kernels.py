@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, nnls
 
 from rerad.core import Spectrum
 from rerad.core.arrays import frozen_array
@@ -297,22 +297,52 @@ def _fit_ring(
     used[int(np.argmax(within > 0.9999)) + 3 :] &= within[-1] < 0.9999
     radius, left = radius_mm[used], 1.0 - within[used]
     half = float(np.interp(0.5, within, radius_mm))
-    best = None
-    for start in ((0.7, 10.0), (1.5, 0.3), (4.0, 0.7), (1.5, 40.0)):
-        found = least_squares(
-            lambda x: _shares_of_rates(np.exp(x), radius, left)[1],
-            np.log(np.array(start) / half),
-            bounds=(np.log([0.2 / half, 0.05 / half]), np.log([50.0 / half, 300.0 / half])),
-            max_nfev=60,
-        )
-        if best is None or found.cost < best.cost:
-            best = found
-    if best is None or not np.all(np.isfinite(best.x)):
+    bounds = (np.log([0.2 / half, 0.05 / half]), np.log([50.0 / half, 300.0 / half]))
+    best, rates, shares_of = np.inf, None, _shares_of_rates
+    # Shares of 0 or more fit less well, but deposit energy everywhere whatever the rates.
+    for way in (_shares_of_rates, _positive_shares_of_rates):
+        for start in ((0.7, 10.0), (1.5, 0.3), (4.0, 0.7), (1.5, 40.0)):
+            found = least_squares(
+                lambda x, way=way: way(np.exp(x), radius, left)[1],
+                np.log(np.array(start) / half),
+                bounds=bounds,
+                max_nfev=60,
+            )
+            candidate = np.exp(found.x)
+            if found.cost < best and _is_deposited(
+                candidate, way(candidate, radius, left)[0], radius
+            ):
+                best, rates, shares_of = found.cost, candidate, way
+        if rates is not None:
+            break
+    if rates is None:
         msg = "no fit was found for a ring of the point kernels; check the kernels"
         raise ComputationError(msg)
-    rates = np.exp(best.x)
-    shares, misfit = _shares_of_rates(rates, radius, left)
+    shares, misfit = shares_of(rates, radius, left)
     return rates, shares, float(np.sqrt(np.mean(misfit[:-2] ** 2)))
+
+
+def _is_deposited(
+    rates: NDArray[np.float64], shares: NDArray[np.float64], radius_mm: NDArray[np.float64]
+) -> bool:
+    """Return whether the fit takes energy away nowhere, but for a part in 10 000."""
+    first, second, third = shares
+    t = rates[0] * radius_mm
+    main = rates[0] * (first * t + second) * np.exp(-t)
+    density = main + rates[1] * third * np.exp(-rates[1] * radius_mm)
+    return bool(np.all(density * radius_mm > -1e-4))
+
+
+def _positive_shares_of_rates(
+    rates: NDArray[np.float64], radius_mm: NDArray[np.float64], left: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `_shares_of_rates`, with shares of 0 or more."""
+    t = rates[0] * radius_mm
+    other = np.exp(-rates[1] * radius_mm)
+    terms = np.stack([(1.0 + t) * np.exp(-t), np.exp(-t), other], axis=-1)
+    shares, _ = nnls(terms, left)
+    shares = shares / max(shares.sum(), 1e-12)
+    return shares, np.concatenate([terms @ shares - left, np.zeros(2)])
 
 
 def _shares_of_rates(
