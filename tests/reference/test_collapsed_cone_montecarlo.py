@@ -14,7 +14,12 @@ from rerad.core import BeamGeometry, Grid, Image, ImageUnit, Modality, PatientPo
 from rerad.dosecalc import load_machine
 from rerad.dosecalc.attenuation import GY_PER_MEV_MM3
 from rerad.dosecalc.collapsed_cone import collapsed_cone_dose
-from rerad.dosecalc.cone_kernels import KERNEL_DEPTH_MM, ConeSettings, cone_kernels
+from rerad.dosecalc.cone_kernels import (
+    PRIMARY_DEPTH_MM,
+    SCATTER_DEPTH_MM,
+    ConeSettings,
+    cone_kernels,
+)
 from rerad.dosecalc.point_kernels import load_point_kernels, polyenergetic_kernel
 from rerad.dosecalc.raster import Raster
 from rerad.dosecalc.spectrum import ali_rogers_spectrum, mean_energy_mev
@@ -153,7 +158,8 @@ def superposed(x_mm, depth_mm, side_mm, kernels):
     Kernels turn with the ray, nothing is fitted, no rings, no voxels. From the point backwards
     along every direction of the kernel's own angles, so that its peak forward is met.
     """
-    point = polyenergetic_kernel(load_point_kernels(), SPECTRUM, KERNEL_DEPTH_MM)
+    point = polyenergetic_kernel(load_point_kernels(), SPECTRUM, PRIMARY_DEPTH_MM)
+    harder = polyenergetic_kernel(load_point_kernels(), SPECTRUM, SCATTER_DEPTH_MM)
     edge = np.cos(np.deg2rad(point.polar_angle_deg))
     angle = np.deg2rad(0.5 * (point.polar_angle_deg[1:] + point.polar_angle_deg[:-1]))
     n, n_turns = 3, 48
@@ -175,7 +181,7 @@ def superposed(x_mm, depth_mm, side_mm, kernels):
             far = np.sqrt(x**2 + y**2 + (z + 1000.0) ** 2)
             tilt = np.arccos(np.clip((x * ux + y * uy + (z + 1000.0) * uz) / far, -1.0, 1.0))
             path = z * far / (z + 1000.0)
-            for part, energy in enumerate((point.primary, point.scatter)):
+            for part, energy in enumerate((point.primary, harder.scatter)):
                 density = np.interp(tilt, angle, energy[shell] / -np.diff(edge)) / n
                 released = np.interp(path, table, kernels.released[:, part])
                 total += float((lit * scale**2 * released * density * weight).sum())
