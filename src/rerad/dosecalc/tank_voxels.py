@@ -84,8 +84,8 @@ def calculate_tank_voxels(
     )
     dose = cone_beam_dose([beam], machine, _filled(density, grid), grid, PatientPosition.HFS)
     return TankVoxels(
-        depth_mm=DEPTH_STEP_MM * (np.arange(n_depth) + 0.5),
-        across_mm=ACROSS_MM * np.arange(-n, n + 1),
+        depth_mm=np.asarray(DEPTH_STEP_MM * (np.arange(n_depth) + 0.5), dtype=np.float64),
+        across_mm=np.asarray(ACROSS_MM * np.arange(-n, n + 1), dtype=np.float64),
         crossplane_gy=dose[n],
         inplane_gy=dose[:, :, n].T,
     )

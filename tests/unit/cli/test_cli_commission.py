@@ -13,6 +13,7 @@ from rerad.cli.main import app
 
 RUNNER = CliRunner()
 FIELD = ["commission", "generic_6mv", "--field", "50x100", "--ssd", "900"]
+FIELD += ["--engine", "pencil-beam"]
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +39,12 @@ def test_what_is_written_compares_with_itself(calculated: Path, tmp_path: Path) 
     document = json.loads(result.stdout)
     assert document["status"] == "done"
     assert document["machine"]["is_commissioned"] is False
+    assert document["engine"] == "pencil-beam"
     assert document["setup"]["field_mm"] == [50.0, 100.0]
     assert document["n_measured_left_out"] == 0
     for curve in document["curves"]:
         assert np.abs(curve["difference_of_maximum_percent"]).max() < 1e-6
+        assert curve["numbers"]["gamma_1_percent_1_mm_pass_percent"] == 100.0
     cross = next(c for c in document["curves"] if c["curve"] == "crossplane")
     # 100 mm deep at SSD 900 is the isocentre plane, where the jaws say the width.
     assert cross["numbers"]["field_width_mm"] == pytest.approx(50.0, abs=0.5)
@@ -51,6 +54,7 @@ def test_what_is_written_compares_with_itself(calculated: Path, tmp_path: Path) 
 
 def test_measurements_of_another_field_are_refused(calculated: Path) -> None:
     other = ["commission", "generic_6mv", "--field", "100x100", "--ssd", "900", "--json", "-q"]
+    other += ["--engine", "pencil-beam"]
     result = RUNNER.invoke(app, [*other, "--measured", str(calculated)])
     assert result.exit_code == ExitCode.FAILED
     document = json.loads(result.stdout)
@@ -73,8 +77,9 @@ def test_a_slab_changes_the_dose_behind_it(calculated: Path, tmp_path: Path) -> 
     result = RUNNER.invoke(app, [*FIELD, "--depths", "100", "--slab", str(slab), "--json", "-q"])
     assert result.exit_code == ExitCode.DONE
     document = json.loads(result.stdout)
-    assert len(document["cautions"]) == 2
+    assert len(document["cautions"]) == 3
     assert "behind lung" in document["cautions"][1]
+    assert "water of its density" in document["cautions"][2]
     assert document["setup"]["slabs"] == [{"thickness_mm": 80.0, "density_g_cm3": 0.26}]
     water = read_measured(calculated)[0]
     assert document["curves"][0]["dose_gy_per_mu"][150] > 1.1 * water.values[150]
@@ -95,6 +100,9 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         assert result.exit_code == ExitCode.FAILED
         assert what in result.stderr
         assert "Traceback" not in result.stderr
+    no_beam = RUNNER.invoke(app, [*FIELD, "--beam", "15X", "--quiet"])
+    assert no_beam.exit_code == ExitCode.FAILED
+    assert "there is no beam 15X; the file has 6X, 6X-FFF" in no_beam.stderr
     nowhere = ["commission", "no_such_machine", "--field", "50x50", "--ssd", "900"]
     assert RUNNER.invoke(app, nowhere).exit_code == ExitCode.FAILED
     unwritable = [*FIELD, "--depths", "100", "--csv", str(tmp_path / "no" / "a.csv"), "-q"]
