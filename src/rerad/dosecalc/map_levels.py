@@ -22,7 +22,7 @@ from rerad.kernels.map_sampling import multiply_matrices
 
 Floats = NDArray[np.float32]
 
-LEAST_SINGULAR_VALUE = 3e-5
+LEAST_SINGULAR_VALUE = 2e-4
 """Products that contribute less than this share of the strongest are left out."""
 
 ROW_STEP, COLUMN_STEP = 4, 16
@@ -87,19 +87,28 @@ class SeparableKernels:
         kernels = spline_kernels(components, n_y, n_x, cell_mm=cell_mm)
         # What counts is dose, so each component has the weight that points give it.
         importance = np.sqrt(np.mean(components.weights**2, axis=(0, 1)))
-        twice_y = np.where(np.arange(n_y) > 0, np.sqrt(2.0), 1.0)
-        twice_x = np.where(np.arange(n_x) > 0, np.sqrt(2.0), 1.0)
-        rows = kernels * importance[:, None, None] * twice_y[:, None] * twice_x
+        care_y, care_x = _care(n_y), _care(n_x)
+        rows = kernels * importance[:, None, None] * care_y[:, None] * care_x
         rows = rows.transpose(1, 0, 2).reshape(n_y, -1)
         squares, basis = np.linalg.eigh(rows @ rows.T)
         keep = squares > LEAST_SINGULAR_VALUE**2 * squares[-1]
-        along_y = (basis[:, keep].T / twice_y)[::-1]
-        along_x = np.einsum("ry,y,cyx->crx", along_y, twice_y**2, kernels)
+        along_y = (basis[:, keep].T / care_y)[::-1]
+        along_x = np.einsum("ry,y,cyx->crx", along_y, care_y**2, kernels)
         return cls(along_y, along_x)
 
     def at_nodes(self) -> "SeparableKernels":
         """Return values of the splines at their nodes instead of their coefficients."""
         return SeparableKernels(_node_values(self.along_y), _node_values(self.along_x))
+
+
+def _care(n: int) -> NDArray[np.float64]:
+    """How much the decomposition cares for displacements 0 to n - 1 of one axis.
+
+    All but 0 occur on both sides. Far out there are many cells, whose doses add up, so it cares
+    more than the size of the kernel there says.
+    """
+    distance = np.arange(n)
+    return np.where(distance > 0, np.sqrt(2.0), 1.0) * np.sqrt(1.0 + distance / 8.0)
 
 
 def _node_values(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,16 +227,21 @@ def map_level(
         (4 * n_groups, n_products, _rounded_up(n_sources, COLUMN_STEP), x.n), dtype=np.float32
     )
     columns[:n_components, :, :n_sources] = kernels.along_x[:, :, away].transpose(0, 1, 3, 2)
-    columns = columns.reshape(n_groups, 4, -1, x.n).transpose(0, 2, 3, 1)
-    columns = np.ascontiguousarray(columns).reshape(n_groups, -1, 4 * x.n)
-    rows = rows.reshape(1, -1, n_rows)
+    side_by_side = columns.reshape(n_groups, 4, -1, x.n).transpose(0, 2, 3, 1)
+    along_x = np.ascontiguousarray(side_by_side).reshape(n_groups, -1, 4 * x.n)
+    along_y = rows.reshape(1, -1, n_rows)
     return MapLevel(
         y,
         x,
         condense,
-        rows,
-        columns,
-        None if condense is None else np.ascontiguousarray(condense.transpose(0, 2, 1)),
-        np.ascontiguousarray(rows.transpose(0, 2, 1)),
-        np.ascontiguousarray(columns.transpose(0, 2, 1)),
+        along_y,
+        along_x,
+        None if condense is None else _transposed(condense),
+        _transposed(along_y),
+        _transposed(along_x),
     )
+
+
+def _transposed(matrices: Floats) -> Floats:
+    """Transpose each matrix of a stack."""
+    return np.ascontiguousarray(matrices.transpose(0, 2, 1))

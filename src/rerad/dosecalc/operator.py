@@ -23,7 +23,7 @@ from rerad.errors import InputError
 from rerad.kernels.map_sampling import gather_maps, scatter_maps
 
 FFT_WORKERS = 2
-"""Threads of the Fourier transforms; the sums of one transform do not depend on it."""
+"""Threads of Fourier transforms elsewhere; the sums of one transform do not depend on it."""
 
 
 class DoseOperator(Protocol):
@@ -180,9 +180,37 @@ class PencilBeamOperator:
         fluence = np.zeros(self._fluence_shape(), dtype=np.float32)
         for index, paint in enumerate(self._paints):
             paint.paint(x[self._starts[index] : self._starts[index + 1]], fluence[index])
+        return self._dose(fluence, self._samples)
+
+    def beamlet_dose(self, beamlet: int) -> NDArray[np.float64]:
+        """Return a column: the dose of one MU of one beamlet; only its beam is calculated.
+
+        Parameters
+        ----------
+        beamlet : int
+            Number of the beamlet.
+
+        Returns
+        -------
+        ndarray of shape (n_points,)
+            Dose to water in Gy per MU.
+        """
+        if not 0 <= beamlet < self.n_beamlets:
+            msg = f"expected a beamlet from 0 to {self.n_beamlets - 1}, got {beamlet}"
+            raise InputError(msg)
+        beam = int(np.searchsorted(self._starts, beamlet, side="right")) - 1
+        paint = self._paints[beam]
+        x = np.zeros(paint.grid.n_active)
+        x[beamlet - self._starts[beam]] = 1.0
+        fluence = np.zeros((1, *self._fluence_shape()[1:]), dtype=np.float32)
+        paint.paint(x, fluence[0])
+        starts = np.ascontiguousarray(self._samples.starts[:, beam : beam + 1])
+        return self._dose(fluence, self._samples._replace(starts=starts))
+
+    def _dose(self, fluence: NDArray[np.float32], samples: Samples) -> NDArray[np.float64]:
+        """Dose at the points of fluences on the rasters of as many beams as `samples` has."""
         dose = np.empty(self.n_points)
-        near, far = self._near.convolve(fluence), self._far.convolve(fluence)
-        gather_maps(near, far, *self._samples, dose)
+        gather_maps(self._near.convolve(fluence), self._far.convolve(fluence), *samples, dose)
         return dose
 
     def adjoint(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -263,15 +263,21 @@ def fan_of_rays(
     pitch, layer = max(1.0, 0.5 * finest), max(2.0, finest)
     low_u, high_u, low_v, high_v, low_z, high_z = (float(v) for v in limits_mm)
     top, bottom = high_z + layer, low_z - layer
+    n_planes = max(2, int(np.ceil((top - bottom) / layer)) + 1)
     return RayFan(
-        low_u + pitch * np.arange(int(np.ceil((high_u - low_u) / pitch)) + 2),
-        low_v + pitch * np.arange(int(np.ceil((high_v - low_v) / pitch)) + 2),
-        top - layer * np.arange(max(2, int(np.ceil((top - bottom) / layer)) + 1)),
+        _every(pitch, low_u, int(np.ceil((high_u - low_u) / pitch)) + 2),
+        _every(pitch, low_v, int(np.ceil((high_v - low_v) / pitch)) + 2),
+        _every(-layer, top, n_planes),
         pitch,
         layer,
         density,
         (geometry, position, machine.sad_mm),
     )
+
+
+def _every(step: float, first: float, n: int) -> NDArray[np.float64]:
+    """Return `n` places from `first` on."""
+    return np.asarray(first + step * np.arange(n), dtype=np.float64)
 
 
 def _fan_depth(

@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Short vectors of float32 that compiled kernels keep in one register.
 
 A footprint row of a map is 16 or 8 neighbouring numbers. Compilers turn loops that short into
