@@ -33,6 +33,7 @@ PRIORITY = {"target": 1000.0, "core": 300.0, "body": 100.0}
 PEER_FIELD_OFFSET_MM = -0.25
 """The peer paints its 5 mm beamlet as ten samples at -2.5, -2.0 ... 2.0 mm: its fluence lies half
 a sample beside the beamlet's centre, along both axes."""
+KERNEL_END_MM = 500.0
 GOALS = {"setup": 50, "objective": 15, "memory": 13}
 
 
@@ -93,7 +94,10 @@ def peer_kernel(case: Mapping[str, np.ndarray], cutoff_mm: float | None = None):
     depth = np.concatenate([depth, np.arange(100, 501, 20.0)])
     m, beta = float(case["kernel_m_per_mm"]), case["kernel_beta_per_mm"]
     rise = beta / (beta - m) * (np.exp(-m * depth[:, None]) - np.exp(-beta * depth[:, None]))
-    return PencilKernel(depth, edges, rise @ shells, "pyRadPlan 0.5.0, photons_Generic")
+    # Beyond the peer's table nothing; said explicitly, as far as a patient reaches.
+    edges = np.append(edges, KERNEL_END_MM)
+    dose = np.pad(rise @ shells, ((0, 0), (0, 1)))
+    return PencilKernel(depth, edges, dose, "pyRadPlan 0.5.0, photons_Generic")
 
 
 def peer_machine(case: Mapping[str, np.ndarray], cutoff_mm: float | None = None):
