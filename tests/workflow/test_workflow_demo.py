@@ -217,3 +217,19 @@ def test_dciodvfy_finds_no_error(demo) -> None:
         )
         errors = [line for line in done.stderr.splitlines() if line.startswith("Error")]
         assert not errors, f"{path.name}: {errors[:3]}"
+
+
+def test_the_plan_calculated_again_gives_its_own_dose(demo, tmp_path: Path) -> None:
+    """Through the files: leaves, monitor units, densities and voxels are all as they were."""
+    folder, _ = demo
+    command = ["dose", str(folder / "dicom" / "RTPLAN.dcm"), "--case", str(folder / "case")]
+    command += ["--dose", str(folder / "dicom" / "RTDOSE_physical_planned.dcm")]
+    command += ["--gamma", "0.1%/0.1mm", "--pass", "100", "--out", str(tmp_path / "check")]
+    result = CliRunner().invoke(app, [*command, "--json", "--quiet"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["pass_percent"] == 100.0
+    assert document["median_ratio"] == pytest.approx(1.0, abs=1e-5)
+    for item in document["structures"]:
+        for metric, planned_gy in item["planned_gy"].items():
+            assert item["recalculated_gy"][metric] == pytest.approx(planned_gy, abs=2e-3), metric
