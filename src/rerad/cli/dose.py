@@ -7,7 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rerad.case.recalculate import CheckSettings, check_dose, read_check_proposal
+from rerad.case.recalculate import (
+    CheckSettings,
+    check_dose,
+    parse_criterion,
+    read_check_proposal,
+)
 from rerad.case.recalculate_inputs import default_check_folder
 from rerad.case.recalculate_machine import MachineChoice
 from rerad.case.recalculate_outputs import check_summary, write_check
@@ -15,6 +20,7 @@ from rerad.cli.arguments import JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
 from rerad.dosecalc import FinalDoseSettings
 from rerad.dosecalc.final_dose import Engine
+from rerad.errors import InputError
 from rerad.planning.dose_check import DoseCheck
 from rerad.reporting import document
 from rerad.reporting.content_recalculate import check_tables
@@ -50,10 +56,12 @@ def dose(
     quiet: QuietOption = False,
 ) -> None:
     """Calculate an existing plan again and compare it with its RTDOSE by gamma and DVH."""
+    criteria = tuple(gamma or PROPOSAL.criteria)
+    require_criteria(criteria)
     say(BANNER, is_quiet=quiet)
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         settings = CheckSettings(
-            criteria=tuple(gamma or PROPOSAL.criteria),
+            criteria=criteria,
             threshold_percent=threshold,
             pass_percent=pass_percent,
             machine=MachineChoice(machine, beam),
@@ -71,6 +79,15 @@ def dose(
         typer.echo(f"{files.html}\n{files.pdf}\n{files.json}\n{files.dose}")
     if check.is_passed is False:
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
+
+
+def require_criteria(criteria: tuple[str, ...]) -> None:
+    """Leave with a usage error unless every criterion can be read."""
+    try:
+        for text in criteria:
+            parse_criterion(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error), param_hint="--gamma") from error
 
 
 def print_check(check: DoseCheck) -> None:

@@ -474,4 +474,4 @@ def test_command_leaves_with_3_below_the_pass_rate_and_keeps_foreign_folders(
     assert result.exit_code == ExitCode.FAILED
     assert [item.name for item in foreign.iterdir()] == ["letter.txt"]
     bad = RUNNER.invoke(app, [*command, "--out", str(out), "--gamma", "3 and 2"])
-    assert bad.exit_code == ExitCode.FAILED
+    assert bad.exit_code == ExitCode.USAGE
