@@ -293,12 +293,21 @@ def released_energy(density, axes, parts, fan, fan_place, photons, place, tables
     result = np.zeros((2, n_k, n_j, n_i), np.float32)
     sad = fan_place[5]
     radii, scales = tilt
+    n_y, n_x = photons.shape
+    # Cells, at no magnification, beyond which no part of a voxel meets the map.
+    reach = 1.0 + 2.0 * np.sqrt((parts * parts).sum(axis=1).max()) / place[2]
     for k in prange(n_k):
         for j in range(n_j):
             for i in range(n_i):
                 x0 = axes[0, 0] + k * axes[1, 0] + j * axes[2, 0] + i * axes[3, 0]
                 y0 = axes[0, 1] + k * axes[1, 1] + j * axes[2, 1] + i * axes[3, 1]
                 z0 = axes[0, 2] + k * axes[1, 2] + j * axes[2, 2] + i * axes[3, 2]
+                scale = sad / (sad - z0)
+                column = (x0 * scale - place[0]) / place[2]
+                row = (y0 * scale - place[1]) / place[2]
+                margin = reach * max(scale, 1.0)
+                if not (-margin < column < n_x + margin and -margin < row < n_y + margin):
+                    continue
                 fluence = 0.0
                 for p in range(len(parts)):
                     scale = sad / (sad - z0 - parts[p, 2])
@@ -323,10 +332,10 @@ def released_energy(density, axes, parts, fan, fan_place, photons, place, tables
                 )
                 depth *= _value_at(np.sqrt(x * x + y * y), radii, scales)
                 depth = min(depth, len(tables) - 1.001)
-                row = int(depth)
-                part = depth - row
+                n = int(depth)
+                past = depth - n
                 for c in range(2):
-                    mass = tables[row, c] + part * (tables[row + 1, c] - tables[row, c])
+                    mass = tables[n, c] + past * (tables[n + 1, c] - tables[n, c])
                     result[c, k, j, i] = density[k, j, i] * mass * fluence / len(parts)
     return result
 
