@@ -258,7 +258,7 @@ def main() -> None:
         point["load"] for series in found.values() for part in series.values() for point in part
     ]
     note = (
-        f"{numba.get_num_threads()} threads, load average {min([load_before, *loads]):.1f} to "
+        f"threads: {numba.get_num_threads()}, load average {min([load_before, *loads]):.1f} to "
         f"{max([load_before, *loads]):.1f}"
     )
     for engine, series in found.items():
