@@ -29,6 +29,9 @@ from rerad.core import (
 from rerad.dosecalc.final_dose import Engine
 from rerad.dosecalc.pencil_dose import beam_dose
 from rerad.dosecalc.tank_voxels import (
+    ACROSS_MM,
+    WIDE_ACROSS_MM,
+    WIDE_FIELD_MM,
     TankVoxels,
     calculate_tank_voxels,
     voxel_depth_dose,
@@ -134,7 +137,8 @@ def tank_voxels(
     InputError
         If the field does not fit the collimator.
     """
-    edge = 0.5 * max(setup.field_x_mm, setup.field_y_mm) * (setup.ssd_mm + depth_mm)
+    side = max(setup.field_x_mm, setup.field_y_mm)
+    edge = 0.5 * side * (setup.ssd_mm + depth_mm)
     density = tank_density(machine, setup, depth_mm + 200.0)
     return calculate_tank_voxels(
         _open_beam(machine, setup),
@@ -142,6 +146,7 @@ def tank_voxels(
         density,
         depth_mm=depth_mm,
         half_width_mm=max(half_width_mm, edge / machine.sad_mm),
+        across_mm=WIDE_ACROSS_MM if side > WIDE_FIELD_MM else ACROSS_MM,
     )
 
 

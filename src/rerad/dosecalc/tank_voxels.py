@@ -19,6 +19,12 @@ from rerad.errors import InputError
 ACROSS_MM = 2.5
 """Voxel width. The engine takes what voxels blur off the focal blur."""
 
+WIDE_ACROSS_MM = 3.0
+"""Voxel width of fields wider than `WIDE_FIELD_MM`, to save memory."""
+
+WIDE_FIELD_MM = 150.0
+"""Side above which a field is wide."""
+
 DEPTH_STEP_MM = 2.0
 """Voxel height."""
 
@@ -52,7 +58,13 @@ class TankVoxels:
 
 
 def calculate_tank_voxels(
-    beam: Beam, machine: Machine, density: Image, *, depth_mm: float, half_width_mm: float
+    beam: Beam,
+    machine: Machine,
+    density: Image,
+    *,
+    depth_mm: float,
+    half_width_mm: float,
+    across_mm: float = ACROSS_MM,
 ) -> TankVoxels:
     """Calculate a beam from above on a tank by collapsed cones.
 
@@ -68,24 +80,26 @@ def calculate_tank_voxels(
         Deepest point that will be asked for.
     half_width_mm : float
         Farthest point from the axis that will be asked for, or edge of the field.
+    across_mm : float
+        Voxel width.
 
     Returns
     -------
     TankVoxels
     """
-    n = int(np.ceil((half_width_mm + BEYOND_MM) / ACROSS_MM))
+    n = int(np.ceil((half_width_mm + BEYOND_MM) / across_mm))
     n_depth = int(np.ceil((depth_mm + BEYOND_MM) / DEPTH_STEP_MM))
     surface_mm = density.grid.origin_mm[1] - 0.5 * density.grid.spacing_mm[1]
     grid = Grid(
         (2 * n + 1, n_depth, 2 * n + 1),
-        (-n * ACROSS_MM, surface_mm + 0.5 * DEPTH_STEP_MM, -n * ACROSS_MM),
-        (ACROSS_MM, DEPTH_STEP_MM, ACROSS_MM),
+        (-n * across_mm, surface_mm + 0.5 * DEPTH_STEP_MM, -n * across_mm),
+        (across_mm, DEPTH_STEP_MM, across_mm),
         density.grid.frame_uid,
     )
     dose = cone_beam_dose([beam], machine, _filled(density, grid), grid, PatientPosition.HFS)
     return TankVoxels(
         depth_mm=np.asarray(DEPTH_STEP_MM * (np.arange(n_depth) + 0.5), dtype=np.float64),
-        across_mm=np.asarray(ACROSS_MM * np.arange(-n, n + 1), dtype=np.float64),
+        across_mm=np.asarray(across_mm * np.arange(-n, n + 1), dtype=np.float64),
         crossplane_gy=dose[n],
         inplane_gy=dose[:, :, n].T,
     )
