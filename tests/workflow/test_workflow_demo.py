@@ -18,7 +18,7 @@ from rerad.cli.main import app
 from rerad.core import RigidTransform
 from rerad.dosecalc import final_dose
 from rerad.phantoms import PelvisVisit
-from rerad.planning import density_on, external_of
+from rerad.planning import external_of, make_medium
 from rerad.radiobiology import eqd2
 from rerad.structures import rasterize
 
@@ -118,7 +118,9 @@ def test_written_dose_is_the_dose_of_the_written_plan(demo) -> None:
     written = dicom.read_dose(folder / "dicom" / "RTDOSE_physical_planned.dcm")
     plan = dicom.read_plan(folder / "dicom" / "RTPLAN.dcm")
     body = rasterize(external_of(loaded.inputs.structures), written.grid)
-    density = density_on(loaded.inputs.image, body, written.grid, loaded.inputs.hounsfield)
+    density = make_medium(
+        loaded.inputs.image, loaded.inputs.structures, body, written.grid, loaded.inputs.medium
+    ).density
     again = final_dose(plan, loaded.inputs.machine, density, written.grid)
     difference = np.abs(np.nan_to_num(again.values) - np.nan_to_num(written.values))
     assert written.max_gy > 38.0

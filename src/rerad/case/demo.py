@@ -34,16 +34,17 @@ from rerad.dosecalc import load_machine
 from rerad.imaging import load_hounsfield_curve
 from rerad.phantoms import PelvisPhantom, PelvisVisit, make_pelvis
 from rerad.planning import (
+    MediumSettings,
     ObjectiveSettings,
     PlanRequest,
     PlanSettings,
     Progress,
     Stopwatch,
     coplanar_beams,
-    density_on,
     dose_grid_for,
     external_of,
     isocenter_of,
+    make_medium,
     make_plan,
     rasterize_all,
 )
@@ -352,6 +353,8 @@ def plan_first_course(
         grid,
     )
     curve = load_hounsfield_curve(planning["hounsfield_curve"])
+    outlines = StructureSet(structures.label, (body,))
+    medium = make_medium(image, outlines, masks[body.name], grid, MediumSettings(curve))
     request = PlanRequest(
         label="Pelvis SIB",
         course=Course(
@@ -363,7 +366,8 @@ def plan_first_course(
             n_fractions_delivered=PRIOR_FRACTIONS,
             grade=RecordGrade.FULL_DICOM,
         ),
-        density=density_on(image, masks[body.name], grid, curve),
+        grid=grid,
+        density=medium.density,
         masks=masks,
         body=masks[body.name],
         machine=load_machine(planning["machine"]),

@@ -182,7 +182,7 @@ def load_case(case: Path) -> LoadedCase:
         mr=mr,
         priors=priors,
         machine=load_machine(file.planning.machine),
-        hounsfield=medium.curve,
+        medium=medium,
         beams=coplanar_beams(
             file.beams.gantry_angles_deg,
             file.beams.collimator_angle_deg,

@@ -14,6 +14,7 @@ from pathlib import Path
 from rerad import __version__
 from rerad.case.files import case_path, write_json
 from rerad.case.load import LoadedCase, load_case
+from rerad.case.medium import medium_record
 from rerad.case.outputs import run_document, write_dicom
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
@@ -184,6 +185,7 @@ def _provenance(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance:
         for key, value in getattr(file, name).model_dump().items():
             is_plain = isinstance(value, str | int | float | bool)
             settings[f"{name}.{key}"] = value if is_plain else ", ".join(map(str, value))
+    settings |= medium_record(loaded.inputs.medium)
     return Provenance(
         rerad_version=__version__,
         library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},

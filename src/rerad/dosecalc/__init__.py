@@ -9,7 +9,7 @@ from rerad.dosecalc.apertures import aperture_exposure, aperture_fluence, apertu
 from rerad.dosecalc.arcs import static_parts
 from rerad.dosecalc.beam_model import KernelComponents, decompose_kernel
 from rerad.dosecalc.bixels import join_fluence, make_bixel_grid, split_fluence
-from rerad.dosecalc.body import body_voxels, border_share
+from rerad.dosecalc.body import body_voxels, border_share, dose_in_body
 from rerad.dosecalc.commission import (
     ProfileAxis,
     SlabLayer,
@@ -60,6 +60,7 @@ __all__ = [
     "cone_beam_dose",
     "decompose_kernel",
     "depth_dose",
+    "dose_in_body",
     "final_dose",
     "incident_maps",
     "join_fluence",

@@ -1,10 +1,12 @@
 """Which voxels are the body, and whether the image cuts it off."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from rerad.core import Grid, Image
+from rerad.core import Dose, Grid, Image, Mask
 from rerad.dosecalc.projection import require_density
 from rerad.errors import InputError
 
@@ -82,3 +84,16 @@ def border_share(density: Image) -> float:
     rim = (values[:, 0], values[:, -1], values[:, :, 0], values[:, :, -1])
     n_tissue = sum(int(np.count_nonzero(face >= AIR_DENSITY_G_CM3)) for face in rim)
     return n_tissue / sum(face.size for face in rim)
+
+
+def dose_in_body(dose: Dose, body: Mask) -> Dose:
+    """Return a dose that is 0 outside the body outline: couch and bolus are not the patient.
+
+    Parameters
+    ----------
+    dose : Dose
+        On any grid of which the mask's is a crop.
+    body : Mask
+        Body outline.
+    """
+    return replace(dose, values=np.where(body.on(dose.grid) > 0, dose.values, np.float32(0)))

@@ -8,9 +8,9 @@ from rerad.planning.inputs import (
     PriorInput,
     Progress,
 )
+from rerad.planning.medium import Medium, MediumSettings, make_medium
 from rerad.planning.pipeline import (
     Stopwatch,
-    density_on,
     dose_grid_for,
     external_of,
     rasterize_all,
@@ -43,6 +43,8 @@ __all__ = [
     "Convergence",
     "DeliveryState",
     "LimitChoice",
+    "Medium",
+    "MediumSettings",
     "ObjectiveSettings",
     "OrganCap",
     "PhysicalCap",
@@ -58,10 +60,10 @@ __all__ = [
     "SummaryRow",
     "TargetDelivery",
     "coplanar_beams",
-    "density_on",
     "dose_grid_for",
     "external_of",
     "isocenter_of",
+    "make_medium",
     "make_plan",
     "rasterize_all",
     "run_pipeline",

@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 from rerad.accumulation import map_dose
 from rerad.core import Dose, Finding, Grid, Image, RigidTransform, Severity
 from rerad.errors import MissingDataError, RegistrationError
-from rerad.imaging import resample_image
+from rerad.imaging import AIR_HU, resample_image
 from rerad.planning.inputs import PriorInput, Progress
 from rerad.planning.result import PriorCourse
 from rerad.radiobiology import inconsistent_fraction_dose, to_eqd2
 from rerad.registration import RegistrationQuality, register_rigid
-
-AIR_HU = -1000.0
-"""Value outside a resampled CT."""
 
 
 def carry_prior(

@@ -16,7 +16,7 @@ from rerad.core import (
     TreatmentHistory,
 )
 from rerad.errors import InputError
-from rerad.imaging import HounsfieldCurve
+from rerad.planning.medium import MediumSettings
 from rerad.structures import EndSlab
 
 Progress = Callable[[str, float], None]
@@ -177,8 +177,8 @@ class PlanningInputs:
         Earlier courses with a dose.
     machine : Machine
         To plan for.
-    hounsfield : HounsfieldCurve
-        HU to density.
+    medium : MediumSettings
+        From CT number to density, overrides, couch.
     beams : tuple of BeamGeometry
         Directions and isocentre (see :func:`rerad.planning.coplanar_beams`).
     goals : tuple of Goal
@@ -203,7 +203,7 @@ class PlanningInputs:
     mr: Image | None
     priors: tuple[PriorInput, ...]
     machine: Machine
-    hounsfield: HounsfieldCurve
+    medium: MediumSettings
     beams: tuple[BeamGeometry, ...]
     goals: tuple[Goal, ...]
     settings: PlanningSettings

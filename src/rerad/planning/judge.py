@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rerad.core import Dose, DoseScope, Goal, Grid, Mask, Structure
+from rerad.core import Dose, DoseScope, Goal, Grid, Mask, Structure, StructureKind
 from rerad.evaluation import (
     Dvh,
     GoalResult,
@@ -85,7 +85,11 @@ class Judgement:
 
 def physical_dvhs(judgement: Judgement, plan_dose: Dose) -> dict[str, Dvh]:
     """Return the histogram of the plan's own dose in every drawn structure."""
-    structures = [item for item in judgement.inputs.structures.structures if not item.is_empty]
+    structures = [
+        item
+        for item in judgement.inputs.structures.structures
+        if not item.is_empty and item.kind is not StructureKind.SUPPORT
+    ]
     return {item.name: judgement.histogram(plan_dose, item.name) for item in structures}
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from rerad.core import (
     StructureSet,
 )
 from rerad.errors import InputError, MissingDataError
-from rerad.imaging import HounsfieldCurve, density_from_hu, resample_image
 from rerad.planning.budget import (
     OrganLimit,
     make_budget,
@@ -34,7 +33,7 @@ from rerad.planning.checks import (
     overlap_findings,
     record_findings,
 )
-from rerad.planning.history import AIR_HU, carry_prior, prior_findings
+from rerad.planning.history import carry_prior, prior_findings
 from rerad.planning.inputs import PlanningInputs, Progress
 from rerad.planning.judge import (
     Judgement,
@@ -43,6 +42,7 @@ from rerad.planning.judge import (
     summary_rows,
     target_deliveries,
 )
+from rerad.planning.medium import Medium, make_medium
 from rerad.planning.replan import PlanOutcome, PlanRequest, PlanSettings, make_plan
 from rerad.planning.result import CaseResult, DeliveryState
 from rerad.planning.terms import OrganCap, PhysicalCap
@@ -105,7 +105,7 @@ def rasterize_all(structures: StructureSet, grid: Grid) -> dict[str, Mask]:
     return {
         structure.name: rasterize(structure, grid)
         for structure in structures.structures
-        if not structure.is_empty
+        if not structure.is_empty and structure.kind is not StructureKind.SUPPORT
     }
 
 
@@ -171,7 +171,8 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     budget, limits = make_budget(inputs, priors)
     watch.lap("remaining tolerance")
 
-    request = _request(inputs, grid, masks, masks[body.name], limits)
+    medium = make_medium(inputs.image, inputs.structures, masks[body.name], grid, inputs.medium)
+    request = _request(inputs, medium, masks, masks[body.name], limits)
     outcome = make_plan(request, progress)
     watch.lap("plan: optimise, sequence, recalculate")
 
@@ -185,7 +186,7 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     if delivered_n is not None and delivered_n < planned_n:
         delivered = delivery_state(judgement, outcome.dose, plan_dvhs, delivered_n)
     summary = summary_rows(judgement, planned, delivered)
-    findings = _findings(judgement, outcome, request, (planned, delivered))
+    findings = _findings(judgement, outcome, request, medium, (planned, delivered))
     watch.lap("DVHs and goals")
     return CaseResult(
         title=inputs.title,
@@ -213,20 +214,9 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     )
 
 
-def density_on(image: Image, body: Mask, grid: Grid, curve: HounsfieldCurve) -> Image:
-    """Return the mass density of a CT on the dose grid; outside the body contour nothing is.
-
-    The couch of the scanner is not the couch of the treatment: like clothes and cables it is left
-    out, and a couch that the beams pass is not modelled.
-    """
-    density = density_from_hu(resample_image(image, grid, outside=AIR_HU), curve)
-    values = np.where(body.on(grid) > 0, density.values, np.float32(0))
-    return replace(density, values=values)
-
-
 def _request(
     inputs: PlanningInputs,
-    grid: Grid,
+    medium: Medium,
     masks: dict[str, Mask],
     body: Mask,
     limits: Sequence[OrganLimit],
@@ -249,7 +239,8 @@ def _request(
     return PlanRequest(
         label="ReRT",
         course=inputs.current,
-        density=density_on(inputs.image, body, grid, inputs.hounsfield),
+        grid=medium.patient.grid,
+        density=medium.density,
         masks=masks,
         body=body,
         machine=inputs.machine,
@@ -283,6 +274,7 @@ def _findings(
     judgement: Judgement,
     outcome: PlanOutcome,
     request: PlanRequest,
+    medium: Medium,
     states: tuple[DeliveryState | None, ...],
 ) -> tuple[Finding, ...]:
     """Gather everything a clinician must weigh, most serious first."""
@@ -295,7 +287,8 @@ def _findings(
         *limit_findings(inputs, judgement.limits),
         *overlap_findings(judgement),
         *outcome.findings,
-        *model_findings(inputs, request.density),
+        *medium.findings,
+        *model_findings(inputs, medium.patient),
     ]
     for state in states:
         if state is not None:

@@ -23,7 +23,7 @@ from rerad.core import (
     Structure,
     StructureSet,
 )
-from rerad.dosecalc import FinalDoseSettings, final_dose
+from rerad.dosecalc import FinalDoseSettings, dose_in_body, final_dose
 from rerad.errors import InputError
 from rerad.kernels.interpolate import sample_trilinear
 from rerad.planning.inputs import Progress
@@ -266,6 +266,7 @@ def recalculate_plan(
         # One beam, one fraction: what the plan states of a beam is of one fraction.
         single = replace(plan, beams=(beam,), n_fractions_planned=1)
         dose = final_dose(single, machine, medium.density, grid, settings=settings, progress=say)
+        dose = dose_in_body(dose, body)
         total += dose.values
         if not compared_beams or beam.number in compared_beams:
             part += dose.values

@@ -28,6 +28,7 @@ from rerad.core import (
 from rerad.dosecalc import (
     PencilBeamOperator,
     build_operator,
+    dose_in_body,
     final_dose,
     make_bixel_grid,
     split_fluence,
@@ -106,8 +107,10 @@ class PlanRequest:
         Of the plan.
     course : Course
         Prescriptions and planned fractions.
+    grid : Grid
+        The dose grid.
     density : Image
-        Mass density on the dose grid.
+        Mass density of all that beams pass; the dose grid is a crop of its grid.
     masks : mapping of str to Mask
         Structures on crops of the dose grid.
     body : Mask
@@ -128,6 +131,7 @@ class PlanRequest:
 
     label: str
     course: Course
+    grid: Grid
     density: Image
     masks: Mapping[str, Mask]
     body: Mask
@@ -137,11 +141,6 @@ class PlanRequest:
     physical_caps: tuple[PhysicalCap, ...]
     objectives: ObjectiveSettings
     settings: PlanSettings
-
-    @property
-    def grid(self) -> Grid:
-        """The dose grid."""
-        return self.density.grid
 
     @property
     def position(self) -> PatientPosition:
@@ -254,6 +253,7 @@ def make_plan(request: PlanRequest, progress: Progress) -> PlanOutcome:
         progress(f"sequencing and recalculating, pass {number + 1} of {n_passes}", 0.9)
         plan, unused = _sequence(request, operator, fluence)
         dose = final_dose(plan, request.machine, request.density, request.grid)
+        dose = dose_in_body(dose, request.body)
         final = points.sample(np.nan_to_num(dose.values))
         ideal = operator.forward(fluence)
         seen = ideal if background is None else ideal + background

@@ -55,7 +55,7 @@ def test_a_case_without_choices_is_as_before(path: Path) -> None:
 def test_the_curve_of_the_clinic_is_used_and_compared(path: Path) -> None:
     change(path, curve="clinic_120", more=CALIBRATION)
     loaded = load_case(path)
-    curve = loaded.inputs.hounsfield
+    curve = loaded.inputs.medium.curve
     assert curve is loaded.medium.curve
     assert curve.quantity is DensityQuantity.ELECTRON
     np.testing.assert_array_equal(curve.density_g_cm3, [0.001, 1.0, 1.7])

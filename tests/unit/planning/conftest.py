@@ -30,6 +30,7 @@ from rerad.dosecalc import load_machine
 from rerad.imaging import load_hounsfield_curve
 from rerad.planning import (
     LimitChoice,
+    MediumSettings,
     ObjectiveSettings,
     PlanningInputs,
     PlanningSettings,
@@ -130,7 +131,7 @@ def make_inputs() -> Callable[..., PlanningInputs]:
             mr=None,
             priors=priors,
             machine=load_machine("generic_6mv"),
-            hounsfield=load_hounsfield_curve("water_linear"),
+            medium=MediumSettings(load_hounsfield_curve("water_linear")),
             beams=coplanar_beams(ANGLES_DEG, 0.0, (0.0, 0.0, 0.0)),
             goals=(
                 Goal("PTV_4000", "D95%", DoseScope.PLAN, "%", at_least=95.0),

@@ -85,7 +85,7 @@ def test_findings_come_most_serious_first(result: CaseResult) -> None:
     ranks = [order.index(finding.severity) for finding in result.findings]
     assert ranks == sorted(ranks)
     codes = {finding.code for finding in result.findings}
-    assert {"interval-unknown", "stopped-early", "target-in-organ", "pencil-beam-dose"} <= codes
+    assert {"interval-unknown", "stopped-early", "target-in-organ", "dose-model"} <= codes
 
 
 def test_every_step_is_timed(result: CaseResult) -> None:
