@@ -13,7 +13,9 @@ from rerad.core import (
     Beam,
     BeamGeometry,
     ControlPoint,
+    ElectronContamination,
     Grid,
+    HeadScatter,
     Image,
     ImageUnit,
     Modality,
@@ -21,6 +23,8 @@ from rerad.core import (
     Plan,
 )
 from rerad.dosecalc import (
+    Engine,
+    FinalDoseSettings,
     PencilDoseSettings,
     beam_dose,
     build_operator,
@@ -36,7 +40,16 @@ FRAME = "1.2.3.4"
 
 @pytest.fixture(scope="module")
 def machine():
-    return load_machine("generic_6mv")
+    """The generic machine without what the twin does not know: one source, no softening."""
+    generic = load_machine("generic_6mv")
+    beam = replace(
+        generic.beam,
+        off_axis_depth_scale=np.ones_like(generic.beam.off_axis_depth_scale),
+        focal_sigma_mm=(1.5, 1.5),
+        head_scatter=HeadScatter(0.0, 50.0),
+        electrons=ElectronContamination(0.0, 10.0, 20.0),
+    )
+    return replace(generic, jaw_transmission=0.0, beam=beam)
 
 
 def water(surface_mm, half_width_mm=200.0, depth_mm=320.0, spacing_mm=5.0, density=1.0):
@@ -234,7 +247,8 @@ def test_all_beamlets_make_the_open_field(machine):
     together = operator.forward(np.full(operator.n_beamlets, 100.0))
     beam = open_beam(machine, x_mm, y_mm)
     plan = Plan("OPEN", FRAME, HFS, machine.name, 3, (), (beam,))
-    dose = final_dose(plan, machine, density, grid).values.ravel()[voxels]
+    settings = FinalDoseSettings(engine=Engine.PENCIL_BEAM)
+    dose = final_dose(plan, machine, density, grid, settings=settings).values.ravel()[voxels]
     one = dose / 3.0
     difference = np.abs(together - one)
     depth = grid.points(np.stack(np.unravel_index(voxels, grid.shape), -1))[:, 1] + 100.0

@@ -15,7 +15,9 @@ from rerad.core import (
     Beam,
     BeamGeometry,
     ControlPoint,
+    ElectronContamination,
     Grid,
+    HeadScatter,
     Image,
     ImageUnit,
     Modality,
@@ -38,15 +40,17 @@ def machine(shared_data):
     dose = np.asarray(raw["dose_MeV_per_g"])
     kernel = PencilKernel(0.5 * (z_mm[1:] + z_mm[:-1]), r_mm, dose, "Monte Carlo reference")
     generic = load_machine("generic_6mv")
-    return replace(
-        generic,
-        beam=replace(
-            generic.beam,
-            kernel=kernel,
-            focal_sigma_mm=(0.7, 0.7),
-            off_axis_ratio=np.ones_like(generic.beam.off_axis_ratio),
-        ),
+    flat = np.ones_like(generic.beam.off_axis_ratio)
+    beam = replace(
+        generic.beam,
+        kernel=kernel,
+        focal_sigma_mm=(0.7, 0.7),
+        off_axis_ratio=flat,
+        off_axis_depth_scale=flat,
+        head_scatter=HeadScatter(0.0, 50.0),
+        electrons=ElectronContamination(0.0, 10.0, 20.0),
     )
+    return replace(generic, jaw_transmission=0.0, beam=beam)
 
 
 def doses(machine, reference, points):

@@ -288,7 +288,8 @@ def spline_kernels(
     """
     # On this period no kernel comes around into the displacements that are kept.
     reach = int(np.ceil(components.radius_mm[-1] / cell_mm)) + 1
-    halves = [1 + int(next_fast_len((n + reach + 1) // 2 + 8, real=True)) for n in (n_y, n_x)]
+    least = [max(n, (n + reach + 1) // 2 + 8) for n in (n_y, n_x)]
+    halves = [1 + int(next_fast_len(n, real=True)) for n in least]
     phases = [np.arange(half) / (2.0 * (half - 1)) for half in halves]
     spectrum = _spectrum(
         components,
