@@ -97,8 +97,9 @@ def deliverability_report(plan: Plan, machine: Machine) -> tuple[Violation, ...]
 def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
     """Return every limit that a beam breaks, at its worst place.
 
-    Checked are the number of leaf pairs, reach of leaves and jaws, gap, spread of a bank and leaf
-    speed at the beam's dose rate (the machine's, if the beam has none of its own). Pairs that
+    Checked are the number of leaf pairs, reach of leaves and jaws, gap, spread of a bank,
+    interdigitation where the collimator cannot, and leaf speed at the beam's dose rate (the
+    machine's, if the beam has none of its own). Pairs that
     rest may be closer than the smallest gap, but never overlap.
 
     Parameters
@@ -125,6 +126,7 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
     gaps = tips[:, 1] - tips[:, 0]
     spans = tips.max(axis=2) - tips.min(axis=2)
     slack = _POSITION_TOLERANCE_MM
+    past = _interdigitation(tips) if not mlc.is_interdigitation_allowed else 0.0 * gaps
     checks = (
         _worst(name, "leaf position", np.where(tips < low - slack, low - tips, 0), tips, low),
         _worst(name, "leaf position", np.where(tips > high + slack, tips - high, 0), tips, high),
@@ -143,6 +145,7 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
             mlc.leaf_span_max_mm,
             has_leaf=False,
         ),
+        _worst(name, "tip past that of a neighbouring pair", past[:, None], past[:, None], 0.0),
         _speed_violation(beam, machine, tips),
         _rate_violation(beam, machine),
         *_jaw_violations(beam, machine),
@@ -160,6 +163,16 @@ def _missing_gap(
     is_moving = np.concatenate((moves, still)) | np.concatenate((still, moves))
     allowed = np.where(is_moving, gap_min_mm, 0.0)
     return np.where(gaps < allowed - _POSITION_TOLERANCE_MM, allowed - gaps, 0.0)
+
+
+def _interdigitation(
+    tips: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return by how much each left tip passes a neighbour's right tip, (control points, pairs)."""
+    past = np.zeros((len(tips), tips.shape[2]))
+    past[:, 1:] = tips[:, 0, 1:] - tips[:, 1, :-1]
+    past[:, :-1] = np.maximum(past[:, :-1], tips[:, 0, :-1] - tips[:, 1, 1:])
+    return np.where(past > _POSITION_TOLERANCE_MM, past, 0.0)
 
 
 def _worst(

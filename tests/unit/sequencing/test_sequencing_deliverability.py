@@ -78,8 +78,20 @@ def test_speed(beam, machine, make_plan):
 
 def test_speed_counts_meterset_and_dose_rate(beam, machine, make_plan):
     assert deliverability_report(make_plan(replace(beam, meterset_mu=20.0)), machine)
-    slower = replace(machine, dose_rate_mu_min=100.0)
+    slower = replace(machine, beam=replace(machine.beam, dose_rate_mu_min=100.0))
     assert not deliverability_report(make_plan(replace(beam, meterset_mu=20.0)), slower)
+
+
+def test_interdigitation(beam, machine, make_plan):
+    def interlock(tips):
+        tips[0, 3], tips[1, 3] = -30.0, -20.0
+        tips[0, 4], tips[1, 4] = -15.0, 10.0
+
+    plan = make_plan(with_tips(beam, interlock))
+    assert deliverability_report(plan, machine) == ()
+    rigid = replace(machine, mlc=replace(machine.mlc, is_interdigitation_allowed=False))
+    found = deliverability_report(plan, rigid)
+    assert "tip past that of a neighbouring pair" in {item.limit for item in found}
 
 
 def test_spread(beam, machine, make_plan):
