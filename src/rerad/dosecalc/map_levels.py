@@ -22,7 +22,7 @@ from rerad.kernels.map_sampling import multiply_matrices
 
 Floats = NDArray[np.float32]
 
-LEAST_SINGULAR_VALUE = 2e-4
+LEAST_SINGULAR_VALUE = 1e-3
 """Products that contribute less than this share of the strongest are left out."""
 
 ROW_STEP, COLUMN_STEP = 4, 16
