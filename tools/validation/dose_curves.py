@@ -50,9 +50,7 @@ HFS = PatientPosition.HFS
 def main() -> None:
     """Draw what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--measured", type=Path, help=".mcc or .csv to draw instead"
-    )
+    parser.add_argument("--measured", type=Path, help=".mcc or .csv to draw instead")
     parser.add_argument("--machine", default="agility_like_6mv")
     parser.add_argument("--field", default="100x100")
     parser.add_argument("--ssd", type=float, default=900.0)

@@ -258,7 +258,7 @@ def decompose_kernel(
     # kernel is scaled to unit energy, so that all depths are approximated equally well.
     total = discs[:, :, -1:]
     relative = discs / total * _radius_weight(radius)
-    rows = relative * _row_weight(depth)
+    rows = relative * _magnification_weight()
     if used is not None:
         rows *= np.where(used, 1.0, 0.02)[:, :, None]
     # Right singular vectors from the small Gram matrix: the same to 1e-8, many times faster.
@@ -288,12 +288,10 @@ def _radius_weight(radius_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(radius_mm < 1.0, 0.3, 1.0)
 
 
-def _row_weight(depth_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much the decomposition cares for a depth and magnification, shape (D, M, 1).
+def _magnification_weight() -> NDArray[np.float64]:
+    """How much the decomposition cares for a magnification, shape (M, 1).
 
-    Less for points far from the isocentre: what is tabulated there only has to be sane.
+    Less for points far from the isocentre: what is tabulated there only has to be sane. All depths
+    count alike; they are dense near the surface, where electrons make kernels unlike the others.
     """
-    # Tabulated depths are dense near the surface and would count more than their dose.
-    depth = np.sqrt(np.gradient(depth_mm) / 10.0).clip(0.3, 1.0)
-    distance = 1.0 / (1.0 + ((MAGNIFICATIONS - 1.0) / 0.2) ** 2)
-    return np.asarray((depth[:, None] * distance)[:, :, None])
+    return np.asarray(1.0 / (1.0 + ((MAGNIFICATIONS - 1.0) / 0.2) ** 2))[:, None]
