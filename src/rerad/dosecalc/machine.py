@@ -18,7 +18,7 @@ from rerad.core import (
 )
 from rerad.dosecalc.pencil_kernel import derive_pencil_kernel
 from rerad.errors import InputError, MissingDataError
-from rerad.tables.machines_load import read_machine_tables, read_pencil_kernel
+from rerad.tables.machines_load import machine_names, read_machine_tables, read_pencil_kernel
 
 
 def load_machine(name_or_path: str | Path, *, beam: str | None = None) -> Machine:
@@ -48,10 +48,14 @@ def load_machine(name_or_path: str | Path, *, beam: str | None = None) -> Machin
     try:
         return _machine_from(*read_machine_tables(name_or_path, beam=beam))
     except FileNotFoundError as error:
-        msg = f"machine {name_or_path}: file {error.filename} is not there; give a name or a path"
+        msg = (
+            f"machine {name_or_path}: file {error.filename} is not there; give a path, or one of "
+        )
+        msg += ", ".join(machine_names())
         raise MissingDataError(msg) from error
     except (KeyError, TypeError, ValueError) as error:
-        msg = f"machine {name_or_path}: {error}; compare with tables/machines/generic_6mv.toml"
+        what = error.args[0] if isinstance(error, KeyError) else error
+        msg = f"machine {name_or_path}: {what}; compare with tables/machines/generic_6mv.toml"
         raise InputError(msg) from error
 
 
