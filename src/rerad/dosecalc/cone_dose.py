@@ -102,6 +102,8 @@ def cone_beam_dose(
     kernels = _kernels(machine.beam.spectrum, chosen.cones)
     scale = gy_per_unit(machine, grid.spacing_mm, chosen)
     directions = _by_direction(beams)
+    has_electrons = machine.beam.electrons.surface_share > 0
+    points_mm = grid.points(np.indices(grid.shape).reshape(3, -1).T) if has_electrons else None
     total = np.zeros(grid.shape)
     for number, (geometry, group) in enumerate(directions.items(), 1):
         _require_distance(medium, geometry, machine, position)
@@ -118,7 +120,9 @@ def cone_beam_dose(
             chosen.cones,
         )
         total += scale * dose[region]
-        total += _electron_dose(maps, geometry, machine, density, grid, position)
+        if points_mm is not None:
+            electrons = _electron_dose(maps, geometry, machine, density, points_mm, position)
+            total += electrons.reshape(grid.shape)
         if progress is not None:
             progress(number, len(directions))
     return total
@@ -228,15 +232,12 @@ def _electron_dose(
     geometry: BeamGeometry,
     machine: Machine,
     density: Image,
-    grid: Grid,
+    points_mm: NDArray[np.float64],
     position: PatientPosition,
 ) -> NDArray[np.float64]:
-    """Dose of the electrons that come with the photons, in Gy, shape ``grid.shape``."""
+    """Dose at points of the electrons that come with the photons, in Gy, shape (N,)."""
     electrons, reference = machine.beam.electrons, machine.reference
-    dose = np.zeros(grid.n_voxels)
-    if electrons.surface_share == 0:
-        return dose.reshape(grid.shape)
-    points_mm = grid.points(np.indices(grid.shape).reshape(3, -1).T)
+    dose = np.zeros(len(points_mm))
     view = view_points(points_mm, geometry, machine, density, position)
     near = view.depth_mm < ELECTRON_DEPTHS * electrons.depth_mm
     distance = (reference.ssd_mm + reference.depth_mm) / machine.sad_mm
@@ -244,7 +245,7 @@ def _electron_dose(
     fall = np.exp(-view.depth_mm[near] / electrons.depth_mm)
     spread = (distance / view.magnification[near]) ** 2
     dose[near] = electrons.surface_share * reference.dose_per_mu_gy * fall * spread * fluence
-    return dose.reshape(grid.shape)
+    return dose
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,5 @@
 """Points as a beam sees them: position on the map, radiological depth, component weights."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ from rerad.dosecalc.beam_model import (
     DEPTH_STEP_MM,
     MAGNIFICATIONS,
     KernelComponents,
-    kernel_depths,
 )
 from rerad.dosecalc.raster import GUARD_CELLS, MapWindow, Raster, raster_over
 from rerad.errors import InputError
@@ -327,22 +325,6 @@ def map_nodes(view: BeamView, window: MapWindow) -> tuple[NDArray[np.int32], NDA
         raise InputError(msg)
     # Rounding to float32 may give exactly 1, which is a valid place for the spline too.
     return node.astype(np.int32), (index - node).astype(np.float32)
-
-
-def kernels_used(views: Sequence[BeamView], machine: Machine) -> NDArray[np.bool_]:
-    """Return which pairs of kernel depth and magnification lie around any point, (D, M)."""
-    depths = kernel_depths(machine)
-    used = np.zeros((len(depths), len(MAGNIFICATIONS)), dtype=bool)
-    for view in views:
-        row = np.searchsorted(depths, view.depth_mm).clip(1, len(depths) - 1)
-        column = np.searchsorted(MAGNIFICATIONS, view.magnification)
-        column = column.clip(1, len(MAGNIFICATIONS) - 1)
-        pairs = np.unique(row * len(MAGNIFICATIONS) + column)
-        row, column = np.divmod(pairs, len(MAGNIFICATIONS))
-        for dr in (0, 1):
-            for dc in (0, 1):
-                used[row - dr, column - dc] = True
-    return used
 
 
 def point_weights(view: BeamView, components: KernelComponents) -> NDArray[np.float32]:

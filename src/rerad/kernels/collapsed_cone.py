@@ -7,6 +7,8 @@ row of voxels is contiguous and the innermost loop works on whole rows.
 import numpy as np
 from numba import njit, prange
 
+from rerad.kernels.raytrace import fan_value
+
 ONE, HALF, TWO = np.float32(1.0), np.float32(0.5), np.float32(2.0)
 EIGHTH, SIXTH = np.float32(1.0 / 8.0), np.float32(1.0 / 6.0)
 TWENTY_FOURTH = np.float32(1.0 / 24.0)
@@ -229,25 +231,6 @@ def _sample_map(values, x, y):
 
 
 @njit(cache=True)
-def _sample_column(depths, u, v, plane):
-    """Sample cumulative depths of a fan linearly at continuous indices within it."""
-    n_v, n_u, n_p = depths.shape
-    a = min(max(u, 0.0), n_u - 1.0)
-    b = min(max(v, 0.0), n_v - 1.0)
-    c = min(max(plane, 0.0), n_p - 1.0)
-    i, j, k = min(int(a), n_u - 2), min(int(b), n_v - 2), min(int(c), n_p - 2)
-    a, b, c = a - i, b - j, c - k
-    total = 0.0
-    for dj in range(2):
-        for di in range(2):
-            weight = (b if dj else 1.0 - b) * (a if di else 1.0 - a)
-            low = depths[j + dj, i + di, k]
-            high = depths[j + dj, i + di, k + 1]
-            total += weight * (low + c * (high - low))
-    return total
-
-
-@njit(cache=True)
 def _value_at(x, places, values):
     """Interpolate a short table linearly; beyond its ends the end value is used."""
     if x <= places[0]:
@@ -324,7 +307,7 @@ def released_energy(density, axes, parts, fan, fan_place, photons, place, tables
                     continue
                 scale = sad / (sad - z0)
                 x, y = x0 * scale, y0 * scale
-                depth = _sample_column(
+                depth = fan_value(
                     fan,
                     (x - fan_place[0]) / fan_place[2],
                     (y - fan_place[1]) / fan_place[2],

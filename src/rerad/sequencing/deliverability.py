@@ -126,7 +126,7 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
     gaps = tips[:, 1] - tips[:, 0]
     spans = tips.max(axis=2) - tips.min(axis=2)
     slack = _POSITION_TOLERANCE_MM
-    past = _interdigitation(tips) if not mlc.is_interdigitation_allowed else 0.0 * gaps
+    past = np.zeros_like(gaps) if mlc.is_interdigitation_allowed else _interdigitation(tips)
     checks = (
         _worst(name, "leaf position", np.where(tips < low - slack, low - tips, 0), tips, low),
         _worst(name, "leaf position", np.where(tips > high + slack, tips - high, 0), tips, high),
