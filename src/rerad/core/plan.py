@@ -128,6 +128,10 @@ class Goal:
         How far the source was read: R, R2, M or user.
     note : str
         What the reader should know, for example "no consensus".
+    priority : int or None
+        1 for what comes first; None if the goal is judged and not ranked.
+    is_hard : bool
+        Whether the goal is a limit that holds at every priority; it then has no priority itself.
     """
 
     structure: str
@@ -141,10 +145,28 @@ class Goal:
     citation: str = "user"
     trust: str = "user"
     note: str = ""
+    priority: int | None = None
+    is_hard: bool = False
 
     def __post_init__(self) -> None:
         if (self.at_most is None) == (self.at_least is None):
             msg = f"goal {self.structure} {self.metric}: give exactly one of at_most and at_least"
+            raise InputError(msg)
+        if self.priority is not None and (
+            isinstance(self.priority, bool)
+            or not isinstance(self.priority, int)
+            or self.priority < 1
+        ):
+            msg = (
+                f"goal {self.structure} {self.metric}: expected a priority of 1 (first) or more, "
+                f"got {self.priority!r}"
+            )
+            raise InputError(msg)
+        if self.is_hard and self.priority is not None:
+            msg = (
+                f"goal {self.structure} {self.metric}: a hard limit holds at every priority; give "
+                f"must or priority {self.priority}, not both"
+            )
             raise InputError(msg)
         if self.scope is DoseScope.CUMULATIVE and self.alpha_beta_gy is None:
             msg = f"goal {self.structure} {self.metric}: cumulative EQD2 needs alpha/beta in Gy"

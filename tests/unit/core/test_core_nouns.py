@@ -104,6 +104,20 @@ def test_goals_have_one_bound_and_cumulative_ones_an_alpha_beta() -> None:
         Goal("x", "D0.1cc", DoseScope.CUMULATIVE, "Gy", at_most=67.0)
     goal = Goal("x", "D0.1cc", DoseScope.CUMULATIVE, "Gy", at_most=67.0, alpha_beta_gy=2.0)
     assert goal.text == "D0.1cc <= 67 Gy EQD2(a/b 2) cumulative"
+    assert goal.priority is None
+    assert not goal.is_hard
+
+
+@pytest.mark.parametrize("priority", [0, -1, 1.0, True])
+def test_priorities_count_from_one(priority: int) -> None:
+    with pytest.raises(InputError, match=f"priority of 1 .first. or more, got {priority!r}"):
+        Goal("x", "D95%", DoseScope.PLAN, "Gy", at_least=38.0, priority=priority)
+    assert Goal("x", "D95%", DoseScope.PLAN, "Gy", at_least=38.0, priority=2).priority == 2
+
+
+def test_hard_limits_have_no_priority() -> None:
+    with pytest.raises(InputError, match="give must or priority 1, not both"):
+        Goal("x", "Dmax", DoseScope.PLAN, "Gy", at_most=45.0, priority=1, is_hard=True)
 
 
 def test_courses_know_when_they_were_stopped_and_when_nobody_knows() -> None:
