@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rerad.core import BeamGeometry, Grid, Image, ImageUnit, Modality, PatientPosition
 from rerad.dosecalc import build_operator, load_machine, make_bixel_grid
+from rerad.errors import InputError
 
 
 def make_operator(position=PatientPosition.HFS):
@@ -72,6 +73,64 @@ def test_a_beamlet_is_a_column_of_the_adjoint(operator):
         assert row[operator.n_beamlets // 2] == pytest.approx(
             column[point], abs=1e-6 * column.max()
         )
+
+
+def painted(operator, x):
+    """Paint beamlets on the rasters by area, cell by cell."""
+    rasters, start = [], 0
+    for grid, raster in zip(operator.bixel_grids, operator.rasters, strict=True):
+        mu = np.zeros(grid.is_active.shape)
+        mu[grid.is_active] = x[start : start + grid.n_active]
+        start += grid.n_active
+        cells = np.zeros((raster.n_y, raster.n_x))
+        for (row, column), value in np.ndenumerate(mu):
+            low_y, high_y = grid.y_edges_mm[row : row + 2]
+            low_x, high_x = grid.x_edges_mm[column : column + 2]
+            y, x_ = raster.y_edges_mm, raster.x_edges_mm
+            high = np.minimum(high_y, y[1:]), np.minimum(high_x, x_[1:])
+            low = np.maximum(low_y, y[:-1]), np.maximum(low_x, x_[:-1])
+            share = [
+                np.maximum(b - a, 0.0) / raster.cell_mm for a, b in zip(low, high, strict=True)
+            ]
+            cells += value * np.outer(*share)
+        rasters.append(cells)
+    return rasters
+
+
+def test_beamlets_painted_on_cells_give_the_dose_of_the_beamlets(operator):
+    x = np.random.default_rng(3).random(operator.n_beamlets)
+    dose = operator.forward(x)
+    np.testing.assert_allclose(
+        operator.forward_rasters(painted(operator, x)), dose, atol=2e-6 * dose.max()
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_adjoint_by_cells_is_the_transpose(operator, seed):
+    rng = np.random.default_rng(seed)
+    cells = [rng.random((raster.n_y, raster.n_x)) for raster in operator.rasters]
+    y = rng.standard_normal(operator.n_points)
+    dose, back = operator.forward_rasters(cells), operator.adjoint_rasters(y)
+    assert [part.shape for part in back] == [part.shape for part in cells]
+    through = sum(np.sum(a * b) for a, b in zip(cells, back, strict=True))
+    assert abs(dose @ y - through) < 1e-6 * np.linalg.norm(dose) * np.linalg.norm(y)
+    # Beamlets collect what their cells hold.
+    unit = np.zeros(operator.n_beamlets)
+    unit[seed % operator.n_beamlets] = 1.0
+    collected = sum(np.sum(a * b) for a, b in zip(painted(operator, unit), back, strict=True))
+    gradient = operator.adjoint(y)
+    assert collected == pytest.approx(
+        gradient[seed % operator.n_beamlets], abs=1e-6 * np.abs(gradient).max()
+    )
+
+
+def test_rasters_of_another_shape_are_refused(operator):
+    cells = [np.zeros((raster.n_y, raster.n_x)) for raster in operator.rasters]
+    with pytest.raises(InputError, match="expected 3 rasters"):
+        operator.forward_rasters(cells[:2])
+    with pytest.raises(InputError, match="beam 1: expected a raster of"):
+        operator.forward_rasters([cells[0], cells[1][:-1], cells[2]])
 
 
 def test_sums_do_not_depend_on_threads_and_repeat_bit_by_bit(operator):

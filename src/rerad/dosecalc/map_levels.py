@@ -148,6 +148,13 @@ class MapLevel:
         arrays = (self.rows, self.columns, self.rows_back, self.columns_back)
         return sum(array.nbytes for array in arrays)
 
+    @property
+    def window(self) -> tuple[int, int]:
+        """Rows and columns of the fluence, padded."""
+        if self.condense is not None:
+            return self.rows.shape[2], self.condense.shape[1]
+        return self.rows.shape[2], self.columns.shape[1] * self.y.n // self.rows.shape[1]
+
     def map_shape(self, n_beams: int) -> tuple[int, int, int, int, int]:
         """Shape of the maps of all beams, ``(G, B, V, U, 4)``."""
         return len(self.columns), n_beams, self.y.n, self.x.n, 4

@@ -17,8 +17,9 @@ from rerad.core import BixelGrid, Grid, Image, Machine, PatientPosition
 from rerad.dosecalc.beam_model import decompose_kernel
 from rerad.dosecalc.beam_samples import OperatorScene, Samples, sample_beams
 from rerad.dosecalc.map_levels import MapLevel, SeparableKernels, map_level
+from rerad.dosecalc.painting import Paint
 from rerad.dosecalc.projection import require_density
-from rerad.dosecalc.raster import Raster, off_axis_map, overlap, raster_over
+from rerad.dosecalc.raster import Raster, raster_over
 from rerad.errors import InputError
 from rerad.kernels.map_sampling import gather_maps, scatter_maps
 
@@ -69,40 +70,6 @@ class OperatorSettings:
             raise InputError(msg)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _BeamPaint:
-    """How one beam's beamlets lie on its raster."""
-
-    grid: BixelGrid
-    row_share: NDArray[np.float64]
-    column_share: NDArray[np.float64]
-    off_axis: NDArray[np.float64]
-
-    def paint(self, x_mu: NDArray[np.float64], target: NDArray[np.float32]) -> None:
-        """Write the fluence of the active beamlets onto the raster."""
-        values = np.zeros(self.grid.is_active.shape)
-        values[self.grid.is_active] = x_mu
-        fluence = (self.row_share.T @ values @ self.column_share) * self.off_axis
-        target[: fluence.shape[0], : fluence.shape[1]] = fluence
-
-    def collect(self, source: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Adjoint of `paint`."""
-        n_y, n_x = self.off_axis.shape
-        values = source[:n_y, :n_x] * self.off_axis
-        spread = self.row_share @ values @ self.column_share.T
-        return np.asarray(spread[self.grid.is_active])
-
-
-def _beam_paint(grid: BixelGrid, machine: Machine, raster: Raster) -> _BeamPaint:
-    """Prepare painting of `grid` onto `raster`."""
-    return _BeamPaint(
-        grid=grid,
-        row_share=overlap(grid.y_edges_mm, raster.y_edges_mm),
-        column_share=overlap(grid.x_edges_mm, raster.x_edges_mm),
-        off_axis=off_axis_map(machine, raster),
-    )
-
-
 @final
 class PencilBeamOperator:
     """Matrix-free pencil-beam operator; make it with `build_operator`.
@@ -112,8 +79,8 @@ class PencilBeamOperator:
 
     Parameters
     ----------
-    paints : tuple
-        Beamlets of each beam.
+    paint : Paint
+        Beamlets on the rasters of all beams.
     near, far : MapLevel
         From fluence to the fine and the coarse maps.
     samples : Samples
@@ -124,25 +91,23 @@ class PencilBeamOperator:
 
     def __init__(
         self,
-        paints: tuple[_BeamPaint, ...],
+        paint: Paint,
         near: MapLevel,
         far: MapLevel,
         samples: Samples,
         n_points: int,
     ) -> None:
-        self._paints = paints
+        self._paint = paint
         self._near, self._far = near, far
         self._samples = samples
         self._n_points = n_points
-        counts = [paint.grid.n_active for paint in paints]
-        self._starts = np.concatenate([[0], np.cumsum(counts)])
         # Enough tasks for many cores, few enough maps to add up; it never depends on threads.
-        self._n_chunks = max(1, -(-16 // len(paints)))
+        self._n_chunks = max(1, -(-16 // len(paint.grids)))
 
     @property
     def n_beamlets(self) -> int:
         """Number of active beamlets of all beams."""
-        return int(self._starts[-1])
+        return int(self._paint.collect.shape[0])
 
     @property
     def n_points(self) -> int:
@@ -152,7 +117,12 @@ class PencilBeamOperator:
     @property
     def bixel_grids(self) -> tuple[BixelGrid, ...]:
         """Beamlet grids, beams in order."""
-        return tuple(paint.grid for paint in self._paints)
+        return self._paint.grids
+
+    @property
+    def rasters(self) -> tuple[Raster, ...]:
+        """Where the fluence of each beam lies: cells of the isocentre plane, beams in order."""
+        return self._paint.rasters
 
     @property
     def n_bytes(self) -> int:
@@ -177,10 +147,31 @@ class PencilBeamOperator:
         if x.shape != (self.n_beamlets,):
             msg = f"expected {self.n_beamlets} beamlet values, got shape {x.shape}"
             raise InputError(msg)
-        fluence = np.zeros(self._fluence_shape(), dtype=np.float32)
-        for index, paint in enumerate(self._paints):
-            paint.paint(x[self._starts[index] : self._starts[index + 1]], fluence[index])
-        return self._dose(fluence, self._samples)
+        return self._dose(self._paint.beamlets(x), self._samples)
+
+    def forward_rasters(self, rasters_mu: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the dose of fluence given on the cells of `rasters`, such as leaves let through.
+
+        Beyond 20 mm from the fluence, columns of cells are condensed by three; what changes from
+        cell to cell is blurred there, its sum and first moments are kept.
+
+        Parameters
+        ----------
+        rasters_mu : sequence of ndarray of shape (n_y, n_x)
+            For each beam, MU times the open share of each cell. The off-axis ratio is applied
+            here, as it is to beamlets.
+
+        Returns
+        -------
+        ndarray of shape (n_points,)
+            Dose to water in Gy.
+
+        Raises
+        ------
+        InputError
+            If number or shapes are not those of `rasters`.
+        """
+        return self._dose(self._paint.cells(rasters_mu), self._samples)
 
     def beamlet_dose(self, beamlet: int) -> NDArray[np.float64]:
         """Return a column: the dose of one MU of one beamlet; only its beam is calculated.
@@ -198,12 +189,7 @@ class PencilBeamOperator:
         if not 0 <= beamlet < self.n_beamlets:
             msg = f"expected a beamlet from 0 to {self.n_beamlets - 1}, got {beamlet}"
             raise InputError(msg)
-        beam = int(np.searchsorted(self._starts, beamlet, side="right")) - 1
-        paint = self._paints[beam]
-        x = np.zeros(paint.grid.n_active)
-        x[beamlet - self._starts[beam]] = 1.0
-        fluence = np.zeros((1, *self._fluence_shape()[1:]), dtype=np.float32)
-        paint.paint(x, fluence[0])
+        beam, fluence = self._paint.beamlet(beamlet)
         starts = np.ascontiguousarray(self._samples.starts[:, beam : beam + 1])
         return self._dose(fluence, self._samples._replace(starts=starts))
 
@@ -226,25 +212,42 @@ class PencilBeamOperator:
         ndarray of shape (n_beamlets,)
             In Gy per MU times the unit of `weights`.
         """
+        return np.asarray(self._paint.collect @ self._fluence_adjoint(weights).ravel())
+
+    def adjoint_rasters(self, weights: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Return the transpose of `forward_rasters` applied to `weights`.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_points,)
+            For a gradient: derivative of the objective by dose.
+
+        Returns
+        -------
+        list of ndarray of shape (n_y, n_x)
+            For each beam, in Gy per MU times the unit of `weights`.
+
+        Raises
+        ------
+        InputError
+            If there is not one weight for each point.
+        """
+        return self._paint.back_to_cells(self._fluence_adjoint(weights))
+
+    def _fluence_adjoint(self, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Transpose of `_dose` for all beams: (B, Y, X)."""
         y = np.asarray(weights, dtype=np.float64)
         if y.shape != (self.n_points,):
             msg = f"expected {self.n_points} point weights, got shape {y.shape}"
             raise InputError(msg)
         near, far = (
-            np.empty((self._n_chunks, *level.map_shape(len(self._paints))), dtype=np.float32)
+            np.empty((self._n_chunks, *level.map_shape(len(self.rasters))), dtype=np.float32)
             for level in (self._near, self._far)
         )
         scatter_maps(y.astype(np.float32), *self._samples, near, far)
         fluence = self._near.convolve_back(near.sum(axis=0))
         fluence += self._far.convolve_back(far.sum(axis=0))
-        return np.concatenate(
-            [paint.collect(fluence[index]) for index, paint in enumerate(self._paints)]
-        )
-
-    def _fluence_shape(self) -> tuple[int, int, int]:
-        """Beams, rows and columns of the rasters of all beams."""
-        columns = self._near.columns.shape[1] // (self._near.rows.shape[1] // self._near.y.n)
-        return len(self._paints), self._near.rows.shape[2], columns
+        return fluence
 
 
 def build_operator(
@@ -311,11 +314,8 @@ def build_operator(
     kernels = SeparableKernels.of(components, reach_y, reach_x, cell_mm=chosen.cell_mm)
     near = map_level(kernels, nodes.near_y, nodes.near_x, window)
     far = map_level(kernels.at_nodes(), nodes.far_y, nodes.far_x, window)
-    paints = tuple(
-        _beam_paint(bixels, machine, raster)
-        for bixels, raster in zip(bixel_grids, rasters, strict=True)
-    )
-    return PencilBeamOperator(paints, near, far, sampled.samples, len(indices))
+    paint = Paint.of(bixel_grids, rasters, machine, near.window)
+    return PencilBeamOperator(paint, near, far, sampled.samples, len(indices))
 
 
 def _raster_of(bixels: BixelGrid, cell_mm: float) -> Raster:
