@@ -12,6 +12,7 @@
     │   └── CourseNotFoundError
     ├── DicomError                        a file cannot be read or would not conform
     ├── CaseError                         a case file or case folder cannot be used
+    ├── LedgerError                       the ledger refused: conflict, newer schema, edited record
     ├── DeliverabilityError               the machine cannot do this
     └── ComputationError(RuntimeError)    a method ran and failed
         ├── ConvergenceError
@@ -60,6 +61,10 @@ class DicomError(ReradError):
 
 class CaseError(ReradError):
     """A case file or a case folder cannot be used as it is."""
+
+
+class LedgerError(ReradError):
+    """The ledger refused: a conflict, a newer schema, or a record that was edited."""
 
 
 class DeliverabilityError(ReradError):
