@@ -10,7 +10,10 @@ from rerad.cli.commission import commission
 from rerad.cli.console import BANNER
 from rerad.cli.demo import demo
 from rerad.cli.dose import dose
+from rerad.cli.eqd2 import eqd2
+from rerad.cli.gap import gap
 from rerad.cli.import_ import import_
+from rerad.cli.remaining import remaining
 from rerad.cli.run import run
 from rerad.cli.schema import schema
 
@@ -29,6 +32,9 @@ app.command()(run)
 app.command()(dose)
 app.command()(commission)
 app.command()(schema)
+app.command()(eqd2)
+app.command()(remaining)
+app.command()(gap)
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -17,7 +17,6 @@ from rerad.core import (
     DoseScope,
     Finding,
     Goal,
-    RecoveryBasis,
     Severity,
     Structure,
 )
@@ -26,13 +25,12 @@ from rerad.planning.history import require_alpha_beta
 from rerad.planning.inputs import LimitChoice, PlanningInputs
 from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
 from rerad.radiobiology import (
+    Assumption,
     Limit,
-    RecoveryScenario,
-    check_basis,
+    assumptions_for,
     limits_for,
     organ_of,
     physical_from_eqd2,
-    recovery_scenarios,
 )
 from rerad.structures import EndSlab, recognized_organ
 
@@ -57,16 +55,6 @@ class OrganLimit:
     goal: Goal
     recovery_fraction: float
     prior: Dose | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One limit under one assumption."""
-
-    label: str
-    limit: Limit
-    recovery_fraction: float
-    citation: str
 
 
 def goal_of(structure: str, limit: Limit) -> Goal:
@@ -193,7 +181,7 @@ def make_budget(
 
 
 def _governing(
-    inputs: PlanningInputs, cases: Sequence[_Case], scenarios: Sequence[BudgetScenario]
+    inputs: PlanningInputs, cases: Sequence[Assumption], scenarios: Sequence[BudgetScenario]
 ) -> int:
     """Return the place of the assumption that the plan is made under."""
     candidates = list(range(len(cases)))
@@ -210,38 +198,15 @@ def _strictness(scenario: BudgetScenario) -> float:
     return scenario.limit_eqd2_gy if np.isnan(left) else left
 
 
-def _cases(inputs: PlanningInputs, organ: str, rule_set: str) -> list[_Case]:
+def _cases(inputs: PlanningInputs, organ: str, rule_set: str) -> list[Assumption]:
     """Return each limit of an organ under each assumption that cannot be excluded."""
-    interval = shortest_interval_months(inputs)
-    cases: list[_Case] = []
-    for limit in limits_for(organ, rule_set, interval):
-        if limit.spared_volume_cc is not None:
-            continue  # a volume to be spared is judged on the whole organ, not on a near-maximum
-        if limit.recovery_basis is RecoveryBasis.RAW:
-            cases.append(_Case(_raw_label(limit), limit, 0.0, limit.citation))
-            continue
-        for scenario in recovery_scenarios(inputs.settings.recovery_table, organ):
-            if interval is None or _covers(scenario, interval):
-                fraction = scenario.fraction if inputs.priors else 0.0
-                check_basis(limit, fraction)
-                cases.append(_Case(scenario.label, limit, fraction, scenario.citation))
-    return cases
-
-
-def _raw_label(limit: Limit) -> str:
-    """Say for which intervals a limit on the raw sum is stated."""
-    if limit.condition:
-        return limit.condition
-    low, high = limit.interval_months_min, limit.interval_months_max
-    if low is None:
-        return "any interval" if high is None else f"< {high:g} months"
-    return f">= {low:g} months" if high is None else f"{low:g}-{high:g} months"
-
-
-def _covers(scenario: RecoveryScenario, interval_months: float) -> bool:
-    """Return whether an interval lies in a scenario's class."""
-    upper = np.inf if scenario.months_to is None else scenario.months_to
-    return scenario.months_from <= interval_months < upper
+    settings = inputs.settings
+    found = assumptions_for(
+        organ, rule_set, settings.recovery_table, shortest_interval_months(inputs)
+    )
+    if inputs.priors:
+        return list(found)
+    return [replace(item, recovery_fraction=0.0) for item in found]
 
 
 def discounted_prior(
@@ -257,7 +222,9 @@ def discounted_prior(
     return discount(total, recovery_fraction)
 
 
-def _organ_limit(structure: Structure, case: _Case, priors: Sequence[PriorCourse]) -> OrganLimit:
+def _organ_limit(
+    structure: Structure, case: Assumption, priors: Sequence[PriorCourse]
+) -> OrganLimit:
     """Return the limit to plan under."""
     return OrganLimit(
         structure=structure.name,
@@ -278,7 +245,7 @@ def _prior_dvh(
     return None if prior is None else dvh(prior, structure, end_slab=end_slab)
 
 
-def _scenario(inputs: PlanningInputs, case: _Case, prior: Dvh | None) -> BudgetScenario:
+def _scenario(inputs: PlanningInputs, case: Assumption, prior: Dvh | None) -> BudgetScenario:
     """Return what one limit leaves under one assumption.
 
     The remaining dose is the limit less the earlier dose at the limit's own metric. The new

@@ -1,5 +1,12 @@
 """What dose does: EQD2, recovery, tolerance, response."""
 
+from rerad.radiobiology.conversion import (
+    ConvertedCourse,
+    ConvertedDose,
+    convert_course,
+    require_valid_fraction,
+    validity_text,
+)
 from rerad.radiobiology.cord_scores import (
     HytecFactor,
     MyelopathyRisk,
@@ -15,6 +22,14 @@ from rerad.radiobiology.extended_models import (
     bed_with_repopulation,
     incomplete_repair_factor,
     load_time_factors,
+)
+from rerad.radiobiology.gap import (
+    GapOption,
+    GapResult,
+    Interruption,
+    solve_gap,
+    time_factor_for,
+    treatment_days,
 )
 from rerad.radiobiology.linear_quadratic import (
     bed,
@@ -44,6 +59,14 @@ from rerad.radiobiology.recovery_models import (
     power_recovery,
     recovery_needed,
 )
+from rerad.radiobiology.remaining import (
+    Assumption,
+    RemainingTolerance,
+    assumptions_for,
+    break_even_interval,
+    remaining_after,
+    remaining_tolerance,
+)
 from rerad.radiobiology.response import (
     LkbParameters,
     geud,
@@ -62,7 +85,13 @@ from rerad.radiobiology.tolerance import (
 )
 
 __all__ = [
+    "Assumption",
+    "ConvertedCourse",
+    "ConvertedDose",
+    "GapOption",
+    "GapResult",
     "HytecFactor",
+    "Interruption",
     "IntervalClass",
     "Limit",
     "LkbParameters",
@@ -71,15 +100,19 @@ __all__ = [
     "OrganRecovery",
     "RecoveryScenario",
     "RecoveryTable",
+    "RemainingTolerance",
     "RuleSet",
     "SpineLevel",
     "TimeFactor",
+    "assumptions_for",
     "bed",
     "bed_linear_quadratic_linear",
     "bed_with_incomplete_repair",
     "bed_with_repopulation",
+    "break_even_interval",
     "break_even_months",
     "check_basis",
+    "convert_course",
     "eqd2",
     "exponential_recovery",
     "fraction_size_finding",
@@ -103,9 +136,16 @@ __all__ = [
     "recovery_needed",
     "recovery_scenarios",
     "recovery_table",
+    "remaining_after",
+    "remaining_tolerance",
+    "require_valid_fraction",
     "rule_set",
     "rule_sets",
+    "solve_gap",
+    "time_factor_for",
     "to_bed",
     "to_eqd2",
     "tolerance_increase",
+    "treatment_days",
+    "validity_text",
 ]

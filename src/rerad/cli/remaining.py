@@ -1,0 +1,167 @@
+"""``rerad remaining``: what published limits leave for an organ after earlier courses."""
+
+from typing import Annotated
+
+import typer
+
+from rerad.cli.arguments import JsonOption
+from rerad.cli.console import print_json, reporting_errors
+from rerad.core import RecoveryBasis
+from rerad.errors import InputError
+from rerad.radiobiology import (
+    RemainingTolerance,
+    SpineLevel,
+    assumptions_for,
+    break_even_interval,
+    eqd2,
+    remaining_after,
+    rule_sets,
+)
+from rerad.radiobiology.conversion import FORMULA_SOURCE
+from rerad.radiobiology.conversion import require_valid_fraction as check_fraction
+
+FORMULA = (
+    "EQD2 left = limit - (1 - recovery) * sum of EQD2;  "
+    "D = n/2 (-a/b + sqrt((a/b)^2 + 4 (2 + a/b) EQD2 left / n))"
+)
+
+
+def remaining(
+    organ: Annotated[str, typer.Option("--organ", help="TG-263 name, such as SacralPlex_R.")],
+    prior: Annotated[
+        list[str], typer.Option("--prior", help="Organ dose/fractions, 45/25; may be repeated.")
+    ],
+    fractions: Annotated[int, typer.Option("--fractions", min=1, help="Of the course to come.")],
+    recovery: Annotated[
+        str, typer.Option("--recovery", help="Recovery table for discounted sums: umich, none.")
+    ],
+    rule_set: Annotated[
+        list[str] | None, typer.Option("--rule-set", help="Only these; all without.")
+    ] = None,
+    interval_months: Annotated[
+        float | None, typer.Option("--interval-months", min=0, help="Unknown without.")
+    ] = None,
+    level: Annotated[
+        SpineLevel | None, typer.Option("--level", help="Along the spine; for cord limits.")
+    ] = None,
+    planned: Annotated[
+        float | None, typer.Option("--planned", min=0, help="Organ dose planned now, Gy.")
+    ] = None,
+    beyond_validity: Annotated[
+        bool, typer.Option("--beyond-validity", help="Convert larger fractions all the same.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what each rule set leaves; without an interval, a table over intervals."""
+    with reporting_errors(as_json=as_json):
+        courses = [parse_course(text) for text in prior]
+        today = [] if planned is None else [(planned, fractions)]
+        for dose_gy, n_fractions in (*courses, *today):
+            check_fraction(dose_gy / n_fractions, is_beyond_allowed=beyond_validity)
+        names = rule_set or [rules.name for rules in rule_sets()]
+        assumptions = [
+            item
+            for name in names
+            for item in assumptions_for(organ, name, recovery, interval_months, level=level)
+        ]
+        rows = remaining_after(organ, courses, assumptions, n_fractions=fractions)
+        months = [_break_even(row, recovery, organ, planned, fractions) for row in rows]
+    if as_json:
+        print_json(_document(rows, months, planned))
+        return
+    _print(rows, months, planned, fractions)
+
+
+def parse_course(text: str) -> tuple[float, int]:
+    """Return dose in Gy and number of fractions of ``45/25``.
+
+    Raises
+    ------
+    InputError
+        If the text is not that.
+    """
+    dose, _, n_fractions = text.partition("/")
+    try:
+        course = float(dose), int(n_fractions)
+    except ValueError:
+        course = (0.0, 0)
+    if not 0 < course[0] < 1000 or course[1] < 1:
+        msg = f"expected dose/fractions such as 45/25, got {text!r}"
+        raise InputError(msg)
+    return course
+
+
+def _break_even(
+    row: RemainingTolerance, table: str, organ: str, planned: float | None, n_fractions: int
+) -> str:
+    """Say from which interval the planned dose fits."""
+    limit = row.assumption.limit
+    if planned is None:
+        return ""
+    today = eqd2(planned, n_fractions, limit.alpha_beta_gy)
+    prior = row.prior_eqd2_gy / max(1.0 - row.assumption.recovery_fraction, 1e-12)
+    if limit.recovery_basis is RecoveryBasis.RAW:
+        return "fits" if today <= row.remaining_eqd2_gy else "does not fit"
+    months = break_even_interval(limit, table, organ, prior_eqd2_gy=prior, today_eqd2_gy=today)
+    return "never" if months is None else f"from {months:g} months"
+
+
+def _print(
+    rows: tuple[RemainingTolerance, ...],
+    months: list[str],
+    planned: float | None,
+    n_fractions: int,
+) -> None:
+    """Print the table for a reader."""
+    last = f"  {planned:g} Gy" if planned is not None else ""
+    typer.echo(
+        f"{'rule set':11} {'limit':22} {'assumption':34} {'recovery':>8} {'prior':>7} "
+        f"{'left':>7} {'Gy in ' + str(n_fractions):>9}{last}"
+    )
+    for row, when in zip(rows, months, strict=True):
+        item = row.assumption
+        limit = f"{item.limit.metric} {item.limit.limit_gy:g} (a/b {item.limit.alpha_beta_gy:g})"
+        over = f"  over by {row.excess_eqd2_gy:.2f}" if row.excess_eqd2_gy > 0 else ""
+        typer.echo(
+            f"{item.limit.rule_set:11} {limit:22} {item.label[:34]:34} "
+            f"{100 * item.recovery_fraction:7.0f}% {row.prior_eqd2_gy:7.2f} "
+            f"{row.remaining_eqd2_gy:7.2f} {row.remaining_physical_gy:9.2f}  {when}{over}"
+        )
+    typer.echo(f"formula  {FORMULA}; EQD2 in Gy")
+    typer.echo(f"source   {FORMULA_SOURCE}")
+    for citation in dict.fromkeys(
+        text for row in rows for text in (row.assumption.limit.citation, row.assumption.citation)
+    ):
+        typer.echo(f"source   {citation}")
+    typer.echo("Rule sets are not blended; where none speaks, that is no permission.")
+
+
+def _document(
+    rows: tuple[RemainingTolerance, ...], months: list[str], planned: float | None
+) -> dict[str, object]:
+    """Return the rows as JSON."""
+    return {
+        "status": "done",
+        "planned_gy": planned,
+        "formula": FORMULA,
+        "source": FORMULA_SOURCE,
+        "rows": [
+            {
+                "rule_set": row.assumption.limit.rule_set,
+                "metric": row.assumption.limit.metric,
+                "limit_gy": row.assumption.limit.limit_gy,
+                "alpha_beta_gy": row.assumption.limit.alpha_beta_gy,
+                "recovery_basis": row.assumption.limit.recovery_basis,
+                "assumption": row.assumption.label,
+                "recovery_fraction": row.assumption.recovery_fraction,
+                "prior_eqd2_gy": row.prior_eqd2_gy,
+                "remaining_eqd2_gy": row.remaining_eqd2_gy,
+                "remaining_physical_gy": row.remaining_physical_gy,
+                "excess_eqd2_gy": row.excess_eqd2_gy,
+                "planned_fits": when,
+                "citation": row.assumption.limit.citation,
+                "recovery_citation": row.assumption.citation,
+            }
+            for row, when in zip(rows, months, strict=True)
+        ],
+    }

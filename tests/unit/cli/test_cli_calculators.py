@@ -1,0 +1,119 @@
+"""The small calculators: numbers, formula and source on the screen, refusals in one sentence."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from rerad.cli.console import ExitCode
+from rerad.cli.main import app
+
+RUNNER = CliRunner()
+
+
+def run(*words):
+    return RUNNER.invoke(app, [str(word) for word in words])
+
+
+def test_eqd2_of_the_readme():
+    result = run("eqd2", "--dose", 45, "--fractions", 25, "--alpha-beta", 2)
+    assert result.exit_code == ExitCode.DONE
+    assert "BED   85.50 Gy   EQD2   42.75 Gy" in result.stdout
+    for word in ("formula", "Withers", "1 to 6 Gy per fraction"):
+        assert word in result.stdout
+
+
+def test_eqd2_json_of_several_tissues_and_a_stopped_course():
+    words = ("--alpha-beta", 2, "--alpha-beta", 10, "--delivered", 15, "--json")
+    document = json.loads(run("eqd2", "--dose", 40, "--fractions", 22, *words).stdout)
+    assert document["dose_gy"] == pytest.approx(27.27, abs=0.005)
+    # Fractions are scaled, the dose per fraction stays 40/22.
+    assert document["converted"][0]["eqd2_gy"] == pytest.approx(38.1818 * 15 / 22, abs=1e-3)
+    assert document["converted"][1]["bed_gy"] == pytest.approx(47.2727 * 15 / 22, abs=1e-3)
+
+
+def test_eqd2_refuses_large_fractions_unless_told():
+    words = ("eqd2", "--dose", 12.4, "--fractions", 1, "--alpha-beta", 2)
+    refused = run(*words)
+    assert refused.exit_code == ExitCode.FAILED
+    assert "1 to 6 Gy per fraction" in refused.stderr
+    told = run(*words, "--beyond-validity")
+    assert "EQD2   44.64 Gy" in told.stdout
+    assert "read EQD2 with care" in told.stdout
+
+
+def test_remaining_is_a_table_over_intervals_when_the_interval_is_unknown():
+    words = ("remaining", "--organ", "SacralPlex_R", "--prior", "45/25", "--fractions", 22)
+    document = json.loads(run(*words, "--recovery", "umich", "--planned", 40, "--json").stdout)
+    umich = [row for row in document["rows"] if row["rule_set"] == "umich"]
+    # Section 0 of the worked case: 31.06, 34.59, 39.53, 47.05 Gy in 22 fractions.
+    got = [row["remaining_physical_gy"] for row in umich]
+    assert got == pytest.approx([31.06, 34.59, 39.53, 47.05, 47.05], abs=0.00501)
+    assert {row["planned_fits"] for row in umich} == {"from 12 months"}
+    slevin = {row["limit_gy"]: row for row in document["rows"] if row["rule_set"] == "slevin2021"}
+    assert set(slevin) == {67.0, 85.0}
+    assert all(row["recovery_fraction"] == 0 for row in slevin.values())
+    assert slevin[67.0]["planned_fits"] == "does not fit"  # 80.93 Gy
+    assert slevin[85.0]["planned_fits"] == "fits"
+
+
+def test_remaining_with_a_known_interval_keeps_one_row_of_a_table():
+    words = ("remaining", "--organ", "SacralPlex_R", "--prior", "45/25", "--fractions", 22)
+    more = ("--recovery", "umich", "--rule-set", "umich", "--interval-months", 8, "--json")
+    (row,) = json.loads(run(*words, *more).stdout)["rows"]
+    assert row["remaining_physical_gy"] == pytest.approx(39.53, abs=0.00501)
+
+
+def test_remaining_prints_sources_and_that_silence_is_no_permission():
+    words = ("remaining", "--organ", "Bladder", "--prior", "45/25", "--fractions", 20)
+    text = run(*words, "--recovery", "none").stdout
+    assert "Slevin" in text
+    assert "no permission" in text
+
+
+@pytest.mark.parametrize("prior", ["45", "45/x", "0/25", "45/0", "nan/3"])
+def test_remaining_refuses_what_is_no_course(prior):
+    words = ("remaining", "--organ", "Bladder", "--fractions", 20, "--recovery", "none")
+    result = run(*words, "--prior", prior)
+    assert result.exit_code == ExitCode.FAILED
+    assert "such as 45/25" in result.stderr
+
+
+def test_remaining_of_an_organ_without_limit_is_refused():
+    result = run(
+        "remaining",
+        "--organ",
+        "Spleen",
+        "--prior",
+        "45/25",
+        "--fractions",
+        20,
+        "--recovery",
+        "none",
+    )
+    assert result.exit_code == ExitCode.FAILED
+    assert "no permission" in result.stderr
+
+
+def test_gap_of_the_published_case():
+    words = ("gap", "--dose", 40, "--fractions", 22, "--delivered", 15, "--delivered-dose", 27)
+    more = ("--tumour", "none", "--alpha-beta", 10, "--into", 5, "--into", 4, "--into", 1)
+    document = json.loads(run(*words, *more, "--json").stdout)
+    assert document["bed_missing_gy"] == pytest.approx(15.41, abs=0.00501)
+    solved = {o["n_fractions"]: o["fraction_gy"] for o in document["options"][2:]}
+    assert solved[7] == pytest.approx(1.857, abs=0.000501)
+    assert solved[5] == pytest.approx(2.472, abs=0.000501)
+    assert solved[4] == pytest.approx(2.971, abs=0.000501)
+    assert solved[1] == pytest.approx(8.38, abs=0.00501)
+    assert "No time factor" in document["findings"][0]["text"]
+    text = run(*words, *more).stdout
+    assert "7 x 1.857 Gy" in text
+    assert "missing 15.41 Gy" in text
+
+
+def test_gap_refuses_a_tumour_without_sourced_time_factor():
+    words = ("gap", "--dose", 50, "--fractions", 25, "--delivered", 10, "--gap-days", 7)
+    result = run(*words, "--tumour", "cervix")
+    assert result.exit_code == ExitCode.FAILED
+    assert "larynx" in result.stderr
+    assert run(*words, "--tumour", "none").exit_code == ExitCode.USAGE
