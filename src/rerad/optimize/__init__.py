@@ -12,9 +12,12 @@ from rerad.optimize.objectives import (
 from rerad.optimize.problem import LinearDose, Problem, uniform_start_mu
 from rerad.optimize.smoothness import FluenceSmoothness
 from rerad.optimize.solve import Progress, Solution, SolveSettings, solve
+from rerad.optimize.tail_terms import Aim, Geud, MeanDose, TailMean, TailSide
 from rerad.optimize.terms import DoseTerm, FluenceTerm
+from rerad.optimize.volume_terms import VolumeAbove, VolumeBelow
 
 __all__ = [
+    "Aim",
     "CumulativeDose",
     "CumulativeMean",
     "CumulativeOverdose",
@@ -22,14 +25,20 @@ __all__ = [
     "DoseTerm",
     "FluenceSmoothness",
     "FluenceTerm",
+    "Geud",
     "LinearDose",
+    "MeanDose",
     "Multipliers",
     "Overdose",
     "Problem",
     "Progress",
     "Solution",
     "SolveSettings",
+    "TailMean",
+    "TailSide",
     "Underdose",
+    "VolumeAbove",
+    "VolumeBelow",
     "falloff_threshold",
     "solve",
     "uniform_start_mu",
