@@ -11,7 +11,7 @@ from rerad.dosecalc.map_levels import NodeLine, SeparableKernels, map_level
 from rerad.dosecalc.raster import kernel_transforms, spline_kernels
 from rerad.kernels import lanes
 from rerad.kernels.beam_view import weigh_samples
-from rerad.kernels.map_sampling import BLOCK, gather_maps, multiply_matrices, scatter_maps
+from rerad.kernels.map_sampling import BLOCK, FAR, gather_maps, multiply_matrices, scatter_maps
 
 
 def lanes_in_use(flat, few):
@@ -59,65 +59,55 @@ def random_samples(seed, n_points=BLOCK + 90, n_groups=2):
     rng = np.random.default_rng(seed)
     near = rng.random((n_groups, 2, 9, 12, 4)).astype(np.float32)
     far = rng.random((n_groups, 2, 5, 8, 4)).astype(np.float32)
-    starts = np.empty((2, 2, 3), np.int64)
-    point, node = [], []
-    end = 0
-    for block, n in enumerate((BLOCK, n_points - BLOCK)):
-        for beam in range(2):
-            n_near = int(rng.integers(1, n - 1))
-            starts[block, beam] = end, end + n_near, end + n
-            point.append(rng.permutation(n))
-            node.append(12 * rng.integers(0, 6, n_near) + rng.integers(0, 9, n_near))
-            node.append(8 * rng.integers(0, 4, n - n_near) + rng.integers(0, 7, n - n_near))
-            end += n
-    place = rng.integers(0, 2**32, end, dtype=np.uint64).astype(np.uint32)
-    weights = rng.random((n_groups, end, 4)).astype(np.float32)
-    samples = (
-        starts,
-        np.concatenate(point).astype(np.uint16),
-        np.concatenate(node).astype(np.uint32),
-        place,
-        weights,
-    )
-    return rng, near, far, samples
+    n_samples = 2 * n_points
+    is_near = rng.random(n_samples) < 0.5
+    near_node = 12 * rng.integers(0, 6, n_samples) + rng.integers(0, 9, n_samples)
+    far_node = 8 * rng.integers(0, 4, n_samples) + rng.integers(0, 7, n_samples)
+    node = np.where(is_near, near_node, int(FAR) + far_node).astype(np.uint32)
+    place = rng.integers(0, 2**32, n_samples, dtype=np.uint64).astype(np.uint32)
+    weights = rng.random((n_groups, n_samples, 4)).astype(np.float32)
+    return rng, near, far, (node, place, weights)
 
 
 def twin_dose(near, far, samples, n_points):
-    starts, point, node, place, weights = samples
+    node, place, weights = samples
     dose = np.zeros(n_points)
-    for block in range(len(starts)):
-        for beam in range(starts.shape[1]):
-            first, middle, end = starts[block, beam]
-            for s in range(first, end):
-                x, y = (int(place[s]) & 65535) / 65536, (int(place[s]) >> 16) / 65536
-                maps, basis, second = (near, spline, 1) if s < middle else (far, tent, 0)
-                row, column = divmod(int(node[s]), maps.shape[3])
-                wx = basis(np.arange(maps.shape[3]) - column - second - x)
-                wy = basis(np.arange(maps.shape[2]) - row - second - y)
-                dose[block * BLOCK + point[s]] += np.einsum(
-                    "gvuc,gc,v,u->", maps[:, beam], weights[:, s], wy, wx
-                )
+    for n in range(n_points):
+        start = n // BLOCK * BLOCK
+        for beam in range(2):
+            s = 2 * start + beam * min(BLOCK, n_points - start) + n - start
+            is_near = node[s] < FAR
+            x, y = (int(place[s]) & 65535) / 65536, (int(place[s]) >> 16) / 65536
+            maps, basis, second = (near, spline, 1) if is_near else (far, tent, 0)
+            row, column = divmod(int(node[s]) % int(FAR), maps.shape[3])
+            wx = basis(np.arange(maps.shape[3]) - column - second - x)
+            wy = basis(np.arange(maps.shape[2]) - row - second - y)
+            dose[n] += np.einsum("gvuc,gc,v,u->", maps[:, beam], weights[:, s], wy, wx)
     return dose
 
 
 def test_gather_samples_splines_near_and_tents_far():
     _, near, far, samples = random_samples(2)
     dose = np.empty(BLOCK + 90)
-    gather_maps(near, far, *samples, dose)
+    gather_maps(near, far, 0, *samples, dose)
     np.testing.assert_allclose(dose, twin_dose(near, far, samples, len(dose)), rtol=3e-6)
+    one_beam = np.empty(BLOCK + 90)
+    near[:, 0], far[:, 0] = 0.0, 0.0
+    gather_maps(near[:, 1:].copy(), far[:, 1:].copy(), 1, *samples, one_beam)
+    np.testing.assert_allclose(one_beam, twin_dose(near, far, samples, len(dose)), rtol=3e-6)
 
 
-@pytest.mark.parametrize("n_chunks", [1, 2])
-def test_scatter_is_the_transpose_of_gather(n_chunks):
+@pytest.mark.parametrize(("n_chunks", "share"), [(1, 1.0), (2, 1.0), (2, 0.05), (1, 0.0)])
+def test_scatter_is_the_transpose_of_gather(n_chunks, share):
     rng, near, far, samples = random_samples(3)
-    values = rng.standard_normal(BLOCK + 90).astype(np.float32)
+    values = rng.standard_normal(BLOCK + 90) * (rng.random(BLOCK + 90) < share)
     near_back = np.empty((n_chunks, *near.shape), np.float32)
     far_back = np.empty((n_chunks, *far.shape), np.float32)
     scatter_maps(values, *samples, near_back, far_back)
     for _ in range(3):
         near, far = (rng.random(maps.shape).astype(np.float32) for maps in (near, far))
         dose = np.empty(len(values))
-        gather_maps(near, far, *samples, dose)
+        gather_maps(near, far, 0, *samples, dose)
         back = np.sum(near * near_back.sum(axis=0, dtype=float))
         back += np.sum(far * far_back.sum(axis=0, dtype=float))
         assert dose @ values == pytest.approx(back, abs=2e-6 * np.linalg.norm(dose) * 65)

@@ -75,8 +75,6 @@ class OperatorScene:
 class Samples(NamedTuple):
     """Samples of all beams, as `rerad.kernels.map_sampling` describes them."""
 
-    starts: NDArray[np.int64]
-    point: NDArray[np.uint16]
     node: NDArray[np.uint32]
     place: NDArray[np.uint32]
     weights: NDArray[np.float32]
@@ -171,12 +169,11 @@ def sample_beams(
     near_x = _near_line(max(raster.n_x for raster in rasters))
     n_points, n_beams = len(scene.voxel_indices), len(geometries)
     n_blocks = -(-n_points // BLOCK)
-    counts = np.empty((n_beams, n_blocks), dtype=np.int64)
     limits = np.empty((n_beams, 6))
     points = [scene.seen_by(geometry) for geometry in geometries]
-    for b, raster in enumerate(rasters):
+    for b in range(n_beams):
         bounds = np.empty((n_blocks, 6))
-        measure_view(*points[b], _lattice(near_y, near_x, raster), bounds, counts[b])
+        measure_view(*points[b], bounds)
         limits[b, ::2], limits[b, 1::2] = bounds[:, ::2].min(axis=0), bounds[:, 1::2].max(axis=0)
         require_magnification(geometries[b].name, scene.machine, (limits[b, 4], limits[b, 5]))
     first = [(raster.first_x + 0.5, raster.first_y + 0.5) for raster in rasters]
@@ -187,7 +184,12 @@ def sample_beams(
         NodeLine.over(places[:, 2].min(), places[:, 3].max() + 1e-6, step=FAR_STEP_CELLS),
         NodeLine.over(places[:, 0].min(), places[:, 1].max() + 1e-6, step=FAR_STEP_CELLS),
     )
-    samples = _empty_samples(counts, n_points, -(-n_components // 4))
+    n_samples, n_groups = n_points * n_beams, -(-n_components // 4)
+    samples = Samples(
+        node=np.empty(n_samples, np.uint32),
+        place=np.empty(n_samples, np.uint32),
+        weights=np.empty((n_groups, n_samples, 4), np.float32),
+    )
     n_depths, n_magnifications = int(DEPTH_END_MM), len(MAGNIFICATIONS) - 1
     is_used = np.zeros((n_depths, n_magnifications), dtype=bool)
     by_block = np.empty((n_blocks, n_depths, n_magnifications), dtype=bool)
@@ -196,32 +198,13 @@ def sample_beams(
         [scene.machine.beam.off_axis_radius_mm, scene.machine.beam.off_axis_depth_scale]
     )
     for b, geometry in enumerate(geometries):
-        starts = np.ascontiguousarray(samples.starts[:, b])
         near = _lattice(near_y, near_x, rasters[b])
         far = _lattice(nodes.far_y, nodes.far_x, rasters[b])
-        place_samples(*points[b], near, far, starts, *samples[1:4])
+        place_samples(*points[b], near, far, b, samples.node, samples.place)
         rays, fan = _depth_sources(scene, geometry, box, limits[b])
-        trace_samples(
-            *points[b], starts, samples.point, rays, fan, scale, samples.weights, by_block
-        )
+        trace_samples(*points[b], b, rays, fan, scale, samples.weights, by_block)
         is_used |= by_block.any(axis=0)
     return SampledBeams(samples, nodes, _kernels_around(is_used, scene.machine))
-
-
-def _empty_samples(n_near: NDArray[np.int64], n_points: int, n_groups: int) -> Samples:
-    """Lay out the samples: blocks of points, in them beams, in them near and far."""
-    n_beams, n_blocks = n_near.shape
-    in_block = np.minimum(BLOCK, n_points - BLOCK * np.arange(n_blocks))
-    ends = np.cumsum(np.repeat(in_block, n_beams)).reshape(n_blocks, n_beams)
-    first = ends - in_block[:, None]
-    n_samples = n_points * n_beams
-    return Samples(
-        starts=np.ascontiguousarray(np.stack([first, first + n_near.T, ends], axis=-1)),
-        point=np.empty(n_samples, np.uint16),
-        node=np.empty(n_samples, np.uint32),
-        place=np.empty(n_samples, np.uint32),
-        weights=np.empty((n_groups, n_samples, 4), np.float32),
-    )
 
 
 Box = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]

@@ -147,7 +147,7 @@ class PencilBeamOperator:
         if x.shape != (self.n_beamlets,):
             msg = f"expected {self.n_beamlets} beamlet values, got shape {x.shape}"
             raise InputError(msg)
-        return self._dose(self._paint.beamlets(x), self._samples)
+        return self._dose(self._paint.beamlets(x))
 
     def forward_rasters(self, rasters_mu: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the dose of fluence given on the cells of `rasters`, such as leaves let through.
@@ -171,7 +171,7 @@ class PencilBeamOperator:
         InputError
             If number or shapes are not those of `rasters`.
         """
-        return self._dose(self._paint.cells(rasters_mu), self._samples)
+        return self._dose(self._paint.cells(rasters_mu))
 
     def beamlet_dose(self, beamlet: int) -> NDArray[np.float64]:
         """Return a column: the dose of one MU of one beamlet; only its beam is calculated.
@@ -190,13 +190,13 @@ class PencilBeamOperator:
             msg = f"expected a beamlet from 0 to {self.n_beamlets - 1}, got {beamlet}"
             raise InputError(msg)
         beam, fluence = self._paint.beamlet(beamlet)
-        starts = np.ascontiguousarray(self._samples.starts[:, beam : beam + 1])
-        return self._dose(fluence, self._samples._replace(starts=starts))
+        return self._dose(fluence, first_beam=beam)
 
-    def _dose(self, fluence: NDArray[np.float32], samples: Samples) -> NDArray[np.float64]:
-        """Dose at the points of fluences on the rasters of as many beams as `samples` has."""
+    def _dose(self, fluence: NDArray[np.float32], *, first_beam: int = 0) -> NDArray[np.float64]:
+        """Dose at the points of fluences (B, Y, X) of some beams, from `first_beam` on."""
         dose = np.empty(self.n_points)
-        gather_maps(self._near.convolve(fluence), self._far.convolve(fluence), *samples, dose)
+        near, far = (level.convolve(fluence) for level in (self._near, self._far))
+        gather_maps(near, far, first_beam, *self._samples, dose)
         return dose
 
     def adjoint(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -244,7 +244,7 @@ class PencilBeamOperator:
             np.empty((self._n_chunks, *level.map_shape(len(self.rasters))), dtype=np.float32)
             for level in (self._near, self._far)
         )
-        scatter_maps(y.astype(np.float32), *self._samples, near, far)
+        scatter_maps(y, *self._samples, near, far)
         fluence = self._near.convolve_back(near.sum(axis=0))
         fluence += self._far.convolve_back(far.sum(axis=0))
         return fluence

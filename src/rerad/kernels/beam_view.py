@@ -6,7 +6,7 @@ The samples are those of `rerad.kernels.map_sampling`.
 import numpy as np
 from numba import njit, prange
 
-from rerad.kernels.map_sampling import BLOCK, HALF, STEPS
+from rerad.kernels.map_sampling import BLOCK, FAR, HALF, STEPS
 from rerad.kernels.raytrace import depth_to_point, fan_value
 
 
@@ -34,7 +34,7 @@ def _is_near(lattice, u, v):
 
 
 @njit(cache=True, parallel=True)
-def measure_view(index, shape, view, sad, near, bounds, n_near):
+def measure_view(index, shape, view, sad, bounds):
     """Find what a beam sees of the points.
 
     Parameters
@@ -46,47 +46,42 @@ def measure_view(index, shape, view, sad, near, bounds, n_near):
         Origin and spacing (x, y, z) of the grid in mm, the rotation from patient to
         beam-limiting-device axes, and the isocentre.
     sad : float
-    near : float64 array of shape (5,)
-        Fine map: x and y of its first node, distance of nodes, columns and rows.
     bounds : float64 array of shape (blocks, 6), written
         Lowest and highest u, v and height of each block of points.
-    n_near : int64 array of shape (blocks,), written
-        Points whose footprint lies in the fine map.
     """
-    for block in prange(len(n_near)):
+    for block in prange(len(bounds)):
         low_u = low_v = low_z = np.inf
         high_u = high_v = high_z = -np.inf
-        count = 0
         for n in range(block * BLOCK, min((block + 1) * BLOCK, len(index))):
             _, _, _, u, v, height = _see(index[n], shape, view, sad)
             low_u, high_u = min(low_u, u), max(high_u, u)
             low_v, high_v = min(low_v, v), max(high_v, v)
             low_z, high_z = min(low_z, height), max(high_z, height)
-            count += _is_near(near, u, v)
         bounds[block, 0], bounds[block, 1] = low_u, high_u
         bounds[block, 2], bounds[block, 3] = low_v, high_v
         bounds[block, 4], bounds[block, 5] = low_z, high_z
-        n_near[block] = count
 
 
 @njit(cache=True, parallel=True)
-def place_samples(index, shape, view, sad, near, far, starts, point, node, place):
-    """Write block, node and place of the samples of one beam.
+def place_samples(index, shape, view, sad, near, far, beam, node, place):
+    """Write node and place of the samples of one beam.
 
     Parameters
     ----------
-    index, shape, view, sad, near
+    index, shape, view, sad
         As in `measure_view`.
-    far : float64 array of shape (5,)
-        Coarse map, as `near`.
-    starts : int64 array of shape (blocks, 3)
-        Of this beam.
-    point, node, place
+    near, far : float64 arrays of shape (5,)
+        Fine and coarse map: x and y of the first node, distance of nodes, columns and rows.
+    beam : int
+        Number of the beam.
+    node, place
         Samples of all beams, see `rerad.kernels.map_sampling`; this beam's are written.
     """
-    for block in prange(len(starts)):
-        next_near, next_far = starts[block, 0], starts[block, 1]
-        for n in range(block * BLOCK, min((block + 1) * BLOCK, len(index))):
+    n_beams = len(node) // len(index)
+    for block in prange(-(-len(index) // BLOCK)):
+        start, end = block * BLOCK, min((block + 1) * BLOCK, len(index))
+        s = start * n_beams + beam * (end - start)
+        for n in range(start, end):
             _, _, _, u, v, _ = _see(index[n], shape, view, sad)
             is_near = _is_near(near, u, v)
             lattice = near if is_near else far
@@ -94,24 +89,21 @@ def place_samples(index, shape, view, sad, near, far, starts, point, node, place
             i, j = int(a), int(b)
             right = np.uint32(min((a - i) * STEPS + 0.5, STEPS - 1.0))
             below = np.uint32(min((b - j) * STEPS + 0.5, STEPS - 1.0))
-            if is_near:
-                s, i, j = next_near, i - 1, j - 1
-                next_near += 1
-            else:
-                s = next_far
-                next_far += 1
-            point[s] = n - block * BLOCK
-            node[s] = j * int(lattice[3]) + i
             place[s] = (below << HALF) | right
+            if is_near:
+                node[s] = (j - 1) * int(lattice[3]) + i - 1
+            else:
+                node[s] = np.uint32(j * int(lattice[3]) + i) | FAR
+            s += 1
 
 
 @njit(cache=True, parallel=True)
-def trace_samples(index, shape, view, sad, starts, point, rays, fan, scale, weights, is_used):
+def trace_samples(index, shape, view, sad, beam, rays, fan, scale, weights, is_used):
     """Write radiological depth and magnification of one beam's samples in place of weights.
 
     Parameters
     ----------
-    index, shape, view, sad, starts, point
+    index, shape, view, sad, beam
         As in `place_samples`.
     rays : tuple
         Density (float32, (K, J, I)), its outer corner and spacing, and the source, in patient
@@ -128,11 +120,14 @@ def trace_samples(index, shape, view, sad, starts, point, rays, fan, scale, weig
     """
     values, corner, spacing, start = rays
     depths, first = fan
-    for block in prange(len(starts)):
+    n_beams = weights.shape[1] // len(index)
+    for block in prange(len(is_used)):
         is_used[block] = False
-        for s in range(starts[block, 0], starts[block, 2]):
-            number = index[block * BLOCK + point[s]]
-            x, y, z, u, v, height = _see(number, shape, view, sad)
+        low, high = block * BLOCK, min((block + 1) * BLOCK, len(index))
+        base = low * n_beams + beam * (high - low)
+        for n in range(low, high):
+            s = base + n - low
+            x, y, z, u, v, height = _see(index[n], shape, view, sad)
             if depths.shape[0] == 0:
                 depth = depth_to_point(values, corner, spacing, start, x, y, z)
             else:

@@ -4,15 +4,11 @@ Maps hold four numbers (kernel components) at each node, next to each other, so 
 footprint is one short vector. Near the fluence a point reads 4 x 4 nodes of a fine map (cubic
 B-splines), far from it 2 x 2 nodes of a coarse one (linear).
 
-Samples, one for each point and beam, lie in memory as they are used: by block of points, then by
-beam, near ones first. Arrays of samples:
+Samples, one for each point and beam, lie in memory as they are used: by block of `BLOCK` points,
+then by beam, then by point. Arrays of samples:
 
-``starts`` : int64, (blocks, beams, 3)
-    First near sample, first far sample, and the end.
-``point`` : uint16, (S,)
-    Point within its block.
 ``node`` : uint32, (S,)
-    Number of the footprint's first node in a map, row by row.
+    Number of the footprint's first node in a map, row by row; `FAR` is added on the coarse map.
 ``place`` : uint32, (S,)
     Distance past the second (near) or first (far) node, in 1/65536 of a cell: along x in the
     lower half of the bits, along y in the upper.
@@ -47,6 +43,9 @@ BLOCK = 4096
 STEPS = 65536
 """Steps of a place within a cell."""
 
+FAR = np.uint32(1 << 31)
+"""Bit of a node's number that says that it is one of the coarse map."""
+
 HALF, LOW, FOUR = np.uint32(16), np.uint32(65535), np.uint64(4)
 
 _POWERS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
@@ -55,6 +54,9 @@ _SPLINE = np.tile(_POWERS / float(STEPS) ** np.arange(4)[:, None], 2).astype(np.
 
 _LINEAR = np.repeat([1.0, 0.0, -1.0 / STEPS, 1.0 / STEPS], 4).astype(np.float32)
 """Weights of two nodes, each for four components, as polynomials of the place."""
+
+
+_ONE, _STEP = np.float32(1.0), np.float32(1.0 / STEPS)
 
 
 @njit(cache=True, inline="always")
@@ -74,9 +76,35 @@ def _linear_weights(x):
     return multiply_add(load_8(_LINEAR, np.uint64(8)), place, load_8(_LINEAR, np.uint64(0)))
 
 
+@njit(cache=True, inline="always")
+def _sampled_near(flat, row, node, place, weight, s):
+    """Sample 4 x 4 nodes of a fine map whose rows are `row` numbers long."""
+    spline = _spline_weights(place[s] & LOW, place[s] >> HALF)
+    p = FOUR * np.uint64(node[s])
+    rows = multiply(pick_row_0(spline), load_16(flat, p))
+    p += row
+    rows = multiply_add(pick_row_1(spline), load_16(flat, p), rows)
+    p += row
+    rows = multiply_add(pick_row_2(spline), load_16(flat, p), rows)
+    p += row
+    rows = multiply_add(pick_row_3(spline), load_16(flat, p), rows)
+    return total(multiply(multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s)), rows))
+
+
+@njit(cache=True, inline="always")
+def _sampled_far(flat, row, node, place, weight, s):
+    """Sample 2 x 2 nodes of a coarse map whose rows are `row` numbers long."""
+    y = np.float32(place[s] >> HALF) * _STEP
+    p = FOUR * np.uint64(node[s] - FAR)
+    rows = multiply(spread_8(_ONE - y, _ONE - y), load_8(flat, p))
+    rows = multiply_add(spread_8(y, y), load_8(flat, p + row), rows)
+    columns = _linear_weights(place[s] & LOW)
+    return total(multiply(multiply(columns, repeat_4_to_8(weight, FOUR * s)), rows))
+
+
 @njit(cache=True, parallel=True)
-def gather_maps(near, far, starts, point, node, place, weights, dose):
-    """Sample the maps of all beams at each point.
+def gather_maps(near, far, first_beam, node, place, weights, dose):
+    """Sample the maps of some or all beams at each point.
 
     The products of one footprint are summed in float32, footprints in float64. Indices are
     unsigned, so that no negative index is looked for in the innermost loop.
@@ -85,63 +113,88 @@ def gather_maps(near, far, starts, point, node, place, weights, dose):
     ----------
     near, far : float32 arrays of shape (G, B, V, U, 4), contiguous
         Fine maps (spline coefficients) and coarse maps (values).
-    starts, point, node, place, weights
+    first_beam : int
+        Beam of the first map; others follow.
+    node, place, weights
         Samples, see the top of the module.
     dose : float64 array of shape (N,), written
     """
-    n_blocks, n_beams, _ = starts.shape
+    n_beams = len(node) // len(dose)
     near_row, far_row = np.uint64(4 * near.shape[3]), np.uint64(4 * far.shape[3])
-    one, step = np.float32(1.0), np.float32(1.0 / STEPS)
-    for block in prange(n_blocks):
+    for block in prange(-(-len(dose) // BLOCK)):
         start = block * BLOCK
-        sums = np.zeros(min(BLOCK, len(dose) - start))
+        n = min(BLOCK, len(dose) - start)
+        sums = np.zeros(n)
         for g in range(near.shape[0]):
             weight = weights[g].ravel()
-            for b in range(n_beams):
-                first, middle, end = starts[block, b]
-                flat = near[g, b].ravel()
-                for s in range(np.uint64(first), np.uint64(middle)):
-                    spline = _spline_weights(place[s] & LOW, place[s] >> HALF)
-                    p = FOUR * np.uint64(node[s])
-                    rows = multiply(pick_row_0(spline), load_16(flat, p))
-                    p += near_row
-                    rows = multiply_add(pick_row_1(spline), load_16(flat, p), rows)
-                    p += near_row
-                    rows = multiply_add(pick_row_2(spline), load_16(flat, p), rows)
-                    p += near_row
-                    rows = multiply_add(pick_row_3(spline), load_16(flat, p), rows)
-                    share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
-                    sums[point[s]] += total(multiply(share, rows))
-                flat = far[g, b].ravel()
-                for s in range(np.uint64(middle), np.uint64(end)):
-                    y = np.float32(place[s] >> HALF) * step
-                    p = FOUR * np.uint64(node[s])
-                    rows = multiply(spread_8(one - y, one - y), load_8(flat, p))
-                    rows = multiply_add(spread_8(y, y), load_8(flat, p + far_row), rows)
-                    columns = _linear_weights(place[s] & LOW)
-                    share = multiply(columns, repeat_4_to_8(weight, FOUR * s))
-                    sums[point[s]] += total(multiply(share, rows))
-        dose[start : start + len(sums)] = sums
+            for b in range(near.shape[1]):
+                flat, far_flat = near[g, b].ravel(), far[g, b].ravel()
+                s = np.uint64(start * n_beams + (first_beam + b) * n)
+                for p in range(np.uint64(n)):
+                    if node[s] < FAR:
+                        sums[p] += _sampled_near(flat, near_row, node, place, weight, s)
+                    else:
+                        sums[p] += _sampled_far(far_flat, far_row, node, place, weight, s)
+                    s += np.uint64(1)
+        dose[start : start + n] = sums
+
+
+@njit(cache=True, inline="always")
+def _spread_near(flat, row, node, place, weight, s, value):
+    """Adjoint of `_sampled_near`."""
+    spline = _spline_weights(place[s] & LOW, place[s] >> HALF)
+    share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
+    share = multiply(share, spread_16(value, value))
+    p = FOUR * np.uint64(node[s])
+    store(flat, p, multiply_add(pick_row_0(spline), share, load_16(flat, p)))
+    p += row
+    store(flat, p, multiply_add(pick_row_1(spline), share, load_16(flat, p)))
+    p += row
+    store(flat, p, multiply_add(pick_row_2(spline), share, load_16(flat, p)))
+    p += row
+    store(flat, p, multiply_add(pick_row_3(spline), share, load_16(flat, p)))
+
+
+@njit(cache=True, inline="always")
+def _spread_far(flat, row, node, place, weight, s, value):
+    """Adjoint of `_sampled_far`."""
+    y = np.float32(place[s] >> HALF) * _STEP
+    low, high = value * (_ONE - y), value * y
+    share = multiply(_linear_weights(place[s] & LOW), repeat_4_to_8(weight, FOUR * s))
+    p = FOUR * np.uint64(node[s] - FAR)
+    store(flat, p, multiply_add(spread_8(low, low), share, load_8(flat, p)))
+    p += row
+    store(flat, p, multiply_add(spread_8(high, high), share, load_8(flat, p)))
 
 
 @njit(cache=True, parallel=True)
-def scatter_maps(values, starts, point, node, place, weights, near, far):
-    """Spread point values onto maps: the adjoint of `gather_maps`.
+def scatter_maps(values, node, place, weights, near, far):
+    """Spread point values onto maps: the adjoint of `gather_maps` for all beams.
 
-    Each (beam, chunk of blocks) has maps of its own, so nothing is written twice and the sums
-    do not depend on the number of threads.
+    Points whose value is zero (of a gradient: those at which no objective asks for anything) cost
+    next to nothing. Each (beam, chunk of blocks) has maps of its own, so nothing is written twice
+    and the sums do not depend on the number of threads.
 
     Parameters
     ----------
-    values : float32 array of shape (N,)
-    starts, point, node, place, weights
+    values : float64 array of shape (N,)
+    node, place, weights
         Samples, see the top of the module.
     near, far : float32 arrays of shape (chunks, G, B, V, U, 4), contiguous, written
     """
-    n_blocks, n_beams, _ = starts.shape
-    n_chunks, n_groups = near.shape[0], near.shape[1]
+    n_chunks, n_groups, n_beams = near.shape[:3]
     near_row, far_row = np.uint64(4 * near.shape[4]), np.uint64(4 * far.shape[4])
-    one, step = np.float32(1.0), np.float32(1.0 / STEPS)
+    n_blocks = -(-len(values) // BLOCK)
+    # The points of each block that have a value, the others left out.
+    used = np.empty((n_blocks, BLOCK), np.uint16)
+    n_used = np.empty(n_blocks, np.int64)
+    for block in prange(n_blocks):
+        count = 0
+        start = block * BLOCK
+        for p in range(min(BLOCK, len(values) - start)):
+            used[block, count] = p
+            count += values[start + p] != 0.0
+        n_used[block] = count
     for task in prange(n_beams * n_chunks):
         b, chunk = task // n_chunks, task % n_chunks
         for g in range(n_groups):
@@ -150,32 +203,17 @@ def scatter_maps(values, starts, point, node, place, weights, near, far):
             flat[:] = np.float32(0.0)
             far_flat[:] = np.float32(0.0)
             for block in range(chunk * n_blocks // n_chunks, (chunk + 1) * n_blocks // n_chunks):
-                first, middle, end = starts[block, b]
-                inputs = values[block * BLOCK : (block + 1) * BLOCK]
-                for s in range(np.uint64(first), np.uint64(middle)):
-                    spline = _spline_weights(place[s] & LOW, place[s] >> HALF)
-                    value = inputs[point[s]]
-                    share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
-                    share = multiply(share, spread_16(value, value))
-                    p = FOUR * np.uint64(node[s])
-                    store(flat, p, multiply_add(pick_row_0(spline), share, load_16(flat, p)))
-                    p += near_row
-                    store(flat, p, multiply_add(pick_row_1(spline), share, load_16(flat, p)))
-                    p += near_row
-                    store(flat, p, multiply_add(pick_row_2(spline), share, load_16(flat, p)))
-                    p += near_row
-                    store(flat, p, multiply_add(pick_row_3(spline), share, load_16(flat, p)))
-                for s in range(np.uint64(middle), np.uint64(end)):
-                    columns = _linear_weights(place[s] & LOW)
-                    y, value = np.float32(place[s] >> HALF) * step, inputs[point[s]]
-                    low, high = value * (one - y), value * y
-                    share = multiply(columns, repeat_4_to_8(weight, FOUR * s))
-                    p = FOUR * np.uint64(node[s])
-                    row = multiply_add(spread_8(low, low), share, load_8(far_flat, p))
-                    store(far_flat, p, row)
-                    p += far_row
-                    row = multiply_add(spread_8(high, high), share, load_8(far_flat, p))
-                    store(far_flat, p, row)
+                start = np.uint64(block * BLOCK)
+                n = min(BLOCK, len(values) - block * BLOCK)
+                first = np.uint64(block * BLOCK * n_beams + b * n)
+                points = used[block]
+                for i in range(np.uint64(n_used[block])):
+                    p = np.uint64(points[i])
+                    value, s = np.float32(values[start + p]), first + p
+                    if node[s] < FAR:
+                        _spread_near(flat, near_row, node, place, weight, s, value)
+                    else:
+                        _spread_far(far_flat, far_row, node, place, weight, s, value)
 
 
 @njit(cache=True, parallel=True)
