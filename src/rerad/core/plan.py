@@ -111,13 +111,14 @@ class Goal:
     structure : str
         TG-263 name.
     metric : str
-        ``D0.1cc``, ``D95%``, ``Dmean``, ``Dmax``, ``V45Gy`` ...
+        ``D0.1cc``, ``D95%``, ``Dmean``, ``Dmax``, ``V45Gy``, ``gEUD8``, ``CI``, ``D2cm`` ...
     scope : DoseScope
         Physical dose of this plan, or cumulative EQD2.
     at_most, at_least : float or None
         Exactly one is given, in `unit`.
     unit : str
-        ``Gy``, ``%`` (of the prescription for D, of the volume for V) or ``cc``.
+        ``Gy``, ``%`` (of the prescription for D, of the volume for V), ``cc``, or empty for an
+        index.
     alpha_beta_gy : float or None
         For cumulative goals.
     recovery_basis : RecoveryBasis or None
@@ -179,4 +180,5 @@ class Goal:
         quantity = ""
         if self.scope is DoseScope.CUMULATIVE:
             quantity = f" EQD2(a/b {self.alpha_beta_gy:g}) cumulative"
-        return f"{self.metric} {sign} {value:g} {self.unit}{quantity}"
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.metric} {sign} {value:g}{unit}{quantity}"

@@ -16,6 +16,7 @@ from rerad.evaluation.gamma import (
     gamma_index,
     gamma_plane,
 )
+from rerad.evaluation.goal_text import format_goal, goal_structure, parse_goal, suggest_metric
 from rerad.evaluation.goals import GoalResult, Verdict, evaluate_goal
 from rerad.evaluation.indices import homogeneity_index, paddick_conformity_index
 from rerad.evaluation.metrics import (
@@ -41,13 +42,17 @@ __all__ = [
     "dvh",
     "evaluate_goal",
     "evaluate_metric",
+    "format_goal",
     "gamma_curve",
     "gamma_index",
     "gamma_plane",
+    "goal_structure",
     "homogeneity_index",
     "metric_bounds",
     "paddick_conformity_index",
+    "parse_goal",
     "parse_metric",
     "penumbra",
+    "suggest_metric",
     "value_at",
 ]

@@ -117,10 +117,13 @@ def _in_unit_of(metric: Metric, goal: Goal) -> Metric:
     if metric.kind is MetricKind.VOLUME_AT_DOSE:
         if goal.unit in ("cc", "%") and (goal.unit == metric.unit or not metric.is_unit_given):
             return Metric(metric.text, metric.kind, metric.size, metric.size_unit, goal.unit, True)
-    elif goal.unit == "Gy" or (goal.unit == "%" and not metric.is_unit_given):
+    elif goal.unit == metric.unit or (
+        metric.unit == "Gy" and goal.unit == "%" and not metric.is_unit_given
+    ):
         return metric
+    expected = f"in {metric.unit}" if metric.unit else "without a unit"
     msg = (
-        f"goal {goal.structure} {goal.metric}: expected a limit in {metric.unit}, got one in "
+        f"goal {goal.structure} {goal.metric}: expected a limit {expected}, got one in "
         f"{goal.unit!r}"
     )
     raise InputError(msg)

@@ -1,18 +1,27 @@
-"""Metrics of a dose-volume histogram by the names that clinicians write.
+"""Metrics of a dose by the names that clinicians write.
 
 Understood: ``Dmean``, ``Dmax``, ``Dmin``, ``D0.1cc``, ``D95%``, ``V45Gy`` and ``V45Gy[cc]`` (cc),
-``V45Gy[%]`` (percent of the volume), ``V95%`` (dose in percent of the prescription) and ``gEUD8``.
-A trailing ``[Gy]`` of TG-263, as in ``D0.03cc[Gy]``, is allowed.
+``V45Gy[%]`` (percent of the volume), ``V95%`` (dose in percent of the prescription), ``gEUD8``,
+and of a plan as a whole ``HI``, ``CI`` and ``CI95%`` (isodose in percent of the prescription),
+``R50%`` and ``D2cm``. A trailing ``[Gy]`` of TG-263, as in ``D0.03cc[Gy]``, is allowed.
+
+All but ``CI``, ``R50%`` and ``D2cm`` are read from a dose-volume histogram; those three need the
+dose around the target too (:mod:`rerad.evaluation.plan_shape`).
 """
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from rerad.errors import InputError, MissingDataError
 from rerad.evaluation.dvh import Dvh
+from rerad.evaluation.indices import homogeneity_index
 
-UNDERSTOOD = "Dmean, Dmax, Dmin, D0.1cc, D95%, V45Gy, V45Gy[cc], V45Gy[%], V95%[%] and gEUD8"
+UNDERSTOOD = (
+    "Dmean, Dmax, Dmin, D0.1cc, D95%, V45Gy, V45Gy[cc], V45Gy[%], V95%[%], gEUD8, HI, CI, CI95%, "
+    "R50% and D2cm"
+)
 """What :func:`parse_metric` reads, by example."""
 
 
@@ -25,6 +34,10 @@ class MetricKind(StrEnum):
     DOSE_AT_VOLUME = "dose at a volume"
     VOLUME_AT_DOSE = "volume at a dose"
     GENERALIZED_MEAN = "generalised equivalent uniform dose"
+    HOMOGENEITY = "homogeneity index"
+    CONFORMITY = "conformity index"
+    SPILLAGE = "isodose volume over target volume"
+    BEYOND = "highest dose beyond a distance from the target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +51,13 @@ class Metric:
     kind : MetricKind
         What it asks for.
     size : float
-        Volume of D metrics, dose of V metrics, exponent of gEUD; 0 for the others.
+        Volume of D metrics, dose of V metrics, isodose of CI and R, exponent of gEUD, distance of
+        ``D2cm``; 0 for the others.
     size_unit : str
-        ``cc`` or ``%`` for D, ``Gy`` or ``%`` (of the prescription) for V, else empty.
+        ``cc`` or ``%`` for D, ``Gy`` or ``%`` (of the prescription) for V, ``%`` for CI and R,
+        ``cm`` for ``D2cm``, else empty.
     unit : str
-        Of the value: ``Gy``, ``cc`` or ``%`` (of the volume).
+        Of the value: ``Gy``, ``cc`` or ``%`` (of the volume); empty for the indices.
     is_unit_given : bool
         Whether the name itself states the unit of the value.
     """
@@ -54,12 +69,49 @@ class Metric:
     unit: str = "Gy"
     is_unit_given: bool = False
 
+    @property
+    def name(self) -> str:
+        """The metric as rerad writes it: without spaces and without the unit of the value."""
+        size = number_text(self.size)
+        letters = _LETTERS[self.kind]
+        if self.kind in {*_SIMPLE.values(), MetricKind.HOMOGENEITY}:
+            return letters
+        if self.kind is MetricKind.CONFORMITY and self.size == 100:
+            return letters
+        return f"{letters}{size}{self.size_unit}"
+
+    @property
+    def is_of_shape(self) -> bool:
+        """Whether the dose around the target is needed, not only a histogram."""
+        return self.kind in {MetricKind.CONFORMITY, MetricKind.SPILLAGE, MetricKind.BEYOND}
+
+
+def number_text(value: float) -> str:
+    """Return a number with every digit that it has and no more, never with an exponent."""
+    text = format(Decimal(repr(float(value))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
 
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_LETTERS = {
+    MetricKind.MEAN: "Dmean",
+    MetricKind.MAX: "Dmax",
+    MetricKind.MIN: "Dmin",
+    MetricKind.DOSE_AT_VOLUME: "D",
+    MetricKind.VOLUME_AT_DOSE: "V",
+    MetricKind.GENERALIZED_MEAN: "gEUD",
+    MetricKind.HOMOGENEITY: "HI",
+    MetricKind.CONFORMITY: "CI",
+    MetricKind.SPILLAGE: "R",
+    MetricKind.BEYOND: "D",
+}
 _SIMPLE = {"dmean": MetricKind.MEAN, "dmax": MetricKind.MAX, "dmin": MetricKind.MIN}
 _DOSE = re.compile(rf"D{_NUMBER}\s*(cc|%)(\[Gy\])?", re.IGNORECASE)
 _VOLUME = re.compile(rf"V{_NUMBER}\s*(Gy|%)(?:\[(cc|%)\])?", re.IGNORECASE)
 _GEUD = re.compile(rf"gEUD(-?){_NUMBER}(\[Gy\])?", re.IGNORECASE)
+_CONFORMITY = re.compile(rf"CI(?:{_NUMBER}%)?", re.IGNORECASE)
+_SPILLAGE = re.compile(rf"R{_NUMBER}%", re.IGNORECASE)
+_BEYOND = re.compile(rf"D{_NUMBER}\s*cm(\[Gy\])?", re.IGNORECASE)
 
 
 def parse_metric(text: str) -> Metric:
@@ -97,8 +149,28 @@ def parse_metric(text: str) -> Metric:
     if (found := _GEUD.fullmatch(name)) and float(found[2]) != 0:
         exponent = float(found[1] + found[2])
         return Metric(name, MetricKind.GENERALIZED_MEAN, exponent)
+    shape = _parse_shape(name)
+    if shape is not None:
+        return shape
     msg = f"metric {text!r} is not understood; understood are {UNDERSTOOD}"
     raise InputError(msg)
+
+
+def _parse_shape(name: str) -> Metric | None:
+    """Read the name of a metric of the plan as a whole, or return None."""
+    if name.upper() == "HI":
+        return Metric(name, MetricKind.HOMOGENEITY, unit="", is_unit_given=True)
+    for pattern, kind in (
+        (_CONFORMITY, MetricKind.CONFORMITY),
+        (_SPILLAGE, MetricKind.SPILLAGE),
+    ):
+        if found := pattern.fullmatch(name):
+            size = float(found[1] or 100)
+            return Metric(name, kind, size, "%", "", True) if size > 0 else None
+    if (found := _BEYOND.fullmatch(name)) and float(found[1]) > 0:
+        given = found[2] is not None
+        return Metric(name, MetricKind.BEYOND, float(found[1]), "cm", "Gy", given)
+    return None
 
 
 def evaluate_metric(
@@ -124,7 +196,7 @@ def evaluate_metric(
     Raises
     ------
     InputError
-        If the name is not understood.
+        If the name is not understood, or the metric needs the dose around the target.
     MissingDataError
         If a prescription is needed and not given.
     """
@@ -141,11 +213,13 @@ def evaluate_metric(
             return dvh.min_gy
         case MetricKind.GENERALIZED_MEAN:
             return dvh.generalized_mean_gy(what.size)
+        case MetricKind.HOMOGENEITY:
+            return homogeneity_index(dvh)
         case MetricKind.DOSE_AT_VOLUME:
             percent = what.size if what.size_unit == "%" else None
             cc = what.size if what.size_unit == "cc" else None
             return dvh.dose_at_volume(percent=percent, cc=cc)
-        case MetricKind.VOLUME_AT_DOSE:
+        case _:
             return low
 
 
@@ -166,6 +240,15 @@ def metric_bounds(
         highest mean, maximum and gEUD are infinite.
     """
     what = parse_metric(metric) if isinstance(metric, str) else metric
+    if what.is_of_shape:
+        msg = (
+            f"metric {what.text} cannot be read from the histogram of {dvh.name}: it needs the "
+            "dose around the target; use evaluate_shape"
+        )
+        raise InputError(msg)
+    if what.kind is MetricKind.HOMOGENEITY:
+        index = homogeneity_index(dvh)
+        return index, index
     if what.kind is MetricKind.DOSE_AT_VOLUME:
         percent = what.size if what.size_unit == "%" else None
         cc = what.size if what.size_unit == "cc" else None
