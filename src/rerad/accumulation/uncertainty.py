@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rerad.accumulation.sum_doses import sum_doses
-from rerad.core import Dose, Mask
-from rerad.errors import InputError
+from rerad.core import Dose, DoseQuantity, Mask
+from rerad.errors import InputError, QuantityMismatchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,64 @@ def search_maximum(
     spoilt = ndimage.binary_dilation(unknown, structure=footprint)
     result = np.where(organ & ~spoilt, highest, np.nan)[inner]
     return replace(dose, values=result.astype(np.float32), grid=mask.grid, instance_uid="")
+
+
+def worst_prior_within(
+    dose: Dose, organ_mask: Mask, radius_mm: tuple[float, float, float]
+) -> Dose:
+    r"""Return the highest earlier EQD2 that a misregistration can bring to each voxel of an organ.
+
+    If the earlier dose may lie anywhere within the ellipsoid, as far as it stays in the organ, the
+    largest sum over all shifts and voxels is that of one map,
+
+    .. math:: \max_s \max_i (B_i^s + e_i) = \max_i (\max_s B_i^s + e_i),
+
+    because the new dose :math:`e` does not depend on the shift: planning on this map is exact, and
+    neither a margin nor a scenario is needed. It holds at the voxel centres within the ellipsoid;
+    values between them are not higher than those of the voxels around them.
+
+    Parameters
+    ----------
+    dose : Dose
+        EQD2 or BED of the earlier courses on today's grid, after recovery if there is any.
+    organ_mask : Mask
+        The organ, on a crop of the dose grid; a voxel of any share belongs to it.
+    radius_mm : tuple of float
+        Semi-axes (x, y, z) of the uncertainty of the registration, 0 (none) or at least a voxel.
+
+    Returns
+    -------
+    Dose
+        On the grid of `dose`; NaN outside the organ, and within it where a searched voxel is
+        unknown: a bound that overlooks unknown dose is none.
+
+    Raises
+    ------
+    QuantityMismatchError
+        If `dose` is physical: an earlier dose adds up as EQD2 or BED.
+    InputError
+        If a radius is negative, or above 0 but smaller than a voxel, which would search nothing.
+    FrameMismatchError, GridMismatchError
+        If the mask's grid is not a crop of the dose grid.
+    """
+    if dose.quantity is DoseQuantity.PHYSICAL:
+        msg = (
+            "expected the earlier dose as EQD2 or BED, got physical dose; convert it at its own "
+            "dose per fraction with rerad.radiobiology.to_eqd2"
+        )
+        raise QuantityMismatchError(msg)
+    for axis, radius, spacing in zip("xyz", radius_mm, dose.grid.spacing_mm, strict=True):
+        if 0 < radius < spacing - 1e-9:
+            msg = (
+                f"{organ_mask.name}: a search of {radius:g} mm along {axis} reaches no voxel of "
+                f"{spacing:g} mm; resample the dose finer or give at least a voxel"
+            )
+            raise InputError(msg)
+    searched = search_maximum(dose, organ_mask, radius_mm=radius_mm, is_within=True)
+    values = np.full(dose.grid.shape, np.nan, dtype=np.float32)
+    values[dose.grid.region_of(organ_mask.grid)] = searched.values
+    values.setflags(write=False)
+    return replace(dose, values=values, instance_uid="")
 
 
 def cumulative_maxima(

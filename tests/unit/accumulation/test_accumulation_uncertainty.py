@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rerad.accumulation import cumulative_maxima, search_maximum
+from rerad.accumulation import cumulative_maxima, search_maximum, worst_prior_within
 from rerad.core import Dose, DoseQuantity, Grid, Mask, StructureKind
 from rerad.errors import InputError, QuantityMismatchError
 
@@ -140,3 +140,55 @@ def test_bad_requests_are_refused():
     physical = Dose(np.ones(GRID.shape), GRID)
     with pytest.raises(QuantityMismatchError):
         cumulative_maxima([physical], physical, mask, radius_mm=(1, 1, 1), overlap_gy=1)
+
+
+def test_worst_prior_is_the_worst_of_all_shifts():
+    """Slow twin: move the dose by every vector of voxels in the ellipsoid, keep the worst."""
+    rng = np.random.default_rng(8)
+    dose, mask, radius = eqd2(rng.uniform(0, 60, GRID.shape)), organ(8), np.array([5.0, 3.0, 6.5])
+    inside = np.zeros(GRID.shape, dtype=bool)
+    inside[GRID.region_of(CORD)] = mask.fraction > 0
+    worst = np.where(inside, dose.values, np.nan)
+    reach = np.ceil(radius / GRID.spacing_mm).astype(int)
+    for di in range(-reach[0], reach[0] + 1):
+        for dj in range(-reach[1], reach[1] + 1):
+            for dk in range(-reach[2], reach[2] + 1):
+                shift = np.array([di, dj, dk]) * GRID.spacing_mm
+                if np.sum((shift / radius) ** 2) > 1:
+                    continue
+                for k, j, i in np.argwhere(inside):
+                    other = (k + dk, j + dj, i + di)
+                    is_there = all(0 <= a < n for a, n in zip(other, GRID.shape, strict=True))
+                    if is_there and inside[other]:
+                        worst[k, j, i] = max(worst[k, j, i], dose.values[other])
+    got = worst_prior_within(dose, mask, tuple(radius))
+    np.testing.assert_array_equal(got.values, worst)
+    assert got.grid is dose.grid
+    assert got.alpha_beta_gy == dose.alpha_beta_gy
+
+
+def test_worst_prior_keeps_what_is_unknown():
+    values = np.full(GRID.shape, 20.0)
+    values[GRID.region_of(CORD)][0] = np.nan
+    whole = Mask("Rectum", StructureKind.OAR, np.ones(CORD.shape), CORD)
+    got = worst_prior_within(eqd2(values), whole, (3.0, 3.0, 3.0)).values[GRID.region_of(CORD)]
+    assert np.isnan(got[:2]).all()
+    assert np.all(got[2:] == 20.0)
+    # unknown dose outside the organ says nothing about it
+    values = np.full(GRID.shape, np.nan)
+    values[GRID.region_of(CORD)] = 20.0
+    got = worst_prior_within(eqd2(values), whole, (3.0, 3.0, 3.0)).values
+    assert np.all(got[GRID.region_of(CORD)] == 20.0)
+    assert np.count_nonzero(np.isnan(got)) == got.size - whole.fraction.size
+
+
+def test_worst_prior_refuses_what_would_be_no_search():
+    dose, mask = eqd2(np.ones(GRID.shape)), organ()
+    with pytest.raises(InputError, match="SpinalCord: a search of 2 mm along z reaches no voxel"):
+        worst_prior_within(dose, mask, (3.0, 3.0, 2.0))
+    with pytest.raises(InputError, match="search radii"):
+        worst_prior_within(dose, mask, (-1.0, 0.0, 0.0))
+    with pytest.raises(QuantityMismatchError, match="convert it at its own"):
+        worst_prior_within(Dose(np.ones(GRID.shape), GRID), mask, (3.0, 3.0, 3.0))
+    same = worst_prior_within(dose, mask, (0.0, 0.0, 0.0)).values[GRID.region_of(CORD)]
+    assert np.all(same[mask.fraction > 0] == 1.0)
