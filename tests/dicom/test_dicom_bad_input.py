@@ -106,12 +106,25 @@ def test_ct_that_is_not_in_hu(tiny, edit):
     _refuses(dicom.read_image, tiny.ct_paths, match="expected CT values in HU, got .* US")
 
 
-@pytest.mark.parametrize("units", ["CNTS", "GML", "PROPCPS"])
+@pytest.mark.parametrize("units", ["CPS", "PCNT", "MGMINML"])
 def test_pet_in_other_units(tiny, edit, units):
     paths = sorted((tiny.folder / "pt").iterdir())
     for path in paths:
         edit(path, Units=units)
-    _refuses(dicom.read_image, paths, match=f"expected PET units BQML, got {units}; ")
+    _refuses(dicom.read_image, paths, match=f"expected PET units BQML, .* got {units}; ")
+
+
+def test_pet_in_two_units(tiny, edit):
+    paths = sorted((tiny.folder / "pt").iterdir())
+    edit(paths[1], Units="GML")
+    _refuses(dicom.read_image, paths, match="expected values in Bq/ml as in PT_0001.dcm, got g/ml")
+
+
+def test_suv_of_an_unknown_kind(tiny, edit):
+    paths = sorted((tiny.folder / "pt").iterdir())
+    for path in paths:
+        edit(path, Units="GML", SUVType="IBW")
+    _refuses(dicom.read_image, paths, match="expected SUV Type BW, .* got IBW")
 
 
 def test_compressed_without_decoder(tiny):

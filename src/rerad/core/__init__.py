@@ -9,7 +9,7 @@ from rerad.core.grid import Grid
 from rerad.core.image import Image, ImageUnit, Modality
 from rerad.core.machine import Machine, Mlc
 from rerad.core.patient import Patient, PatientPosition
-from rerad.core.pet import PetAcquisition
+from rerad.core.pet import HeaderConflict, PetAcquisition
 from rerad.core.photon_beam import (
     ElectronContamination,
     HeadScatter,
@@ -41,6 +41,7 @@ __all__ = [
     "Goal",
     "Grid",
     "HeadScatter",
+    "HeaderConflict",
     "HistoryEvent",
     "Image",
     "ImageUnit",

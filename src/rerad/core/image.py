@@ -27,7 +27,11 @@ class ImageUnit(StrEnum):
 
     HU = "HU"
     BQML = "Bq/ml"
+    COUNTS = "counts"
     SUVBW = "g/ml (SUVbw)"
+    SUVLBM_JANMAHASATIAN = "g/ml (SUVlbm, Janmahasatian)"
+    SUVLBM_JAMES = "g/ml (SUVlbm, James)"
+    SUVBSA = "cm2/ml (SUVbsa)"
     ARBITRARY = "a.u."
     DENSITY = "g/cm3"
 

@@ -1,6 +1,24 @@
 """What the header of a PET series says about the injected activity: SUV is made from it."""
 
 from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderConflict:
+    """Two statements of a header that cannot both be true, or one that cannot be true.
+
+    Parameters
+    ----------
+    fact : str
+        Name of the field of `PetAcquisition` that cannot be trusted; a user who supplies it
+        resolves the conflict.
+    text : str
+        What contradicts what, and what to do.
+    """
+
+    fact: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +40,28 @@ class PetAcquisition:
         DICOM DecayCorrection: START, ADMIN or NONE.
     radiopharmaceutical : str
         Name as written in the header.
+    patient_height_m : float or None
+        Body height; only lean mass and body surface need it.
+    patient_sex : str
+        F, M, O or empty; only lean mass needs it.
+    injection_to_slice_s : tuple of float
+        Time from injection to the mean count rate of each slice, in the order of k; only for
+        DecayCorrection NONE, where each bed position stands at a time of its own.
+    injected_at, reference_at : datetime or None
+        The two moments as the header gives them, local time.
+    reference_source : str
+        Which attributes gave the reference moment, and why.
+    stated_suv_per_bqml : float or None
+        Factor from Bq/ml to SUVbw that the scanner itself states (Philips (7053,1000) over
+        (7053,1009)).
+    header_unit : str
+        DICOM Units as written.
+    corrections : tuple of str
+        DICOM CorrectedImage; empty if not said.
+    conflicts : tuple of HeaderConflict
+        What in the header contradicts itself.
+    supplied : tuple of str
+        Fields that did not come from the header but from the user.
     """
 
     patient_weight_kg: float | None
@@ -30,3 +70,19 @@ class PetAcquisition:
     injection_to_reference_s: float | None
     decay_correction: str
     radiopharmaceutical: str = ""
+    patient_height_m: float | None = None
+    patient_sex: str = ""
+    injection_to_slice_s: tuple[float, ...] = ()
+    injected_at: datetime | None = None
+    reference_at: datetime | None = None
+    reference_source: str = ""
+    stated_suv_per_bqml: float | None = None
+    header_unit: str = ""
+    corrections: tuple[str, ...] = ()
+    conflicts: tuple[HeaderConflict, ...] = ()
+    supplied: tuple[str, ...] = ()
+
+    @property
+    def has_supplied_time(self) -> bool:
+        """Whether the time from injection to the reference moment came from the user."""
+        return "injection_to_reference_s" in self.supplied

@@ -27,6 +27,7 @@ from rerad.dicom.headers import (
 )
 from rerad.dicom.images import MODALITY_OF_CLASS
 from rerad.dicom.orientation import are_patient_axes
+from rerad.dicom.pet_units import PET_UNITS
 from rerad.dicom.series import SliceHeader, sort_slices
 from rerad.dicom.structure_sets import referenced_series_of
 from rerad.errors import DicomError, InputError
@@ -138,8 +139,8 @@ def _series_problems(slices: list[ScannedHeader]) -> tuple[str, ...]:
     if text_of(first, "Modality") == "CT" and "RescaleSlope" not in first:
         problems.append("Rescale Slope is missing")
     units = text_of(first, "Units")
-    if text_of(first, "Modality") == "PT" and units != "BQML":
-        problems.append(f"PET units are {units or 'not given'}, not BQML")
+    if text_of(first, "Modality") == "PT" and units not in PET_UNITS:
+        problems.append(f"PET units are {units or 'not given'}, not {', '.join(PET_UNITS)}")
     try:
         order = sort_slices([SliceHeader.of(h.dataset, h.path.name) for h in whole])
         if text_of(first, "Modality") == "CT" and not are_patient_axes(order.directions):

@@ -191,6 +191,8 @@ def _add_pet(common: Dataset, image: Image, study: StudyHeader) -> None:
     common.ActualFrameDuration = 0
     if pet.patient_weight_kg is not None:
         common.PatientWeight = ds(pet.patient_weight_kg)
+    if pet.patient_height_m is not None:
+        common.PatientSize = ds(pet.patient_height_m)
     common.RadiopharmaceuticalInformationSequence = items(_radiopharmaceutical(pet, start))
     del common.PatientPosition  # PS3.3 C.7.3.1: must not stand beside the codes
     set_position_codes(common, image.patient_position)

@@ -7,7 +7,7 @@ on it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from rerad.core import Grid, Image, ImageUnit, Modality
+from rerad.core import Grid, Image, ImageUnit, Modality, PetAcquisition
 from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.headers import date_of, number_of, patient_position_of, position_text, text_of
 from rerad.dicom.orientation import StoredVoxels, to_patient_axes
-from rerad.dicom.pet_headers import pet_acquisition_of, require_activity_units
+from rerad.dicom.pet_headers import pet_acquisition_of
+from rerad.dicom.pet_units import PetScale, pet_scale_of
 from rerad.dicom.pixels import stored_pixels
 from rerad.dicom.series import SliceHeader, sort_slices
 from rerad.errors import DicomError
@@ -68,8 +69,8 @@ def read_image(paths: Sequence[Path]) -> Image:
     Returns
     -------
     Image
-        CT in HU (int16 if every value is whole, else float32), PET in Bq/ml, MR in arbitrary
-        units; on a grid along +x, +y, +z.
+        CT in HU (int16 if every value is whole, else float32), PET in Bq/ml, SUV or counts (see
+        `rerad.dicom.pet_units`), MR in arbitrary units; on a grid along +x, +y, +z.
 
     Raises
     ------
@@ -87,24 +88,26 @@ def read_image(paths: Sequence[Path]) -> Image:
     order = sort_slices([SliceHeader.of(dataset, name) for name, dataset in datasets])
     ordered = [datasets[n] for n in order.indices]
     name, first = ordered[0]
+    scale = _one_pet_scale(ordered) if modality is Modality.PET else None
     values = _rescaled([_slice_values(d, n, modality) for n, d in ordered], modality)
     stored = StoredVoxels(values, order.first_mm, order.directions, order.spacing_mm)
     position = patient_position_of(position_text(first), name)
     voxels = _on_patient_axes(stored, modality, name)
     k, j, i = voxels.values.shape
     uids = tuple(text_of(dataset, "SOPInstanceUID") for _, dataset in ordered)
+    pet = None if scale is None else pet_acquisition_of([d for _, d in ordered], scale)
     return Image(
         values=voxels.values,
         grid=Grid((k, j, i), voxels.origin_mm, voxels.spacing_mm, order.frame_uid),
         modality=modality,
-        unit=UNIT_OF[modality],
+        unit=UNIT_OF[modality] if scale is None else scale.unit,
         patient_position=position,
         series_uid=text_of(first, "SeriesInstanceUID"),
         study_uid=text_of(first, "StudyInstanceUID"),
         instance_uids=_uids_along_z(uids, stored),
         description=text_of(first, "SeriesDescription"),
         acquired=_acquisition_date(first),
-        pet=pet_acquisition_of([d for _, d in ordered]) if modality is Modality.PET else None,
+        pet=None if pet is None else _slices_along_z(pet, stored),
     )
 
 
@@ -148,12 +151,35 @@ def _slice_values(dataset: Dataset, name: str, modality: Modality) -> tuple[Any,
         )
         raise DicomError(msg)
     if modality is Modality.PET:
-        require_activity_units(dataset, name)
+        factor = pet_scale_of(dataset, name).factor
+        return pixels, factor * slope, factor * (intercept or 0.0)
     kind = text_of(dataset, "RescaleType")
     if modality is Modality.CT and kind not in {"", "HU"}:
         msg = f"{name}: expected CT values in HU, got Rescale Type {kind}; export the CT in HU"
         raise DicomError(msg)
     return pixels, slope, intercept or 0.0
+
+
+def _one_pet_scale(ordered: list[tuple[str, Dataset]]) -> PetScale:
+    """Return what the values of a PET series are, which must be the same in every slice."""
+    scales = [pet_scale_of(dataset, name) for name, dataset in ordered]
+    for (name, _), scale in zip(ordered, scales, strict=True):
+        if scale.unit is not scales[0].unit:
+            msg = (
+                f"{name}: expected values in {scales[0].unit} as in {ordered[0][0]}, got "
+                f"{scale.unit}; export the series again"
+            )
+            raise DicomError(msg)
+    return scales[0]
+
+
+def _slices_along_z(pet: PetAcquisition, stored: StoredVoxels) -> PetAcquisition:
+    """Return the facts with times of slices in the order of k; none if slices are not axial."""
+    if not stored.is_axis_aligned or abs(stored.directions[2, 2]) < 0.5:
+        return replace(pet, injection_to_slice_s=())
+    if stored.directions[2, 2] > 0:
+        return pet
+    return replace(pet, injection_to_slice_s=pet.injection_to_slice_s[::-1])
 
 
 def _rescaled(slices: list[tuple[Any, float, float]], modality: Modality) -> NDArray[Any]:

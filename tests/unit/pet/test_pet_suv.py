@@ -76,7 +76,9 @@ def test_other_images_are_refused():
         to_suv(pet(modality=Modality.CT))
     with pytest.raises(InputError, match="Bq/ml"):
         to_suv(pet(unit=ImageUnit.ARBITRARY))
-    with pytest.raises(InputError, match="decay correction START or ADMIN"):
+    with pytest.raises(InputError, match="decay correction START, ADMIN or NONE, got nothing"):
+        to_suv(pet(pet=replace(FACTS, decay_correction="")))
+    with pytest.raises(MissingDataError, match="time from injection"):
         to_suv(pet(pet=replace(FACTS, decay_correction="NONE")))
     with pytest.raises(InputError, match="0 s or more after injection"):
         to_suv(pet(pet=replace(FACTS, injection_to_reference_s=-60.0)))
