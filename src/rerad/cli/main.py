@@ -16,6 +16,7 @@ from rerad.cli.import_ import import_
 from rerad.cli.remaining import remaining
 from rerad.cli.run import run
 from rerad.cli.schema import schema
+from rerad.cli.suv import suv
 
 app = typer.Typer(
     name="rerad",
@@ -31,6 +32,7 @@ app.command()(check)
 app.command()(run)
 app.command()(dose)
 app.command()(commission)
+app.command()(suv)
 app.command()(schema)
 app.command()(eqd2)
 app.command()(remaining)
