@@ -1,0 +1,1 @@
+"""Steps from each schema of the ledger to the next; they ship with the package."""
