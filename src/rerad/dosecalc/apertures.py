@@ -135,9 +135,9 @@ def aperture_exposure(
     """
     motion = _motion(beam, machine, raster.cell_mm)
     jaws, group = np.unique(motion.jaw_y_mm, axis=0, return_inverse=True)
-    edges_mm = _row_edges_mm(machine)
-    below_edges = _share_below(edges_mm, raster, sigma_mm[1])
-    below_jaws = _share_below(jaws, raster, sigma_mm[1])
+    edges_mm = row_edges_mm(machine)
+    below_edges = share_below(edges_mm, raster, sigma_mm[1])
+    below_jaws = share_below(jaws, raster, sigma_mm[1])
     seen = np.empty((2 * machine.mlc.n_leaf_pairs, raster.n_x))
     exposure = np.zeros((raster.n_y, raster.n_x))
     for index, jaw_y_mm in enumerate(jaws):
@@ -153,11 +153,11 @@ def aperture_exposure(
         )
         side = np.searchsorted(jaw_y_mm, edges_mm)[:, None]
         between = np.where(side == 1, below_edges, below_jaws[index, side[:, 0] // 2])
-        exposure += _row_weights(machine, between, below_edges, below_jaws[index]).T @ seen
+        exposure += row_weights(machine, between, below_edges, below_jaws[index]).T @ seen
     return beam.meterset_mu * exposure
 
 
-def _row_edges_mm(machine: Machine) -> NDArray[np.float64]:
+def row_edges_mm(machine: Machine) -> NDArray[np.float64]:
     """Edges of the rows and of the strips between them in turn, ascending, shape (2 N,)."""
     sides = machine.mlc.leaf_boundaries_mm
     half = 0.5 * machine.mlc.tongue_and_groove_mm
@@ -166,7 +166,7 @@ def _row_edges_mm(machine: Machine) -> NDArray[np.float64]:
     return edges
 
 
-def _row_weights(
+def row_weights(
     machine: Machine,
     between_jaws: NDArray[np.float64],
     below_edges: NDArray[np.float64],
@@ -190,7 +190,7 @@ def _row_weights(
     return weights
 
 
-def _share_below(
+def share_below(
     edges_mm: NDArray[np.float64], raster: Raster, sigma_mm: float
 ) -> NDArray[np.float64]:
     """Share of each row of cells that lies below edges, blurred or not, shape (..., n_y)."""
@@ -212,7 +212,7 @@ class _Motion:
 
 def _motion(beam: Beam, machine: Machine, cell_mm: float) -> _Motion:
     """Cut a beam into segments of linear motion, finely where Y jaws move."""
-    leaves, jaw_x, jaw_y, weights = _states(beam, machine)
+    leaves, jaw_x, jaw_y, weights = control_states(beam, machine)
     travel = np.abs(np.diff(jaw_y, axis=0)).max(axis=1)
     share = np.diff(weights)
     steps = np.where(share > 0.0, np.maximum(np.ceil(2.0 * travel / cell_mm), 1.0), 0.0)
@@ -232,7 +232,7 @@ def _motion(beam: Beam, machine: Machine, cell_mm: float) -> _Motion:
     )
 
 
-def _states(
+def control_states(
     beam: Beam, machine: Machine
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return opened tips (P, 2, N), X and Y jaws (P, 2) and weights (P,) of control points."""

@@ -95,7 +95,7 @@ def _add_opening(ends, weight, x_edges, sigma, out):
 
 
 @njit(cache=True)
-def _inner_edges(lines, t):
+def inner_edges(lines, t):
     """Greatest of the left lines and least of the right lines at time `t`, 0 to 1."""
     left, right = -np.inf, np.inf
     for m in range(lines.shape[0]):
@@ -105,7 +105,7 @@ def _inner_edges(lines, t):
 
 
 @njit(cache=True)
-def _corner_times(lines, times):
+def corner_times(lines, times):
     """Write 0, the times at which the common opening of lines has a corner, and 1; count them."""
     n_lines = lines.shape[0]
     times[0] = 0.0
@@ -118,7 +118,7 @@ def _corner_times(lines, times):
                 continue
             t = d0 / (d0 - d1)
             place = one[0] + t * (one[1] - one[0])
-            left, right = _inner_edges(lines, t)
+            left, right = inner_edges(lines, t)
             # Lines that cross behind others make no corner.
             if place < left - 1e-9 or place > right + 1e-9:
                 continue
@@ -136,14 +136,14 @@ def _corner_times(lines, times):
 def _add_common(lines, times, weight, x_edges, sigma, out):
     """Add what all pairs of lines leave open, `lines` of shape (pairs, left and right, ends)."""
     ends = np.empty(4)
-    count = _corner_times(lines, times)
+    count = corner_times(lines, times)
     for m in range(count - 1):
         part = times[m + 1] - times[m]
-        left, right = _inner_edges(lines, 0.5 * (times[m] + times[m + 1]))
+        left, right = inner_edges(lines, 0.5 * (times[m] + times[m + 1]))
         if part <= 0.0 or right <= left:
             continue
-        ends[0], ends[2] = _inner_edges(lines, times[m])
-        ends[1], ends[3] = _inner_edges(lines, times[m + 1])
+        ends[0], ends[2] = inner_edges(lines, times[m])
+        ends[1], ends[3] = inner_edges(lines, times[m + 1])
         ends[2], ends[3] = max(ends[0], ends[2]), max(ends[1], ends[3])
         _add_opening(ends, weight * part, x_edges, sigma, out)
 
