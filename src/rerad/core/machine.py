@@ -38,6 +38,8 @@ class Mlc:
         covers; 0 if leaves have none.
     is_interdigitation_allowed : bool
         Whether a tip may pass the opposing tips of the neighbouring pairs.
+    is_dynamic : bool
+        Whether leaves may move while the beam is on. If not, a beam is a row of still segments.
     """
 
     leaf_boundaries_mm: NDArray[np.float64]
@@ -51,6 +53,7 @@ class Mlc:
     tip_radius_mm: float
     tongue_and_groove_mm: float
     is_interdigitation_allowed: bool
+    is_dynamic: bool = True
 
     def __post_init__(self) -> None:
         edges = frozen_array(self.leaf_boundaries_mm, np.float64)

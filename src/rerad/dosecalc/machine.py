@@ -98,6 +98,7 @@ def _mlc_from(mlc: dict[str, Any]) -> Mlc:
         tip_radius_mm=float(mlc["tip_radius_mm"]),
         tongue_and_groove_mm=float(mlc["tongue_and_groove_mm"]),
         is_interdigitation_allowed=bool(mlc["is_interdigitation_allowed"]),
+        is_dynamic=bool(mlc.get("is_dynamic", True)),
     )
 
 

@@ -98,9 +98,9 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
     """Return every limit that a beam breaks, at its worst place.
 
     Checked are the number of leaf pairs, reach of leaves and jaws, gap, spread of a bank,
-    interdigitation where the collimator cannot, and leaf speed at the beam's dose rate (the
-    machine's, if the beam has none of its own). Pairs that
-    rest may be closer than the smallest gap, but never overlap.
+    interdigitation where the collimator cannot, leaves that move while the beam is on where they
+    must not, and leaf speed at the beam's dose rate (the machine's, if the beam has none of its
+    own). Pairs that rest may be closer than the smallest gap, but never overlap.
 
     Parameters
     ----------
@@ -146,6 +146,7 @@ def beam_violations(beam: Beam, machine: Machine) -> tuple[Violation, ...]:
             has_leaf=False,
         ),
         _worst(name, "tip past that of a neighbouring pair", past[:, None], past[:, None], 0.0),
+        _motion_violation(beam, machine, tips),
         _speed_violation(beam, machine, tips),
         _rate_violation(beam, machine),
         *_jaw_violations(beam, machine),
@@ -211,6 +212,19 @@ def _speed_violation(
     return _worst(
         beam.geometry.name, "leaf speed", excess, speeds, allowed, unit="mm/s", first_point=1
     )
+
+
+def _motion_violation(
+    beam: Beam, machine: Machine, tips: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> Violation | None:
+    if machine.mlc.is_dynamic:
+        return None
+    weights = np.array([point.cumulative_weight for point in beam.control_points])
+    moves = np.abs(np.diff(tips, axis=0))
+    moves[np.diff(weights) <= 0] = 0.0
+    limit = "leaf motion while the beam is on"
+    excess = np.where(moves > _POSITION_TOLERANCE_MM, moves, 0.0)
+    return _worst(beam.geometry.name, limit, excess, moves, 0.0, first_point=1)
 
 
 def _rate_violation(beam: Beam, machine: Machine) -> Violation | None:

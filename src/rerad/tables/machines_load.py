@@ -56,9 +56,10 @@ REQUIRED: dict[str, frozenset[str]] = {
 
 OPTIONAL: dict[str, frozenset[str]] = {
     "jaws": frozenset({"x_limits_mm"}),
+    "mlc": frozenset({"is_dynamic"}),
     "beam": frozenset({"kernel"}),
 }
-"""Keys that a section may have; no others are known."""
+"""Keys that a section may have; no others are known. Without `is_dynamic` it is true."""
 
 
 def machine_names() -> tuple[str, ...]:
