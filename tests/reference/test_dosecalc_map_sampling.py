@@ -11,7 +11,8 @@ from rerad.dosecalc.map_levels import NodeLine, SeparableKernels, map_level
 from rerad.dosecalc.raster import kernel_transforms, spline_kernels
 from rerad.kernels import lanes
 from rerad.kernels.beam_view import weigh_samples
-from rerad.kernels.map_sampling import BLOCK, FAR, gather_maps, multiply_matrices, scatter_maps
+from rerad.kernels.map_products import multiply_matrices
+from rerad.kernels.map_sampling import BLOCK, FAR, gather_maps, scatter_maps
 
 
 def lanes_in_use(flat, few):
@@ -24,6 +25,8 @@ def lanes_in_use(flat, few):
     f = lanes.multiply(e, lanes.repeat_4_to_8(few, np.uint64(0)))
     lanes.store(flat, np.uint64(1), lanes.pick_columns(e))
     rows = lanes.total(lanes.pick_row_0(e)) + lanes.total(lanes.pick_row_3(f))
+    g = lanes.subtract(lanes.load_4(flat, place), lanes.spread_4(few[1], few[2]))
+    lanes.store(flat, np.uint64(20), lanes.add(g, lanes.load_4(flat, np.uint64(9))))
     return lanes.total(d), lanes.total(f), rows + lanes.total(lanes.spread_8(few[0], few[1]))
 
 
@@ -36,12 +39,12 @@ def test_compiled_lanes_equal_arrays():
     np.testing.assert_array_equal(flat, other)
 
 
-def test_stacks_of_matrices_multiply():
+def test_matrices_multiply():
     rng = np.random.default_rng(1)
-    for n_left, n_right, n_columns in ((3, 3, 48), (1, 3, 16), (3, 1, 80)):
-        left = rng.standard_normal((n_left, 8, 21)).astype(np.float32)
-        right = rng.standard_normal((n_right, 21, n_columns)).astype(np.float32)
-        product = np.empty((3, 8, n_columns), np.float32)
+    for n_columns in (8, 48, 80):
+        left = rng.standard_normal((8, 21)).astype(np.float32)
+        right = rng.standard_normal((21, n_columns)).astype(np.float32)
+        product = np.empty((8, n_columns), np.float32)
         multiply_matrices(left, right, product)
         np.testing.assert_allclose(product, left.astype(float) @ right, atol=1e-5)
 
@@ -174,17 +177,18 @@ def test_levels_convolve_and_their_transpose_is_exact(kernels, step):
     if step > 1:
         separable = separable.at_nodes()
     reach = 9 if step == 1 else 40
-    y = NodeLine.over(-reach, 13 + reach, step=step)
-    x = NodeLine.over(-reach, 17 + reach, step=step)
-    level = map_level(separable, y, x, (14, 18))
+    y = NodeLine.over(14, -reach, 13 + reach, step=step)
+    x = NodeLine.over(18, -reach - 10, 17 + reach, step=step)
+    level = map_level(separable, y, x)
+    assert y.first <= -reach
+    assert y.first + step * (y.n - 1) >= 13 + reach
     rng = np.random.default_rng(5)
-    fluence = np.zeros((2, 16, 32), np.float32)
     # Beamlets of 5 mm, as the far map's condensing of columns takes them to be.
-    fluence[:, :14, :18] = np.kron(rng.random((2, 7, 9)), np.ones((2, 2)))
+    fluence = np.kron(rng.random((2, 7, 9)), np.ones((2, 2))).astype(np.float32)
     maps = level.convolve(fluence)
     assert maps.shape == level.map_shape(2)
     whole = np.einsum("ry,crx->cyx", separable.along_y, separable.along_x)
-    expected = direct(whole, fluence[1, :14, :18].astype(float), y, x)
+    expected = direct(whole, fluence[1].astype(float), y, x)
     got = maps[:, 1].transpose(0, 3, 1, 2).reshape(8, y.n, x.n)
     assert not got[5:].any()
     beside = np.ones((y.n, x.n), bool)
@@ -201,8 +205,8 @@ def test_levels_convolve_and_their_transpose_is_exact(kernels, step):
     )
     # Relative to the dose within the field: beside it, 20 mm away, it is some per cent of that.
     assert np.abs(wrong[beside]).max() < 5e-4 * dose.max()
-    other = rng.standard_normal(maps.shape).astype(np.float32)
-    back = level.convolve_back(other)
+    chunks = rng.standard_normal((2, *maps.shape)).astype(np.float32)
+    back, other = level.convolve_back(chunks), chunks.sum(axis=0)
     assert np.sum(maps.astype(float) * other) == pytest.approx(
         np.sum(fluence.astype(float) * back), abs=4e-4 * float(np.linalg.norm(maps))
     )

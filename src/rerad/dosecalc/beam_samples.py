@@ -110,7 +110,13 @@ def _lattice(y: NodeLine, x: NodeLine, raster: Raster) -> NDArray[np.float64]:
 def _near_line(n_cells: int) -> NodeLine:
     """Nodes of the fine map along one axis; a cubic footprint needs one node more."""
     margin = NEAR_MARGIN_CELLS + 1
-    return NodeLine.over(-margin, n_cells - 1 + margin, step=1)
+    return NodeLine.over(n_cells, -margin, n_cells - 1 + margin, step=1)
+
+
+def fluence_window(rasters: Sequence[Raster]) -> tuple[int, int]:
+    """Return rows and columns, even, of the window into which all rasters fit."""
+    n_y, n_x = (max(sizes) for sizes in zip(*((r.n_y, r.n_x) for r in rasters), strict=True))
+    return n_y + n_y % 2, n_x + n_x % 2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -165,8 +171,7 @@ def sample_beams(
     InputError
         If a point is closer to or further from the source than the tabulated kernels allow.
     """
-    near_y = _near_line(max(raster.n_y for raster in rasters))
-    near_x = _near_line(max(raster.n_x for raster in rasters))
+    window_y, window_x = fluence_window(rasters)
     n_points, n_beams = len(scene.voxel_indices), len(geometries)
     n_blocks = -(-n_points // BLOCK)
     limits = np.empty((n_beams, 6))
@@ -178,11 +183,12 @@ def sample_beams(
         require_magnification(geometries[b].name, scene.machine, (limits[b, 4], limits[b, 5]))
     first = [(raster.first_x + 0.5, raster.first_y + 0.5) for raster in rasters]
     places = limits[:, :4] / rasters[0].cell_mm - np.repeat(np.array(first), 2, axis=1)
+    low, high = places.min(axis=0) - 1e-6, places.max(axis=0) + 1e-6
     nodes = MapNodes(
-        near_y,
-        near_x,
-        NodeLine.over(places[:, 2].min(), places[:, 3].max() + 1e-6, step=FAR_STEP_CELLS),
-        NodeLine.over(places[:, 0].min(), places[:, 1].max() + 1e-6, step=FAR_STEP_CELLS),
+        _near_line(window_y),
+        _near_line(window_x),
+        NodeLine.over(window_y, low[2], high[3], step=FAR_STEP_CELLS),
+        NodeLine.over(window_x, low[0], high[1], step=FAR_STEP_CELLS),
     )
     n_samples, n_groups = n_points * n_beams, -(-n_components // 4)
     samples = Samples(
@@ -198,7 +204,7 @@ def sample_beams(
         [scene.machine.beam.off_axis_radius_mm, scene.machine.beam.off_axis_depth_scale]
     )
     for b, geometry in enumerate(geometries):
-        near = _lattice(near_y, near_x, rasters[b])
+        near = _lattice(nodes.near_y, nodes.near_x, rasters[b])
         far = _lattice(nodes.far_y, nodes.far_x, rasters[b])
         place_samples(*points[b], near, far, b, samples.node, samples.place)
         rays, fan = _depth_sources(scene, geometry, box, limits[b])

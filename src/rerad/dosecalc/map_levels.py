@@ -4,7 +4,8 @@ A kernel that falls off in all directions alike is a sum of few products of a fu
 one of x. The joint singular value decomposition of all components on the lattice finds them (8
 to 14 suffice for rounding of float32 to matter as much), so that the convolution of a fluence is
 two matrix products, in which only rows that hold fluence and nodes that hold points occur. All
-beams share the matrices.
+beams share the matrices. Nodes and fluence have one centre, about which both are folded into even
+and odd parts: half the numbers to multiply (`rerad.kernels.map_products`).
 
 Far from the fluence only scatter is left, which is smooth: there a map on every third cell is
 sampled linearly, and the fluence is condensed to every third column before (cubic Lagrange
@@ -18,15 +19,15 @@ from numpy.typing import NDArray
 
 from rerad.dosecalc.beam_model import KernelComponents
 from rerad.dosecalc.raster import spline_kernels
-from rerad.kernels.map_sampling import multiply_matrices
+from rerad.kernels.map_products import convolve_back, convolve_fluence
 
 Floats = NDArray[np.float32]
 
 LEAST_SINGULAR_VALUE = 1e-3
 """Products that contribute less than this share of the strongest are left out."""
 
-ROW_STEP, COLUMN_STEP = 4, 16
-"""Matrices have a multiple of so many rows and columns, see `multiply_matrices`."""
+ROW_STEP, COLUMN_STEP = 4, 8
+"""Matrices have a multiple of so many rows and columns, see `rerad.kernels.map_products`."""
 
 
 def _rounded_up(n: int, step: int) -> int:
@@ -35,33 +36,47 @@ def _rounded_up(n: int, step: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """Nodes of a map along one axis, in cells of the fluence raster.
+    """Nodes along one axis about the middle of the fluence window, in cells of its raster.
 
     Parameters
     ----------
-    first : int
-        Place of the first node; cell 0 is the first cell of the fluence window.
+    n_cells : int
+        Cells of the window, even.
     step : int
-        Cells from node to node.
-    n : int
-        Number of nodes, a multiple of 4.
+        Cells from node to node, odd, so that nodes fall on cells.
+    half : int
+        Nodes on each side of the middle, a multiple of 4.
     """
 
-    first: int
+    n_cells: int
     step: int
-    n: int
+    half: int
 
     @classmethod
-    def over(cls, low: float, high: float, *, step: int) -> "NodeLine":
-        """Return the nodes that surround the places from `low` to `high`."""
-        first = int(np.floor(low))
-        n = int(np.floor((high - first) / step)) + 2
-        return cls(first, step, _rounded_up(n, ROW_STEP))
+    def over(cls, n_cells: int, low: float, high: float, *, step: int) -> "NodeLine":
+        """Return the nodes that surround the places from `low` to `high`; cell 0 is at 0."""
+        middle = 0.5 * (n_cells - 1)
+        reach = max(middle - low, high - middle)
+        return cls(n_cells, step, _rounded_up(int(np.ceil(reach / step + 0.5)), ROW_STEP))
 
-    def displacements(self, n_cells: int, *, first: int = 0, step: int = 1) -> NDArray[np.int64]:
-        """Return node minus cell, shape (n, n_cells), of cells from `first` every `step`."""
-        nodes = self.first + self.step * np.arange(self.n)
-        return np.asarray(nodes[:, None] - first - step * np.arange(n_cells))
+    @property
+    def n(self) -> int:
+        """Number of nodes."""
+        return 2 * self.half
+
+    @property
+    def first(self) -> int:
+        """Place of the first node; cell 0 is at 0."""
+        return (self.n_cells - 1 - self.step * (self.n - 1)) // 2
+
+    def displacements(self, n_sources: int, *, step: int = 1) -> NDArray[np.int64]:
+        """Return distances (2, half, n_sources) of folded nodes from sources every `step` cells.
+
+        First of those on the node's own side of the middle, then of their mirror images.
+        """
+        node = self.step * (2 * np.arange(self.half)[:, None] + 1)
+        source = step * (2 * np.arange(n_sources) + 1)
+        return np.asarray(np.abs(np.stack([node - source, node + source])) // 2)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,88 +136,82 @@ def _node_values(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
 class MapLevel:
     """The products that make one map of every beam, and their transposes.
 
+    The matrices are those of `rerad.kernels.map_products`.
+
     Parameters
     ----------
     y, x : NodeLine
         Nodes.
-    condense : ndarray of float32, shape (1, X, X') or None
+    condense : ndarray of float32, shape (2, X', X") or (2, X', 0)
         Condenses the columns of the fluence.
-    rows : ndarray of float32, shape (1, V R, Y)
+    rows : ndarray of float32, shape (2, V R, Y')
         Along y: for each node, all products.
-    columns : ndarray of float32, shape (G, R X', 4 U)
+    columns : ndarray of float32, shape (2, G, R X", 4 U)
         Along x: for each node four components.
+    condense_back, rows_back, columns_back : ndarray of float32
+        Transposes.
     """
 
     y: NodeLine
     x: NodeLine
-    condense: Floats | None
+    condense: Floats
     rows: Floats
     columns: Floats
-    condense_back: Floats | None
+    condense_back: Floats
     rows_back: Floats
     columns_back: Floats
 
     @property
     def n_bytes(self) -> int:
         """Memory of the matrices."""
-        arrays = (self.rows, self.columns, self.rows_back, self.columns_back)
-        return sum(array.nbytes for array in arrays)
+        forward = (self.condense, self.rows, self.columns)
+        return 2 * sum(array.nbytes for array in forward)
 
     @property
     def window(self) -> tuple[int, int]:
-        """Rows and columns of the fluence, padded."""
-        if self.condense is not None:
-            return self.rows.shape[2], self.condense.shape[1]
-        return self.rows.shape[2], self.columns.shape[1] * self.y.n // self.rows.shape[1]
+        """Rows and columns of the fluence."""
+        return self.y.n_cells, self.x.n_cells
 
     def map_shape(self, n_beams: int) -> tuple[int, int, int, int, int]:
         """Shape of the maps of all beams, ``(G, B, V, U, 4)``."""
-        return len(self.columns), n_beams, self.y.n, self.x.n, 4
+        return self.columns.shape[1], n_beams, self.y.n, self.x.n, 4
 
     def convolve(self, fluence: Floats) -> Floats:
         """Return the maps (G, B, V, U, 4) of fluences (B, Y, X)."""
-        if self.condense is not None:
-            fluence = _product(fluence, self.condense)
-        halfway = _product(self.rows, fluence)
-        halfway = halfway.reshape(1, len(fluence) * self.y.n, -1)
-        return _product(halfway, self.columns).reshape(self.map_shape(len(fluence)))
+        maps = np.empty(self.map_shape(len(fluence)), np.float32)
+        convolve_fluence(fluence, self.condense, self.rows, self.columns, maps)
+        return maps
 
-    def convolve_back(self, maps: Floats) -> Floats:
-        """Apply the adjoint of `convolve`."""
-        n_groups, n_beams = maps.shape[:2]
-        flat = maps.reshape(n_groups, n_beams * self.y.n, -1)
-        halfway = _product(flat, self.columns_back)
-        halfway = halfway[0] if n_groups == 1 else halfway.sum(axis=0)
-        n_columns = self.columns.shape[1] * self.y.n // self.rows.shape[1]
-        fluence = _product(self.rows_back, halfway.reshape(n_beams, -1, n_columns))
-        return fluence if self.condense_back is None else _product(fluence, self.condense_back)
+    def convolve_back(self, chunks: Floats) -> Floats:
+        """Apply the adjoint of `convolve` to the sum of maps (chunks, G, B, V, U, 4)."""
+        fluence = np.empty((chunks.shape[2], *self.window), np.float32)
+        matrices = (self.condense_back, self.rows_back, self.columns_back)
+        convolve_back(chunks, *matrices, fluence)
+        return fluence
 
 
-def _product(left: Floats, right: Floats) -> Floats:
-    """Multiply stacks of matrices."""
-    product = np.empty((max(len(left), len(right)), left.shape[1], right.shape[2]), np.float32)
-    multiply_matrices(left, right, product)
-    return product
+def _folded(own: NDArray[np.float64], mirrored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what even and odd parts are multiplied with, (2, ...)."""
+    return np.stack([own + mirrored, own - mirrored])
 
 
-def _lagrange(n_cells: int, step: int) -> tuple[NDArray[np.float64], int]:
-    """Weights (cells, nodes) that carry cells to nodes every `step`; the first is at ``-step``."""
-    place = np.arange(n_cells) / step + 1.0
+def _condensing(n_cells: int, step: int) -> NDArray[np.float64]:
+    """Folded cubic Lagrange weights (2, cells, sources) that carry cells to every `step`."""
+    half = n_cells // 2
+    n_sources = int(np.ceil((n_cells - 1) / (2 * step) + 1.5))
+    place = (np.arange(half) + 0.5) / step + n_sources - 0.5
     second = np.floor(place).astype(int)
     t = place - second
-    n_nodes = int(second[-1]) + 3
-    weights = np.zeros((n_cells, n_nodes))
-    cells = np.arange(n_cells)
+    weights = np.zeros((half, 2 * n_sources))
+    cells = np.arange(half)
     weights[cells, second - 1] = -t * (t - 1.0) * (t - 2.0) / 6.0
     weights[cells, second] = (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
     weights[cells, second + 1] = -(t + 1.0) * t * (t - 2.0) / 2.0
     weights[cells, second + 2] = (t + 1.0) * t * (t - 1.0) / 6.0
-    return weights, n_nodes
+    return _folded(weights[:, n_sources:], weights[:, n_sources - 1 :: -1])
 
 
-def map_level(
-    kernels: SeparableKernels, y: NodeLine, x: NodeLine, window: tuple[int, int]
-) -> MapLevel:
+def map_level(kernels: SeparableKernels, y: NodeLine, x: NodeLine) -> MapLevel:
     """Prepare the products for one map.
 
     Parameters
@@ -211,44 +220,31 @@ def map_level(
         Coefficients for a fine map (sampled by splines), values for a coarse one.
     y, x : NodeLine
         Its nodes; columns of the fluence are condensed to the step of `x`.
-    window : tuple of int
-        Rows and columns of the fluence.
     """
-    n_y, n_x = window
-    n_rows, n_columns = _rounded_up(n_y, ROW_STEP), _rounded_up(n_x, COLUMN_STEP)
-    n_products = len(kernels.along_y)
-    rows = np.zeros((y.n, n_products, n_rows), dtype=np.float32)
-    by_place = kernels.along_y[:, np.abs(y.displacements(n_y))]
-    rows[:, :, :n_y] = by_place.transpose(1, 0, 2)
+    n_y, n_x = (line.n_cells // 2 for line in (y, x))
+    n_products, n_components = len(kernels.along_y), len(kernels.along_x)
+    rows = np.zeros((2, y.half, n_products, _rounded_up(n_y, ROW_STEP)))
+    along_y = 0.5 * kernels.along_y[:, y.displacements(n_y)]
+    rows[..., :n_y] = _folded(along_y[:, 0], along_y[:, 1]).transpose(0, 2, 1, 3)
 
-    condense, first, n_sources = None, 0, n_x
+    padded = _rounded_up(n_x, COLUMN_STEP)
+    condense, n_sources = np.zeros((2, padded, 0)), n_x
     if x.step > 1:
-        weights, n_sources = _lagrange(n_x, x.step)
-        first = -x.step
-        condense = np.zeros((1, n_columns, _rounded_up(n_sources, COLUMN_STEP)), np.float32)
-        condense[0, :n_x, :n_sources] = weights
-    away = np.abs(x.displacements(n_sources, first=first, step=x.step))
-    n_components = len(kernels.along_x)
+        weights = _condensing(x.n_cells, x.step)
+        n_sources = weights.shape[2]
+        condense = np.zeros((2, padded, _rounded_up(n_sources, COLUMN_STEP)))
+        condense[:, :n_x, :n_sources] = weights
     n_groups = -(-n_components // 4)
-    columns = np.zeros(
-        (4 * n_groups, n_products, _rounded_up(n_sources, COLUMN_STEP), x.n), dtype=np.float32
-    )
-    columns[:n_components, :, :n_sources] = kernels.along_x[:, :, away].transpose(0, 1, 3, 2)
-    side_by_side = columns.reshape(n_groups, 4, -1, x.n).transpose(0, 2, 3, 1)
-    along_x = np.ascontiguousarray(side_by_side).reshape(n_groups, -1, 4 * x.n)
-    along_y = rows.reshape(1, -1, n_rows)
-    return MapLevel(
-        y,
-        x,
+    columns = np.zeros((2, 4 * n_groups, n_products, _rounded_up(n_sources, COLUMN_STEP), x.half))
+    along_x = 0.5 * kernels.along_x[:, :, x.displacements(n_sources, step=x.step)]
+    folded = _folded(along_x[:, :, 0], along_x[:, :, 1])
+    columns[:, :n_components, :, :n_sources] = folded.transpose(0, 1, 2, 4, 3)
+    side_by_side = columns.reshape(2, n_groups, 4, -1, x.half).transpose(0, 1, 3, 4, 2)
+    matrices = (
         condense,
-        along_y,
-        along_x,
-        None if condense is None else _transposed(condense),
-        _transposed(along_y),
-        _transposed(along_x),
+        rows.reshape(2, -1, rows.shape[3]),
+        side_by_side.reshape(2, n_groups, -1, 4 * x.half),
     )
-
-
-def _transposed(matrices: Floats) -> Floats:
-    """Transpose each matrix of a stack."""
-    return np.ascontiguousarray(matrices.transpose(0, 2, 1))
+    back = (matrix.swapaxes(-1, -2) for matrix in matrices)
+    forth_and_back = [np.ascontiguousarray(m, np.float32) for m in (*matrices, *back)]
+    return MapLevel(y, x, *forth_and_back)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rerad.core import BixelGrid, Grid, Image, Machine, PatientPosition
 from rerad.dosecalc.beam_model import decompose_kernel
-from rerad.dosecalc.beam_samples import OperatorScene, Samples, sample_beams
+from rerad.dosecalc.beam_samples import OperatorScene, Samples, fluence_window, sample_beams
 from rerad.dosecalc.map_levels import MapLevel, SeparableKernels, map_level
 from rerad.dosecalc.painting import Paint
 from rerad.dosecalc.projection import require_density
@@ -245,8 +245,8 @@ class PencilBeamOperator:
             for level in (self._near, self._far)
         )
         scatter_maps(y, *self._samples, near, far)
-        fluence = self._near.convolve_back(near.sum(axis=0))
-        fluence += self._far.convolve_back(far.sum(axis=0))
+        fluence = self._near.convolve_back(near)
+        fluence += self._far.convolve_back(far)
         return fluence
 
 
@@ -307,14 +307,13 @@ def build_operator(
     sampled = sample_beams(scene, geometries, rasters, chosen.n_components)
     components = decompose_kernel(machine, n_components=chosen.n_components, used=sampled.used)
     sampled.weigh(components)
-    window = max(r.n_y for r in rasters), max(r.n_x for r in rasters)
-    nodes = sampled.nodes
+    nodes, window = sampled.nodes, fluence_window(rasters)
     # Nodes and condensed columns lie at most so far apart.
     reach_y, reach_x = (a + b + 16 for a, b in zip(nodes.furthest, window, strict=True))
     kernels = SeparableKernels.of(components, reach_y, reach_x, cell_mm=chosen.cell_mm)
-    near = map_level(kernels, nodes.near_y, nodes.near_x, window)
-    far = map_level(kernels.at_nodes(), nodes.far_y, nodes.far_x, window)
-    paint = Paint.of(bixel_grids, rasters, machine, near.window)
+    near = map_level(kernels, nodes.near_y, nodes.near_x)
+    far = map_level(kernels.at_nodes(), nodes.far_y, nodes.far_x)
+    paint = Paint.of(bixel_grids, rasters, machine, window)
     return PencilBeamOperator(paint, near, far, sampled.samples, len(indices))
 
 

@@ -112,12 +112,24 @@ def _spreader(width):
 
 load_16 = _loader(16, 16)
 load_8 = _loader(8, 8)
+load_4 = _loader(4, 4)
 repeat_4_to_16 = _loader(4, 16)
 repeat_4_to_8 = _loader(4, 8)
 spread_16 = _spreader(16)
 spread_8 = _spreader(8)
+spread_4 = _spreader(4)
 pick_columns = _picker([lane // 4 for lane in range(16)])
 pick_row_0, pick_row_1, pick_row_2, pick_row_3 = (_picker([4 + row] * 16) for row in range(4))
+
+
+def add(a, b):
+    """Add lane by lane."""
+    return a + b
+
+
+def subtract(a, b):
+    """Subtract lane by lane."""
+    return a - b
 
 
 def multiply(a, b):
@@ -142,12 +154,17 @@ def store(flat, at, lanes):
     flat[int(at) : int(at) + len(lanes)] = lanes
 
 
-@intrinsic
-def _multiply_lanes(typing, a, b):
-    def generate(context, builder, signature, arguments):
-        return builder.fmul(*arguments)
+def _lane_by_lane(function, instruction):
+    """Compile `function` of two vectors to one instruction."""
 
-    return a(a, b), generate
+    @intrinsic
+    def lanes_of(typing, a, b):
+        def generate(context, builder, signature, arguments):
+            return getattr(builder, instruction)(*arguments)
+
+        return a(a, b), generate
+
+    overload(function)(lambda a, b: lambda a, b: lanes_of(a, b))
 
 
 @intrinsic
@@ -187,7 +204,9 @@ def _store_lanes(typing, flat, at, lanes):
     return types.none(flat, types.uint64, lanes), generate
 
 
-overload(multiply)(lambda a, b: lambda a, b: _multiply_lanes(a, b))
+_lane_by_lane(add, "fadd")
+_lane_by_lane(subtract, "fsub")
+_lane_by_lane(multiply, "fmul")
 overload(multiply_add)(lambda a, b, c: lambda a, b, c: _multiply_add_lanes(a, b, c))
 overload(total)(lambda lanes: lambda lanes: _total_lanes(lanes))
 overload(store)(lambda flat, at, lanes: lambda flat, at, lanes: _store_lanes(flat, at, lanes))

@@ -1,4 +1,4 @@
-"""Sampling of beam's-eye-view maps, its adjoint, and the matrix products that make the maps.
+"""Sampling of beam's-eye-view maps, and its adjoint.
 
 Maps hold four numbers (kernel components) at each node, next to each other, so that a row of a
 footprint is one short vector. Near the fluence a point reads 4 x 4 nodes of a fine map (cubic
@@ -214,63 +214,3 @@ def scatter_maps(values, node, place, weights, near, far):
                         _spread_near(flat, near_row, node, place, weight, s, value)
                     else:
                         _spread_far(far_flat, far_row, node, place, weight, s, value)
-
-
-@njit(cache=True, parallel=True)
-def multiply_matrices(left, right, product):
-    """Multiply stacks of matrices, each sum in one fixed order.
-
-    Parameters
-    ----------
-    left : float32 array of shape (n or 1, M, K), contiguous
-        M is a multiple of 4.
-    right : float32 array of shape (n or 1, K, N), contiguous
-        N is a multiple of 16.
-    product : float32 array of shape (n, M, N), contiguous, written
-    """
-    n_matrices, n_rows, n_columns = product.shape
-    n_terms = left.shape[2]
-    flat_right, flat = right.ravel(), product.ravel()
-    step, wide = np.uint64(n_columns), np.uint64(16)
-    for task in prange(n_matrices * (n_rows // 4)):
-        matrix, row = task // (n_rows // 4), 4 * (task % (n_rows // 4))
-        rows = left[matrix % len(left), row : row + 4]
-        start = np.uint64((matrix % len(right)) * n_terms * n_columns)
-        out = np.uint64((matrix * n_rows + row) * n_columns)
-        for column in range(0, n_columns, 32):
-            is_pair = column + 16 < n_columns
-            at = start + np.uint64(column)
-            zero = np.float32(0.0)
-            a0 = a1 = a2 = a3 = spread_16(zero, zero)
-            b0 = b1 = b2 = b3 = spread_16(zero, zero)
-            if is_pair:
-                for k in range(n_terms):
-                    first, second = load_16(flat_right, at), load_16(flat_right, at + wide)
-                    factor = spread_16(rows[0, k], rows[0, k])
-                    a0, b0 = multiply_add(factor, first, a0), multiply_add(factor, second, b0)
-                    factor = spread_16(rows[1, k], rows[1, k])
-                    a1, b1 = multiply_add(factor, first, a1), multiply_add(factor, second, b1)
-                    factor = spread_16(rows[2, k], rows[2, k])
-                    a2, b2 = multiply_add(factor, first, a2), multiply_add(factor, second, b2)
-                    factor = spread_16(rows[3, k], rows[3, k])
-                    a3, b3 = multiply_add(factor, first, a3), multiply_add(factor, second, b3)
-                    at += step
-            else:
-                for k in range(n_terms):
-                    first = load_16(flat_right, at)
-                    a0 = multiply_add(spread_16(rows[0, k], rows[0, k]), first, a0)
-                    a1 = multiply_add(spread_16(rows[1, k], rows[1, k]), first, a1)
-                    a2 = multiply_add(spread_16(rows[2, k], rows[2, k]), first, a2)
-                    a3 = multiply_add(spread_16(rows[3, k], rows[3, k]), first, a3)
-                    at += step
-            to = out + np.uint64(column)
-            store(flat, to, a0)
-            store(flat, to + step, a1)
-            store(flat, to + step + step, a2)
-            store(flat, to + step + step + step, a3)
-            if is_pair:
-                to += wide
-                store(flat, to, b0)
-                store(flat, to + step, b1)
-                store(flat, to + step + step, b2)
-                store(flat, to + step + step + step, b3)
