@@ -17,7 +17,7 @@ from rerad.evaluation.gamma import (
     gamma_plane,
 )
 from rerad.evaluation.goal_text import format_goal, goal_structure, parse_goal, suggest_metric
-from rerad.evaluation.goals import GoalResult, Verdict, evaluate_goal
+from rerad.evaluation.goals import GoalResult, Verdict, evaluate_goal, evaluate_shape
 from rerad.evaluation.indices import homogeneity_index, paddick_conformity_index
 from rerad.evaluation.metrics import (
     Metric,
@@ -25,6 +25,12 @@ from rerad.evaluation.metrics import (
     evaluate_metric,
     metric_bounds,
     parse_metric,
+)
+from rerad.evaluation.plan_shape import (
+    PlanShape,
+    highest_dose_beyond,
+    isodose_volume_cc,
+    shape_bounds,
 )
 
 __all__ = [
@@ -36,23 +42,28 @@ __all__ = [
     "Metric",
     "MetricKind",
     "Penumbra",
+    "PlanShape",
     "Verdict",
     "compare_curves",
     "depth_of_maximum_mm",
     "dvh",
     "evaluate_goal",
     "evaluate_metric",
+    "evaluate_shape",
     "format_goal",
     "gamma_curve",
     "gamma_index",
     "gamma_plane",
     "goal_structure",
+    "highest_dose_beyond",
     "homogeneity_index",
+    "isodose_volume_cc",
     "metric_bounds",
     "paddick_conformity_index",
     "parse_goal",
     "parse_metric",
     "penumbra",
+    "shape_bounds",
     "suggest_metric",
     "value_at",
 ]

@@ -1,10 +1,10 @@
-"""Clinical goals against a dose-volume histogram."""
+"""Clinical goals against a dose-volume histogram, or against the shape of a plan's dose."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isnan
 
-from rerad.core import Goal
+from rerad.core import DoseScope, Goal, describe_quantity
 from rerad.errors import InputError, MissingDataError
 from rerad.evaluation.dvh import Dvh
 from rerad.evaluation.metrics import (
@@ -14,6 +14,7 @@ from rerad.evaluation.metrics import (
     metric_bounds,
     parse_metric,
 )
+from rerad.evaluation.plan_shape import PlanShape, shape_bounds
 
 
 class Verdict(StrEnum):
@@ -95,6 +96,48 @@ def evaluate_goal(
     if verdict is Verdict.EXCEEDED and is_accepted:
         verdict = Verdict.ACCEPTED
     return GoalResult(goal, value, low, high, verdict, dvh.unknown_fraction, dvh.quantity)
+
+
+def evaluate_shape(goal: Goal, shape: PlanShape, *, is_accepted: bool = False) -> GoalResult:
+    """Judge a goal on conformity or fall-off: CI, R50% or D2cm.
+
+    Parameters
+    ----------
+    goal : Goal
+        On this plan's physical dose. Its structure is not looked at.
+    shape : PlanShape
+        Dose, region and target.
+    is_accepted : bool
+        Whether a clinician has accepted beforehand that this goal is exceeded.
+
+    Returns
+    -------
+    GoalResult
+        The verdict is `UNKNOWN` where unknown dose could decide, and where nothing of the region
+        lies as far from the target as ``D2cm`` asks.
+
+    Raises
+    ------
+    InputError
+        If the goal is on cumulative EQD2, or its unit is not the metric's.
+    MissingDataError
+        If a prescription is needed and there is none.
+    """
+    if goal.scope is not DoseScope.PLAN:
+        msg = (
+            f"goal {goal.structure} {goal.metric}: expected one on this plan's physical dose, got "
+            "one on cumulative EQD2; conformity and fall-off refer to a prescription"
+        )
+        raise InputError(msg)
+    metric = _in_unit_of(parse_metric(goal.metric), goal)
+    scale = _to_goal_unit(metric, goal, shape.prescription_gy)
+    low, high = (scale * bound for bound in shape_bounds(metric, shape))
+    value = low if low == high else float("nan")
+    verdict = _verdict(goal, low, high)
+    if verdict is Verdict.EXCEEDED and is_accepted:
+        verdict = Verdict.ACCEPTED
+    quantity = describe_quantity(shape.dose)
+    return GoalResult(goal, value, low, high, verdict, shape.unknown_fraction, quantity)
 
 
 def _verdict(goal: Goal, low: float, high: float) -> Verdict:
