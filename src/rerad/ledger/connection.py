@@ -16,7 +16,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.pool import NullPool
 
 from rerad.errors import LedgerError
 
@@ -133,7 +132,7 @@ def _postgres(text: str) -> Ledger:
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"},
-            poolclass=NullPool,
+            pool_pre_ping=True,
         )
     except ModuleNotFoundError as error:
         msg = "a ledger on PostgreSQL needs psycopg: pip install 'rerad[postgres]'"
