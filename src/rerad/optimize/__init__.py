@@ -1,6 +1,7 @@
 """Fluence from objectives on physical dose and on cumulative EQD2."""
 
-from rerad.optimize.constraints import DoseCap, Multipliers
+from rerad.optimize.constraints import DoseCap, Multipliers, ValueCap
+from rerad.optimize.delivery import SweepLeakage
 from rerad.optimize.objectives import (
     CumulativeDose,
     CumulativeMean,
@@ -9,6 +10,9 @@ from rerad.optimize.objectives import (
     Underdose,
     falloff_threshold,
 )
+from rerad.optimize.pareto import ParetoGoal, ParetoProgress, ParetoSettings, pareto_set
+from rerad.optimize.pareto_navigation import NavigatedPlan, combine, knee, navigate
+from rerad.optimize.pareto_result import ParetoSet
 from rerad.optimize.problem import LinearDose, Problem, uniform_start_mu
 from rerad.optimize.robust import (
     WorstCase,
@@ -27,7 +31,7 @@ from rerad.optimize.robust_price import (
 )
 from rerad.optimize.shifted_dose import ShiftedDose, axis_shifts, shifted_dose
 from rerad.optimize.smoothness import FluenceSmoothness
-from rerad.optimize.solve import Progress, Solution, SolveSettings, solve
+from rerad.optimize.solve import Progress, Solution, SolveSettings, Watch, solve
 from rerad.optimize.tail_terms import Aim, Geud, MeanDose, TailMean, TailSide
 from rerad.optimize.terms import DoseTerm, FluenceTerm
 from rerad.optimize.volume_terms import VolumeAbove, VolumeBelow
@@ -45,9 +49,14 @@ __all__ = [
     "LinearDose",
     "MeanDose",
     "Multipliers",
+    "NavigatedPlan",
     "OrganPrice",
     "OrganRisk",
     "Overdose",
+    "ParetoGoal",
+    "ParetoProgress",
+    "ParetoSet",
+    "ParetoSettings",
     "PricePair",
     "Problem",
     "Progress",
@@ -55,15 +64,22 @@ __all__ = [
     "ShiftedDose",
     "Solution",
     "SolveSettings",
+    "SweepLeakage",
     "TailMean",
     "TailSide",
     "TargetPrice",
     "Underdose",
+    "ValueCap",
     "VolumeAbove",
     "VolumeBelow",
+    "Watch",
     "WorstCase",
     "axis_shifts",
+    "combine",
     "falloff_threshold",
+    "knee",
+    "navigate",
+    "pareto_set",
     "robust_multipliers",
     "robust_price",
     "robust_problem",

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
-from rerad.optimize.constraints import DoseCap
+from rerad.optimize.constraints import DoseCap, ValueCap
+from rerad.optimize.delivery import SweepLeakage
 from rerad.optimize.objectives import Underdose
 from rerad.optimize.terms import DoseTerm, Floats, FluenceTerm
 
@@ -53,6 +54,11 @@ class Problem:
         Largest fluence of a beamlet; None for no bound.
     caps : tuple of DoseCap
         Hard limits on physical dose.
+    value_caps : tuple of ValueCap
+        Sums of objectives that must not exceed what was reached before.
+    leakage : SweepLeakage or None
+        If given, the unknowns are open times of sliding windows, and what closed leaves let
+        through is part of the dose; otherwise they are the fluence that arrives.
 
     Raises
     ------
@@ -66,12 +72,15 @@ class Problem:
     background_dose_gy: Floats | None = None
     upper_mu: float | None = None
     caps: tuple[DoseCap, ...] = ()
+    value_caps: tuple[ValueCap, ...] = ()
+    leakage: SweepLeakage | None = None
 
     def __post_init__(self) -> None:
-        for field in ("terms", "fluence_terms", "caps"):
+        for field in ("terms", "fluence_terms", "caps", "value_caps"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         looks: tuple[DoseTerm | DoseCap, ...] = (*self.terms, *self.caps)
         names = [item.name for item in looks] + [term.name for term in self.fluence_terms]
+        names += [item.name for item in self.value_caps]
         if len(set(names)) != len(names):
             msg = f"expected objectives and caps of different names, got {', '.join(names)}"
             raise InputError(msg)
@@ -86,6 +95,14 @@ class Problem:
         if self.upper_mu is not None and not self.upper_mu > 0:
             msg = f"expected an upper fluence above 0 MU, got {self.upper_mu}"
             raise InputError(msg)
+        if self.leakage is not None:
+            shape = self.leakage.dose_per_mu_gy.shape[1], self.leakage.n_unknowns
+            if shape != (n_points, self.operator.n_beamlets):
+                msg = (
+                    f"expected leakage for {n_points} points and {self.operator.n_beamlets} "
+                    f"beamlets, got {shape[0]} and {shape[1]}"
+                )
+                raise InputError(msg)
         if self.background_dose_gy is not None:
             background = frozen_array(self.background_dose_gy, np.float64)
             if background.shape != (n_points,) or not np.all(np.isfinite(background)):
@@ -98,8 +115,24 @@ class Problem:
 
     def dose_gy(self, fluence_mu: Floats) -> Floats:
         """Return the physical dose of the new plan at each point, background included."""
-        dose = np.asarray(self.operator.forward(fluence_mu), dtype=np.float64)
+        dose = self.delivered_gy(fluence_mu)
         return dose if self.background_dose_gy is None else dose + self.background_dose_gy
+
+    def delivered_gy(self, fluence_mu: Floats) -> Floats:
+        """Return the dose of the operator at each point, leakage included, no background."""
+        if self.leakage is None:
+            return np.asarray(self.operator.forward(fluence_mu), dtype=np.float64)
+        opened = (1.0 - self.leakage.transmission) * fluence_mu
+        dose = np.asarray(self.operator.forward(opened), dtype=np.float64)
+        return dose + self.leakage.dose_gy(fluence_mu)
+
+    def by_fluence(self, fluence_mu: Floats, by_dose: Floats) -> Floats:
+        """Return a derivative by dose turned into one by each beamlet (the chain rule)."""
+        gradient = np.asarray(self.operator.adjoint(by_dose), dtype=np.float64)
+        if self.leakage is None:
+            return gradient
+        gradient = (1.0 - self.leakage.transmission) * gradient
+        return gradient + self.leakage.gradient(fluence_mu, by_dose)
 
     def value_by_dose(self, dose_gy: Floats) -> tuple[float, Floats]:
         """Return the sum of the dose objectives, and its derivative by the dose of each point."""
@@ -113,7 +146,7 @@ class Problem:
     def value_and_gradient(self, fluence_mu: Floats) -> tuple[float, Floats]:
         """Return the objective, without caps, and its derivative by each beamlet."""
         value, by_dose = self.value_by_dose(self.dose_gy(fluence_mu))
-        gradient = np.asarray(self.operator.adjoint(by_dose), dtype=np.float64)
+        gradient = self.by_fluence(fluence_mu, by_dose)
         for term in self.fluence_terms:
             term_value, slope = term.value_and_gradient(fluence_mu)
             value += term_value

@@ -1,26 +1,23 @@
-r"""Minimise a fluence problem: L-BFGS-B in scaled unknowns, caps by an augmented Lagrangian.
+r"""Minimise a fluence problem: quasi-Newton in scaled unknowns, caps by an augmented Lagrangian.
 
 The unknowns are :math:`y = x / S` with :math:`S_j = (A^T W A 1)_j^{-1/2}`, where `W` holds the
 typical second derivatives of the objectives by dose: a diagonal that costs one forward and one
-adjoint product and saves a third to two thirds of the iterations.
-
-References
-----------
-.. [1] Byrd, Lu, Nocedal & Zhu (1995), SIAM J. Sci. Comput. 16, 1190, doi:10.1137/0916069.
+adjoint product and saves a third to two thirds of the iterations. Multipliers are updated every
+few steps, long before the penalised problem is solved; what was learned of the curvature is kept.
 """
 
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from rerad.errors import ConvergenceError, InputError
 from rerad.optimize.constraints import Multipliers
+from rerad.optimize.lbfgs import CurvatureMemory, Place, bounded_step
 from rerad.optimize.problem import Problem, uniform_start_mu
 from rerad.optimize.terms import Floats
 
@@ -28,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, float], None]
 """Called with the number of evaluations so far and the objective."""
+
+Watch = Callable[[Floats, Floats], None]
+"""Called with the fluence in MU and the dose in Gy where the search is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,18 @@ class SolveSettings:
     patience : int
         Iterations over which the fall is judged.
     memory : int
-        Pairs that L-BFGS keeps.
+        Pairs of steps and changes of the gradient that are kept.
     cap_tolerance_gy : float
         Largest excess over a hard cap, in Gy of physical dose.
+    sum_tolerance : float
+        Largest excess over a bound of a sum of objectives, as a share of it.
     cap_stiffness : float
         First stiffness of the caps, relative to the mean curvature of the objectives at points
         that any of them looks at.
     cap_growth : float
-        Factor on the stiffness where an outer iteration did not cut the excess to a quarter.
-    max_cap_updates : int
-        Updates of the multipliers.
+        Factor on the stiffness where an update did not cut the excess to a quarter.
+    cap_interval : int
+        Steps between updates of the multipliers.
     """
 
     max_evaluations: int = 500
@@ -60,13 +62,15 @@ class SolveSettings:
     patience: int = 10
     memory: int = 30
     cap_tolerance_gy: float = 0.02
-    cap_stiffness: float = 20.0
-    cap_growth: float = 2.0
-    max_cap_updates: int = 30
+    sum_tolerance: float = 2e-3
+    cap_stiffness: float = 5.0
+    cap_growth: float = 1.5
+    cap_interval: int = 10
 
     def __post_init__(self) -> None:
-        counts = (self.max_evaluations, self.patience, self.memory, self.max_cap_updates)
-        sizes = (self.relative_tolerance, self.cap_tolerance_gy, self.cap_stiffness)
+        counts = (self.max_evaluations, self.patience, self.memory, self.cap_interval)
+        tolerances = (self.relative_tolerance, self.cap_tolerance_gy, self.sum_tolerance)
+        sizes = (*tolerances, self.cap_stiffness)
         if min(counts) < 1 or min(sizes) <= 0 or self.cap_growth < 1:
             msg = f"expected counts of 1 or more and tolerances above 0, got {self}"
             raise InputError(msg)
@@ -96,6 +100,8 @@ class Solution:
         In words.
     cap_violation_gy : float
         Largest excess over a hard cap; 0 without caps.
+    sum_violation : float
+        Largest excess over a bound of a sum of objectives, as a share of it; 0 without.
     cap_multipliers : dict of str to ndarray
         For each cap the fall of the objective per Gy of tolerance at each point.
     history : tuple of (int, float)
@@ -114,6 +120,7 @@ class Solution:
     is_converged: bool
     status: str
     cap_violation_gy: float = 0.0
+    sum_violation: float = 0.0
     cap_multipliers: dict[str, Floats] = field(default_factory=dict)
     history: tuple[tuple[int, float], ...] = ()
     multipliers: Multipliers | None = None
@@ -126,6 +133,7 @@ def solve(
     start: NDArray[np.float64] | None = None,
     multipliers: Multipliers | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Solution:
     """Find the fluence of least objective that respects bounds and caps.
 
@@ -141,6 +149,8 @@ def solve(
         Those of an earlier solution with the same caps, for a warm start.
     progress : callable or None
         Called after each iteration with evaluations so far and objective.
+    watch : callable or None
+        Called every few iterations with fluence and dose, to show or keep them.
 
     Returns
     -------
@@ -155,15 +165,16 @@ def solve(
         If the objective is not a number: the operator or a term is broken.
     """
     began = time.perf_counter()
-    search = _Search(problem, settings, _first_fluence(problem, start), progress)
-    multipliers = _capped(search, multipliers) if problem.caps else None
-    is_settled = search.settled if multipliers is not None else search.minimise(None)
-    fluence = search.fluence_mu
-    dose = problem.dose_gy(fluence)
+    search = _Search(problem, settings, _first_fluence(problem, start), (progress, watch))
+    is_bounded = bool(problem.caps or problem.value_caps)
+    held = _first_multipliers(search, multipliers) if is_bounded else None
+    is_settled = search.run(held)
+    fluence, dose = search.fluence_mu, search.dose_gy
     values = problem.term_values(fluence)
-    violation = 0.0 if multipliers is None else multipliers.violation_gy(dose)
-    holds = violation <= settings.cap_tolerance_gy
-    is_converged = is_settled and holds
+    held = search.multipliers
+    violation = 0.0 if held is None else held.violation_gy(dose)
+    sum_violation = 0.0 if held is None else held.sum_violation(dose)
+    holds = violation <= settings.cap_tolerance_gy and sum_violation <= settings.sum_tolerance
     return Solution(
         fluence_mu=fluence,
         dose_gy=dose,
@@ -171,20 +182,25 @@ def solve(
         term_values=values,
         n_evaluations=search.n_evaluations,
         seconds=time.perf_counter() - began,
-        is_converged=is_converged,
-        status=_status(is_settled, violation, holds, search.n_evaluations),
+        is_converged=is_settled and holds,
+        status=_status(is_settled, (violation, sum_violation), holds, search.n_evaluations),
         cap_violation_gy=violation,
+        sum_violation=sum_violation,
         cap_multipliers={}
-        if multipliers is None
-        else {c.name: v for c, v in zip(multipliers.caps, multipliers.values, strict=True)},
+        if held is None
+        else {c.name: v for c, v in zip(held.caps, held.values, strict=True)},
         history=tuple(search.history),
-        multipliers=multipliers,
+        multipliers=held,
     )
 
 
-def _status(is_settled: bool, violation_gy: float, holds: bool, n_evaluations: int) -> str:
+def _status(
+    is_settled: bool, violations: tuple[float, float], holds: bool, n_evaluations: int
+) -> str:
     end = "objective settled" if is_settled else "budget of evaluations spent"
-    caps = "" if violation_gy == 0 else f"; largest excess over a cap {violation_gy:.3f} Gy"
+    caps = "" if violations[0] == 0 else f"; largest excess over a cap {violations[0]:.3f} Gy"
+    if violations[1] > 0:
+        caps += f"; largest excess over an earlier level {100 * violations[1]:.2f} %"
     missed = "" if holds else " (more than allowed)"
     return f"{end} after {n_evaluations} evaluations{caps}{missed}"
 
@@ -217,66 +233,122 @@ class _Search:
     """One minimisation in scaled unknowns; knows how often it evaluated and where it is."""
 
     def __init__(
-        self, problem: Problem, settings: SolveSettings, first: Floats, progress: Progress | None
+        self,
+        problem: Problem,
+        settings: SolveSettings,
+        first: Floats,
+        listeners: tuple[Progress | None, Watch | None],
     ) -> None:
         self.problem = problem
         self.settings = settings
-        self.progress = progress
+        self.progress, self.watch = listeners
         self.scale = _scale(problem)
         self.fluence_mu = first
+        self.dose_gy = first
         self.n_evaluations = 0
-        self.settled = False
+        self.multipliers: Multipliers | None = None
         self.history: list[tuple[int, float]] = []
+        self._memory = CurvatureMemory(settings.memory, len(first))
+        self._upper = np.inf if problem.upper_mu is None else problem.upper_mu / self.scale
 
-    def minimise(self, multipliers: Multipliers | None, tolerance: float | None = None) -> bool:
-        """Run L-BFGS-B from where it is; return whether the objective settled."""
+    def run(self, multipliers: Multipliers | None) -> bool:
+        """Search until nothing moves and the caps hold; return whether it came to that."""
+        self.multipliers = multipliers
+        place = self._look(self.fluence_mu / self.scale)
+        if multipliers is None:
+            place, is_settled = self._walk(place, self.settings.max_evaluations)
+        else:
+            place, is_settled = self._capped(place)
+        self._keep(place)
+        return is_settled
+
+    def _walk(self, place: Place, n_steps: int) -> tuple[Place, bool]:
+        """Take steps until the objective settles; True if it did within steps and budget."""
         settings = self.settings
-        budget = settings.max_evaluations - self.n_evaluations
-        if budget < 1:
-            return False
-        window: deque[float] = deque(maxlen=settings.patience + 1)
-        limit = settings.relative_tolerance if tolerance is None else tolerance
-        upper = None if self.problem.upper_mu is None else self.problem.upper_mu / self.scale
+        window: deque[float] = deque([place.value], maxlen=settings.patience + 1)
+        for number in range(n_steps):
+            if self.n_evaluations >= settings.max_evaluations:
+                return place, False
+            reached = bounded_step(place, self._evaluate, self._memory, self._upper)
+            if reached is None:
+                return place, True
+            place = reached
+            window.append(place.value)
+            self._tell(place, number)
+            is_full = len(window) > settings.patience
+            fall = window[0] - place.value
+            if is_full and fall <= settings.relative_tolerance * abs(place.value):
+                return place, True
+        return place, False
 
-        def after_iteration(intermediate_result: optimize.OptimizeResult) -> None:
-            value = float(intermediate_result.fun)
-            window.append(value)
-            self.history.append((self.n_evaluations, value))
-            if self.progress is not None:
-                self.progress(self.n_evaluations, value)
-            if len(window) > settings.patience and window[0] - value <= limit * abs(value):
-                raise StopIteration
+    def _capped(self, place: Place) -> tuple[Place, bool]:
+        """Walk a few steps, update the multipliers, and again."""
+        settings, worst, sums = self.settings, np.inf, np.inf
+        objectives: deque[float] = deque(maxlen=3)
+        n_held = 0
+        while self.n_evaluations < settings.max_evaluations and self.multipliers is not None:
+            before = self.n_evaluations
+            place, _ = self._walk(place, settings.cap_interval)
+            self._keep(place)
+            held, dose = self.multipliers, self.dose_gy
+            now, now_sum = held.violation_gy(dose), held.sum_violation(dose)
+            is_held = now <= settings.cap_tolerance_gy and now_sum <= settings.sum_tolerance
+            growth = 1.0 if is_held or now <= 0.25 * worst else settings.cap_growth
+            sum_growth = 1.0 if is_held or now_sum <= 0.25 * sums else settings.cap_growth
+            worst, sums = now, now_sum
+            objectives.append(self._objective())
+            n_held = n_held + 1 if is_held else 0
+            if n_held >= 2 and self._is_still(objectives, held.slack_cost(dose)):
+                return place, True
+            self.multipliers = held.updated(dose, growth, sum_growth)
+            place = self._look(place.unknowns)
+            if self.n_evaluations <= before + 1 and n_held >= 2:
+                return place, True  # no step is left
+        return place, False
 
-        result = optimize.minimize(
-            lambda y: self._evaluate(y, multipliers),
-            self.fluence_mu / self.scale,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=optimize.Bounds(0.0, np.inf if upper is None else upper),
-            callback=after_iteration,
-            options={
-                "maxcor": settings.memory,
-                "maxfun": budget,
-                "maxiter": budget,
-                "ftol": 1e-15,
-                "gtol": 1e-14,
-            },
-        )
-        self.fluence_mu = np.maximum(result.x * self.scale, 0.0)
+    def _is_still(self, objectives: deque[float], slack_cost: float) -> bool:
+        """Return whether the objective moves no more and multipliers belong to tight caps."""
+        size = abs(objectives[-1])
+        limit = 10 * self.settings.relative_tolerance * size
+        moved = max(objectives) - min(objectives)
+        return len(objectives) == 3 and moved <= limit and slack_cost <= limit
+
+    def _keep(self, place: Place) -> None:
+        """Take over where the search is."""
+        self.fluence_mu = place.unknowns * self.scale
         if self.problem.upper_mu is not None:
             self.fluence_mu = np.minimum(self.fluence_mu, self.problem.upper_mu)
-        logger.debug("L-BFGS-B: %s after %d evaluations", result.message, self.n_evaluations)
-        return self.n_evaluations < settings.max_evaluations
+        self.dose_gy = self.problem.dose_gy(self.fluence_mu)
 
-    def _evaluate(self, scaled: Floats, multipliers: Multipliers | None) -> tuple[float, Floats]:
+    def _objective(self) -> float:
+        """Return the sum of all objectives where the search is, without caps."""
+        value = self.problem.value_by_dose(self.dose_gy)[0]
+        for term in self.problem.fluence_terms:
+            value += term.value_and_gradient(self.fluence_mu)[0]
+        return value
+
+    def _tell(self, place: Place, number: int) -> None:
+        """Tell whoever listens where the search is."""
+        self.history.append((self.n_evaluations, place.value))
+        if self.progress is not None:
+            self.progress(self.n_evaluations, place.value)
+        if self.watch is not None and number % self.settings.patience == 0:
+            self._keep(place)
+            self.watch(self.fluence_mu, self.dose_gy)
+
+    def _look(self, scaled: Floats) -> Place:
+        """Evaluate where the search is."""
+        return Place(scaled, *self._evaluate(scaled))
+
+    def _evaluate(self, scaled: Floats) -> tuple[float, Floats]:
         self.n_evaluations += 1
         problem, fluence = self.problem, scaled * self.scale
         dose = problem.dose_gy(fluence)
         value, by_dose = problem.value_by_dose(dose)
-        if multipliers is not None:
-            penalty, push = multipliers.value_and_gradient(dose)
+        if self.multipliers is not None:
+            penalty, push = self.multipliers.value_and_gradient(dose)
             value, by_dose = value + penalty, by_dose + push
-        gradient = np.asarray(problem.operator.adjoint(by_dose), dtype=np.float64)
+        gradient = problem.by_fluence(fluence, by_dose)
         for term in problem.fluence_terms:
             term_value, slope = term.value_and_gradient(fluence)
             value, gradient = value + term_value, gradient + slope
@@ -291,40 +363,24 @@ class _Search:
 
 def _first_multipliers(search: _Search, given: Multipliers | None) -> Multipliers:
     """Return the multipliers to begin with: those given, or zero at the first stiffness."""
-    problem = search.problem
+    problem, settings = search.problem, search.settings
     if given is not None:
         sizes = [len(values) for values in given.values]
         if sizes != [len(cap.indices) for cap in problem.caps]:
             msg = f"expected multipliers for {len(problem.caps)} caps of this problem, got {sizes}"
             raise InputError(msg)
-        return Multipliers(problem.caps, given.values, given.stiffness)
+        if len(given.sums) == len(problem.value_caps):
+            return replace(given, caps=problem.caps, sums=problem.value_caps)
     curvature = problem.curvature_by_dose()
     seen = curvature[curvature > 0]
     unit = float(seen.mean()) if len(seen) else 1.0
-    return Multipliers.start(problem.caps, search.settings.cap_stiffness * unit)
-
-
-def _capped(search: _Search, given: Multipliers | None) -> Multipliers:
-    """Outer iterations of the augmented Lagrangian; stops when caps hold and nothing moves."""
-    problem, settings = search.problem, search.settings
-    multipliers = _first_multipliers(search, given)
-    violation = np.inf
-    tolerance = (30 if given is None else 4) * settings.relative_tolerance
-    for _ in range(settings.max_cap_updates):
-        in_budget = search.minimise(multipliers, tolerance)
-        dose = problem.dose_gy(search.fluence_mu)
-        objective = abs(problem.value_by_dose(dose)[0])
-        now = multipliers.violation_gy(dose)
-        growth = 1.0 if now <= 0.25 * violation else settings.cap_growth
-        is_held = now <= settings.cap_tolerance_gy
-        multipliers = multipliers.updated(dose, 1.0 if is_held else growth)
-        is_tight = multipliers.slack_cost(dose) <= 10 * settings.relative_tolerance * objective
-        is_fine = tolerance <= settings.relative_tolerance * (1 + 1e-9)
-        if is_held and is_tight and is_fine:
-            search.settled = in_budget
-            break
-        if not in_budget:
-            break
-        violation = now
-        tolerance = max(settings.relative_tolerance, tolerance / 4)
-    return multipliers
+    size = abs(problem.value_by_dose(problem.dose_gy(search.fluence_mu))[0])
+    first = Multipliers.start(
+        problem.caps,
+        settings.cap_stiffness * unit,
+        problem.value_caps,
+        settings.cap_stiffness * max(size, 1e-12),
+    )
+    if given is None:
+        return first
+    return replace(first, values=given.values, stiffness=given.stiffness)

@@ -13,6 +13,7 @@ from rerad.optimize import (
     Problem,
     SolveSettings,
     Underdose,
+    ValueCap,
     solve,
 )
 
@@ -189,3 +190,33 @@ def test_a_broken_operator_is_named():
         solve(of, SolveSettings(), start=np.ones(3))
     with pytest.raises(InputError, match="counts of 1 or more"):
         SolveSettings(max_evaluations=0)
+
+
+def test_sum_of_objectives_is_held_while_another_falls():
+    """A bound on the targets' objectives, against sequential quadratic programming."""
+    of = problem(with_core=False)
+    targets, others = of.terms[:2], of.terms[2:]
+    first = solve(Problem(of.operator, targets), SolveSettings(max_evaluations=2000))
+    bound = first.objective + 0.05
+    second = Problem(of.operator, others, value_caps=(ValueCap("targets", tuple(targets), bound),))
+    solution = solve(second, SolveSettings(max_evaluations=3000), start=first.fluence_mu)
+    assert solution.is_converged
+    assert solution.sum_violation <= 2e-3
+    kept = Problem(of.operator, targets)
+    best = exact(
+        second,
+        {
+            "type": "ineq",
+            "fun": lambda x: bound - kept.value_and_gradient(x)[0],
+            "jac": lambda x: -kept.value_and_gradient(x)[1],
+        },
+    )
+    assert solution.objective == pytest.approx(best, rel=5e-3)
+
+
+def test_watch_sees_fluence_and_dose():
+    seen = []
+    solve(problem(), SolveSettings(), watch=lambda fluence, dose: seen.append((fluence, dose)))
+    assert len(seen) > 3
+    for fluence, dose in seen:
+        assert dose == pytest.approx(MATRIX @ fluence)
