@@ -97,6 +97,26 @@ def test_slices_take_their_share_of_each_plane():
     )
 
 
+def test_nothing_is_left_beyond_the_contour():
+    """Rounding of the running sum must not make voxels beside a structure part of it."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 73)[:-1]
+    ring = np.stack([20.0 + 11.3 * np.cos(angle), 20.0 + 11.3 * np.sin(angle)], axis=1)
+    planes = np.array([1], dtype=np.int64)
+    for weight in (1.0, 1.0 / 3.0, 0.7):
+        overlaps = np.array([[weight]])
+        found = rasterize_stack(ring, np.array([72]), planes, overlaps, (1, 40, 40))[0]
+        # a voxel whose four corners all lie beyond the circle and whose middle is far from it
+        middle = np.hypot(*(np.indices((40, 40)) + 0.5 - 20.0))
+        assert np.all(found[middle > 11.3 + 0.8] == 0.0)
+        assert found.sum() == pytest.approx(weight * scanned_area_of(ring), rel=2e-3)
+
+
+def scanned_area_of(ring):
+    return 0.5 * abs(
+        np.sum(np.cross(*(_with_depth([p])[0] for p in (ring, np.roll(ring, -1, 0)))))
+    )
+
+
 def test_crossings_come_in_pairs_even_through_corners():
     diamond = np.array([[0.0, -2.0], [2.0, 0.0], [0.0, 2.0], [-2.0, 0.0]])
     lines = np.array([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0])

@@ -20,6 +20,10 @@ PHASE_STEPS = (0.8191725133961645, 0.6710436067037893, 0.5497004779019703)
 """Steps that never fall into a rhythm with each other or with a grid: the powers of 1/g, g the
 real root of g⁴ = g + 1 (the golden ratio is its likeness in one dimension)."""
 
+RESIDUE = 1e-9
+"""Coverage below this is rounding of a running sum: the least that a scan line of any length that
+matters adds is a thousand times more."""
+
 
 @njit(cache=True)
 def scan_crossings(points, ends, lines):
@@ -150,7 +154,9 @@ def rasterize_stack(points, ends, plane_ends, overlaps, shape):
                 total = 0.0
                 for i in range(n_columns):
                     total += row_sums[j, i]
-                    result[k, j, i] = min(max(total, 0.0), 1.0)
+                    # What is left of a running sum beyond the contour is rounding, not tissue.
+                    inside = total if total > RESIDUE else 0.0
+                    result[k, j, i] = min(inside, 1.0)
     return result
 
 
