@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from rerad import __version__
+from rerad.cli.accumulate import accumulate
 from rerad.cli.check import check
 from rerad.cli.commission import commission
 from rerad.cli.console import BANNER
@@ -34,6 +35,7 @@ app.command()(dose)
 app.command()(commission)
 app.command()(suv)
 app.command()(schema)
+app.command()(accumulate)
 app.command()(eqd2)
 app.command()(remaining)
 app.command()(gap)

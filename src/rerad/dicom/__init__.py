@@ -5,7 +5,8 @@ be read without guessing is refused with the reason. What is written gets new UI
 whole or not at all.
 """
 
-from rerad.dicom.dose_writing import DoseDerivation, write_dose
+from rerad.dicom.dose_references import DoseReference, read_dose_reference
+from rerad.dicom.dose_writing import DoseDerivation, PlanReference, write_dose
 from rerad.dicom.doses import read_dose, read_effective_dose
 from rerad.dicom.folder_items import FolderItem
 from rerad.dicom.headers import StudyHeader, read_patient
@@ -13,6 +14,7 @@ from rerad.dicom.image_writing import write_image
 from rerad.dicom.images import read_image
 from rerad.dicom.plan_writing import PriorReference, write_plan
 from rerad.dicom.plans import check_plan, read_plan
+from rerad.dicom.registrations import SpatialRegistration, read_registration
 from rerad.dicom.structure_set_writing import write_structure_set
 from rerad.dicom.structure_sets import check_structure_set, read_structure_set
 from rerad.dicom.study import FolderScan, SkippedFile, scan_folder
@@ -20,19 +22,24 @@ from rerad.dicom.uids import UidFactory
 
 __all__ = [
     "DoseDerivation",
+    "DoseReference",
     "FolderItem",
     "FolderScan",
+    "PlanReference",
     "PriorReference",
     "SkippedFile",
+    "SpatialRegistration",
     "StudyHeader",
     "UidFactory",
     "check_plan",
     "check_structure_set",
     "read_dose",
+    "read_dose_reference",
     "read_effective_dose",
     "read_image",
     "read_patient",
     "read_plan",
+    "read_registration",
     "read_structure_set",
     "scan_folder",
     "write_dose",

@@ -67,13 +67,21 @@ class DoseDerivation:
         return FROM_PRIOR_AND_CURRENT if self.includes_current else FROM_PRIOR
 
 
+@dataclass(frozen=True, slots=True)
+class PlanReference:
+    """A plan that a dose refers to and that need not be at hand: its UID and frame."""
+
+    instance_uid: str
+    frame_uid: str = ""
+
+
 def write_dose(
     dose: Dose,
     patient: Patient,
     path: Path,
     *,
     study: StudyHeader,
-    plans: Sequence[Plan],
+    plans: Sequence[Plan | PlanReference],
     n_bits: int = 16,
     comment: str = "",
     derivation: DoseDerivation | None = None,
@@ -91,7 +99,7 @@ def write_dose(
         File to write; a file of that name is replaced.
     study : StudyHeader
         Common header.
-    plans : sequence of Plan
+    plans : sequence of Plan or PlanReference
         The plans whose dose it is, written ones (with instance UID). One gives
         DoseSummationType PLAN, several give MULTI_PLAN.
     n_bits : {16, 32}
@@ -141,7 +149,10 @@ def write_dose(
 
 
 def _check(
-    dose: Dose, plans: Sequence[Plan], n_bits: int, derivation: DoseDerivation | None
+    dose: Dose,
+    plans: Sequence[Plan | PlanReference],
+    n_bits: int,
+    derivation: DoseDerivation | None,
 ) -> None:
     if n_bits not in {16, 32}:
         msg = f"expected 16 or 32 bits per voxel, got {n_bits}"

@@ -69,7 +69,7 @@ def carry_prior(
             f"{delivered}; its dose cannot be turned into EQD2 without both"
         )
         raise MissingDataError(msg)
-    transform, quality = _transform(prior, fixed, seed, progress)
+    transform, quality = register_prior(prior, fixed, seed, progress)
     progress(f"mapping {course.name}", 0.9)
     eqd2 = {
         alpha_beta: map_dose(
@@ -95,10 +95,33 @@ def carry_prior(
     )
 
 
-def _transform(
+def register_prior(
     prior: PriorInput, fixed: Image, seed: int, progress: Progress
 ) -> tuple[RigidTransform, RegistrationQuality | None]:
-    """Return the transform from the course's frame to today's, and how good it is."""
+    """Return the transform from a course's frame to today's, and how good it is.
+
+    Parameters
+    ----------
+    prior : PriorInput
+        The course with its CT.
+    fixed : Image
+        Today's CT.
+    seed : int
+        Of the registration.
+    progress : callable
+        Told what is done.
+
+    Returns
+    -------
+    transform : RigidTransform
+        Identity where both share one frame; the quality is None then.
+    quality : RegistrationQuality or None
+
+    Raises
+    ------
+    RegistrationError
+        If the registration is not good enough to sum on.
+    """
     moving = prior.study.image
     if moving.grid.frame_uid == fixed.grid.frame_uid:
         return RigidTransform.identity(fixed.grid.frame_uid), None

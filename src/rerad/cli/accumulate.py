@@ -1,0 +1,185 @@
+"""``rerad accumulate``: doses of several courses converted, mapped and added."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from rerad.accumulation import OrganSum
+from rerad.case.accumulate import (
+    Accumulation,
+    DoseFile,
+    accumulate_files,
+    read_organs,
+    write_sums,
+)
+from rerad.case.accumulate_history import accumulate_case
+from rerad.cli.arguments import JsonOption, QuietOption
+from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
+
+Number = TypeVar("Number", int, float)
+
+
+def accumulate(
+    sources: Annotated[list[Path], typer.Argument(help="A case, or RTDOSE files in order.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="RTDOSE to write.")],
+    alpha_beta: Annotated[
+        list[float], typer.Option("--alpha-beta", help="Gy; may be repeated: one sum each.")
+    ],
+    fractions: Annotated[
+        list[int] | None, typer.Option("--fractions", min=1, help="Planned, for each file.")
+    ] = None,
+    delivered: Annotated[
+        list[int] | None, typer.Option("--delivered", min=0, help="Given, for each file.")
+    ] = None,
+    recovery: Annotated[
+        list[float] | None,
+        typer.Option("--recovery", min=0, max=1, help="Share forgotten, for each file."),
+    ] = None,
+    registration: Annotated[
+        list[Path] | None, typer.Option("--reg", help="DICOM registration (REG).")
+    ] = None,
+    structures: Annotated[
+        Path | None, typer.Option("--structures", help="RTSTRUCT in the frame of the last dose.")
+    ] = None,
+    today: Annotated[
+        Path | None, typer.Option("--today", help="With a case: RTDOSE on the planning CT.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Add what was given before as EQD2, with three strategies per organ side by side."""
+    say(BANNER, is_quiet=quiet)
+    is_case = len(sources) == 1 and (sources[0].is_dir() or sources[0].suffix == ".toml")
+    n_files = int(today is not None) if is_case else len(sources)
+    counts = _for_each("--fractions", fractions, n_files)
+    given = _for_each("--delivered", delivered or counts, n_files)
+    forgotten = _for_each("--recovery", recovery or [0.0] * n_files, n_files)
+    paths = ([today] if today else []) if is_case else sources
+    files = [
+        DoseFile(path, n, g, r)
+        for path, n, g, r in zip(paths, counts, given, forgotten, strict=True)
+    ]
+    with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
+        if is_case:
+            result = accumulate_case(
+                sources[0],
+                alpha_beta,
+                registrations=registration or (),
+                today=files[0] if files else None,
+                progress=steps,
+            )
+        else:
+            result = accumulate_files(
+                files,
+                alpha_beta,
+                registrations=registration or (),
+                structures=read_organs(structures),
+                progress=steps,
+            )
+        steps("writing", 0.95)
+        written = write_sums(result, out) if result.sums else ()
+    if as_json:
+        print_json(_document(result, written))
+    else:
+        _print(result, written)
+
+
+def _for_each(option: str, values: list[Number] | None, n: int) -> list[Number]:
+    """Return one value for each file, or leave with a usage error."""
+    found = list(values or [])
+    if len(found) != n:
+        msg = f"expected {n} values, one for each dose file, got {len(found)}"
+        raise typer.BadParameter(msg, param_hint=option)
+    return found
+
+
+def _text(value: float) -> str:
+    """Return a dose, or a dash where it is not known."""
+    return f"{value:7.2f}" if math.isfinite(value) else "      -"
+
+
+def _print(result: Accumulation, written: tuple[Path, ...]) -> None:
+    """Print strategies, findings and files."""
+    if result.organs:
+        settings = result.settings
+        typer.echo("EQD2 in Gy by strategy; '-' is unknown")
+        typer.echo(
+            f"{'organ':22} {'a/b':>4} {'sum of':>7} {'in the':>7} {'voxel':>7} {'search':>7} "
+            f"{'free':>7} {settings.metric:>7} {'interval':>16}"
+        )
+        typer.echo(
+            f"{'':22} {'':>4} {'maxima':>7} {'overlap':>7} {'sum':>7} {'within':>7} "
+            f"{'search':>7} {'':>7} {100 * settings.level:13.0f} %"
+        )
+    for row in result.organs:
+        m = row.maxima
+        band = "-"
+        if math.isfinite(row.low_gy):
+            band = f"{row.low_gy:.2f} - {row.high_gy:.2f}"
+        numbers = (
+            m.sum_of_maxima_gy,
+            m.sum_in_overlap_gy,
+            m.voxel_sum_gy,
+            m.search_within_gy,
+            m.search_free_gy,
+            row.value_gy,
+        )
+        unknown = f"   {m.n_unknown} voxels unknown" if m.n_unknown else ""
+        typer.echo(
+            f"{row.name[:22]:22} {row.alpha_beta_gy:4g} "
+            f"{' '.join(_text(v) for v in numbers)} {band:>16}{unknown}"
+        )
+    for course in result.courses:
+        fractions = ", ".join(
+            f"{p.n_fractions_delivered} of {p.n_fractions_planned}" for p in course.phases
+        )
+        kept = f", {100 * course.recovery_fraction:g} % forgotten" * (course.recovery_fraction > 0)
+        typer.echo(f"course   {course.name}: {fractions} fractions, {course.grade}{kept}")
+    if result.organs:
+        typer.echo(f"source   {result.settings.citation}")
+    for finding in result.findings:
+        typer.echo(f"{finding.severity}: {finding.text}")
+    for path in written:
+        typer.echo(str(path))
+
+
+def _organ(row: OrganSum) -> dict[str, object]:
+    """Return an organ as JSON, unknown as null."""
+    flat = asdict(row)
+    flat |= flat.pop("maxima")
+    flat["course_maxima_gy"] = [_known(v) for v in row.course_maxima_gy]
+    return {key: _known(v) if isinstance(v, float) else v for key, v in flat.items()}
+
+
+def _known(value: float) -> float | None:
+    """Return a finite number or None."""
+    return value if math.isfinite(value) else None
+
+
+def _document(result: Accumulation, written: tuple[Path, ...]) -> dict[str, object]:
+    """Return the result as JSON."""
+    return {
+        "status": "done",
+        "written": [str(path) for path in written],
+        "sums": [
+            {
+                "alpha_beta_gy": dose.alpha_beta_gy,
+                "max_gy": _known(dose.max_gy),
+                "n_unknown_voxels": dose.n_unknown,
+                "n_voxels": dose.grid.n_voxels,
+            }
+            for dose in result.sums
+        ],
+        "organs": [_organ(row) for row in result.organs],
+        "courses": [
+            {"name": c.name, "grade": c.grade, "recovery_fraction": c.recovery_fraction}
+            for c in result.courses
+        ],
+        "settings_source": result.settings.citation,
+        "findings": [
+            {"severity": f.severity, "code": f.code, "text": f.text} for f in result.findings
+        ],
+    }

@@ -1,0 +1,251 @@
+"""`rerad accumulate` on files: frames, fractions, grids, strategies, what is written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, SpatialRegistrationStorage, generate_uid
+from typer.testing import CliRunner
+
+from rerad import dicom
+from rerad.case.accumulate import DoseFile, accumulate_files, write_sums
+from rerad.case.accumulate_history import accumulate_case
+from rerad.cli.console import ExitCode
+from rerad.cli.main import app
+from rerad.core import (
+    Contour,
+    Dose,
+    Grid,
+    Image,
+    ImageUnit,
+    Modality,
+    Patient,
+    RigidTransform,
+    Structure,
+    StructureKind,
+    StructureSet,
+)
+from rerad.dicom import PlanReference, StudyHeader
+from rerad.errors import CaseError, RegistrationError
+
+TODAY, EARLIER = "1.2.826.1", "1.2.826.2"
+GRID = Grid((12, 20, 22), (-31.5, -28.5, -16.5), (3.0, 3.0, 3.0), TODAY)
+RUNNER = CliRunner()
+
+
+def quiet(_what, _share):
+    """Say nothing."""
+
+
+def write(path: Path, values, grid, *, patient="P1", plan="1.2.3.9"):
+    dicom.write_dose(
+        Dose(np.broadcast_to(np.asarray(values, dtype=np.float32), grid.shape).copy(), grid),
+        Patient(patient),
+        path,
+        study=StudyHeader(study_uid="1.2.3.8"),
+        plans=(PlanReference(plan, grid.frame_uid),),
+        n_bits=32,
+    )
+    return path
+
+
+def write_reg(path: Path, matrix, earlier=EARLIER, today=TODAY):
+    step = Dataset()
+    step.FrameOfReferenceTransformationMatrixType = "RIGID"
+    step.FrameOfReferenceTransformationMatrix = [f"{v:.10g}" for v in np.ravel(matrix)]
+    whole, one, dataset = Dataset(), Dataset(), Dataset()
+    whole.MatrixSequence = Sequence([step])
+    one.FrameOfReferenceUID = earlier
+    one.MatrixRegistrationSequence = Sequence([whole])
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = SpatialRegistrationStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.Modality, dataset.FrameOfReferenceUID = "REG", today
+    dataset.RegistrationSequence = Sequence([one])
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    return path
+
+
+def box(name, low, high):
+    square = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
+    contours = tuple(
+        Contour(float(z), square.astype(float)) for z in GRID.axes_mm[2] if low[2] < z < high[2]
+    )
+    return Structure(name, StructureKind.OAR, TODAY, contours, 3.0)
+
+
+def test_the_published_course_by_hand(tmp_path):
+    files = [
+        DoseFile(write(tmp_path / "one.dcm", 45.0, GRID), 25),
+        DoseFile(write(tmp_path / "two.dcm", 39.6, GRID, plan="1.2.3.10"), 22, 15),
+    ]
+    result = accumulate_files(files, [2.0, 10.0], progress=quiet)
+    # 45/25 is 42.75 Gy; 15 of 1.8 Gy are 25.65 Gy: fractions are scaled.
+    assert np.allclose(result.sums[0].values, 42.75 + 25.65, atol=1e-3)
+    assert np.allclose(result.sums[1].values, 44.25 + 26.55, atol=1e-3)
+    assert result.sums[0].n_unknown == 0
+
+
+def test_three_unequal_grids_and_a_registration(tmp_path):
+    """Public sum functions crash or reuse the first grid here."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = (4.0, -2.0, 1.0)
+    there = RigidTransform(matrix, EARLIER, TODAY)
+    other = Grid((14, 25, 17), (-40.0, -33.0, -22.0), (4.1, 2.7, 3.3), EARLIER)
+    third = Grid((9, 15, 16), (-32.0, -28.0, -17.0), (4.5, 4.0, 4.2), TODAY)
+    ramp = 20.0 + 0.2 * other.points(np.indices(other.shape).transpose(1, 2, 3, 0))[..., 0]
+    files = [
+        DoseFile(write(tmp_path / "a.dcm", ramp, other, plan="1.2.3.11"), 10),
+        DoseFile(write(tmp_path / "b.dcm", 30.0, third, plan="1.2.3.12"), 15, None, 0.5),
+        DoseFile(write(tmp_path / "c.dcm", 20.0, GRID, plan="1.2.3.13"), 10),
+    ]
+    reg = write_reg(tmp_path / "reg.dcm", matrix)
+    result = accumulate_files(files, [3.0], registrations=[reg], progress=quiet)
+    total = result.sums[0]
+    assert total.grid.has_same_voxels(GRID)
+    index = (5, 9, 10)
+    x = there.inverse().apply(GRID.points(index))[0]
+    physical = 20.0 + 0.2 * x
+    first = physical * (physical / 10 + 3) / 5
+    expected = first + 0.5 * 30.0 + 20.0
+    assert total.values[index] == pytest.approx(expected, abs=0.01)
+    # The third grid is smaller than the sum's: unknown there, not zero.
+    assert total.n_unknown > 0
+    assert np.isnan(total.values[0, 0, 0])
+    assert "sum-has-unknown-voxels" in {f.code for f in result.findings}
+
+
+def test_frames_without_registration_are_never_added(tmp_path):
+    other = Grid(GRID.shape, GRID.origin_mm, GRID.spacing_mm, EARLIER)
+    files = [
+        DoseFile(write(tmp_path / "a.dcm", 30.0, other), 15),
+        DoseFile(write(tmp_path / "c.dcm", 20.0, GRID), 10),
+    ]
+    with pytest.raises(CaseError, match="give a REG with --reg"):
+        accumulate_files(files, [3.0], progress=quiet)
+
+
+def test_two_people_are_never_added(tmp_path):
+    files = [
+        DoseFile(write(tmp_path / "a.dcm", 30.0, GRID), 15),
+        DoseFile(write(tmp_path / "c.dcm", 20.0, GRID, patient="P2"), 10),
+    ]
+    with pytest.raises(CaseError, match="two people"):
+        accumulate_files(files, [3.0], progress=quiet)
+
+
+def test_the_written_sum_says_what_it_is(tmp_path):
+    files = [
+        DoseFile(write(tmp_path / "one.dcm", 45.0, GRID), 25, recovery_fraction=0.25),
+        DoseFile(write(tmp_path / "two.dcm", 40.0, GRID, plan="1.2.3.10"), 22, 15),
+    ]
+    result = accumulate_files(files, [2.5], progress=quiet)
+    (path,) = write_sums(result, tmp_path / "sum.dcm")
+    dataset = pydicom.dcmread(path)
+    assert (dataset.DoseType, dataset.DoseSummationType) == ("EFFECTIVE", "MULTI_PLAN")
+    codes = {item.CodeValue for item in dataset.DerivationCodeSequence}
+    # CP-2379: composed from prior doses, with radiobiology, weighted for fractions delivered.
+    assert codes == {"121370", "121377", "121378"}
+    assert "25 % of one.dcm" in dataset.DerivationDescription
+    again = dicom.read_effective_dose(path)
+    assert again.alpha_beta_gy == 2.5
+    assert np.allclose(again.values, result.sums[0].values, atol=0.002)
+
+
+def test_strategies_of_an_organ_on_the_command_line(tmp_path):
+    """Two half-organ fields: maxima add to more than any voxel has."""
+    x = GRID.axes_mm[0]
+    left = np.where(x < 0, 40.0, 5.0)[None, None, :]
+    right = np.where(x < 0, 5.0, 30.0)[None, None, :]
+    one = write(tmp_path / "one.dcm", left, GRID)
+    two = write(tmp_path / "two.dcm", right, GRID, plan="1.2.3.10")
+    drawn = StructureSet("rs", (box("SacralPlex_R", (-15, -10, -12), (15, 10, 12)),))
+    image = image_of(GRID)
+    dicom.write_structure_set(
+        drawn, image, Patient("P1"), tmp_path / "rs.dcm", study=StudyHeader(study_uid="1.2.3.8")
+    )
+    words = ["accumulate", str(one), str(two), "-o", str(tmp_path / "sum.dcm"), "--json", "-q"]
+    words += ["--fractions", "20", "--fractions", "15", "--alpha-beta", "2"]
+    result = RUNNER.invoke(app, [*words, "--structures", str(tmp_path / "rs.dcm")])
+    assert result.exit_code == ExitCode.DONE, result.stderr
+    document = json.loads(result.stdout)
+    (organ,) = document["organs"]
+    high_one, high_two = 40.0, 30.0  # 2 Gy a fraction: EQD2 is the dose
+    assert organ["course_maxima_gy"] == pytest.approx([high_one, high_two], abs=1e-3)
+    assert organ["sum_of_maxima_gy"] == pytest.approx(70.0, abs=1e-3)
+    assert organ["voxel_sum_gy"] < 45
+    assert organ["voxel_sum_gy"] <= organ["search_within_gy"] <= organ["sum_of_maxima_gy"] + 1e-4
+    # One frame: no registration, no interval.
+    assert organ["low_gy"] is None
+    assert (tmp_path / "sum.dcm").is_file()
+
+
+def image_of(grid):
+    """Return an empty CT that a structure set can refer to."""
+    uids = tuple(generate_uid() for _ in range(grid.shape[0]))
+    made = Image(np.zeros(grid.shape, np.int16), grid, Modality.CT, ImageUnit.HU)
+    return replace(made, series_uid="1.2.3.7", study_uid="1.2.3.8", instance_uids=uids)
+
+
+def test_numbers_must_be_given_for_each_file(tmp_path):
+    one = write(tmp_path / "one.dcm", 45.0, GRID)
+    words = ["accumulate", str(one), str(one), "-o", str(tmp_path / "s.dcm"), "--alpha-beta", "2"]
+    result = RUNNER.invoke(app, [*words, "--fractions", "25"])
+    assert result.exit_code == ExitCode.USAGE
+    assert not (tmp_path / "s.dcm").exists()
+
+
+def reg_of(tiny, path):
+    """Return a registration of the tiny patient: her earlier CT lies 3 mm to the left."""
+    matrix = np.eye(4)
+    matrix[0, 3] = -3.0
+    frames = tiny.prior.grid.frame_uid, tiny.today.grid.frame_uid
+    return write_reg(path, matrix, *frames)
+
+
+def test_a_case_is_mapped_by_its_registration_and_added(tiny_case, tiny, tmp_path):
+    """A uniform course of 45/25 on a CT 3 mm off: 42.75 Gy wherever it is known."""
+    reg = reg_of(tiny, tmp_path / "reg.dcm")
+    result = accumulate_case(tiny_case, [2.0], registrations=[reg], progress=quiet)
+    (total,) = result.sums
+    known = total.values[~np.isnan(total.values)]
+    assert known.size > 0.5 * total.values.size
+    assert np.allclose(known, 42.75, atol=0.01)
+    plexus = {row.name: row for row in result.organs}["SacralPlex_R"]
+    assert plexus.value_gy == pytest.approx(42.75, abs=0.01)
+    assert plexus.low_gy == pytest.approx(42.75, abs=0.01)
+    assert "Body" not in {row.name for row in result.organs}
+    assert "registration-as-given" in {f.code for f in result.findings}
+    assert [str(course.grade) for course in result.courses] == [
+        "full DICOM (CT, structures, plan, dose)"
+    ]
+
+
+def test_a_registration_that_is_not_assured_leaves_point_doses(tiny_case, tmp_path):
+    """Her two CTs of 5 mm voxels cannot be registered: no voxel sum, but each course's maximum."""
+    result = accumulate_case(tiny_case, [2.0], progress=quiet)
+    assert result.sums == ()
+    (plexus,) = result.organs
+    assert plexus.maxima.sum_of_maxima_gy == pytest.approx(42.75, abs=0.01)
+    assert np.isnan(plexus.maxima.voxel_sum_gy)
+    assert "registration-not-assured" in {f.code for f in result.findings}
+    with pytest.raises(CaseError, match="no voxel sum"):
+        write_sums(result, tmp_path / "sum.dcm")
+
+
+def test_a_case_with_todays_plan_on_the_command_line(tiny_case, tiny, tmp_path):
+    path = tmp_path / "today.dcm"
+    write(path, 39.6, tiny.today.grid, patient="TINY-1")
+    words = ["accumulate", str(tiny_case), "-o", str(tmp_path / "sum.dcm"), "--alpha-beta", "2"]
+    words += ["--today", str(path), "--fractions", "22", "--delivered", "15", "--json", "-q"]
+    result = RUNNER.invoke(app, [*words, "--reg", str(reg_of(tiny, tmp_path / "reg.dcm"))])
+    assert result.exit_code == ExitCode.DONE, result.stderr
+    document = json.loads(result.stdout)
+    assert document["sums"][0]["max_gy"] == pytest.approx(42.75 + 25.65, abs=0.01)
+    assert len(document["courses"]) == 2
