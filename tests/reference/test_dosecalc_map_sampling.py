@@ -27,6 +27,9 @@ def lanes_in_use(flat, few):
     rows = lanes.total(lanes.pick_row_0(e)) + lanes.total(lanes.pick_row_3(f))
     g = lanes.subtract(lanes.load_4(flat, place), lanes.spread_4(few[1], few[2]))
     lanes.store(flat, np.uint64(20), lanes.add(g, lanes.load_4(flat, np.uint64(9))))
+    bits = np.uint32(123456789)
+    h = lanes.multiply(lanes.unpack_low_8(bits), lanes.unpack_high_8(bits))
+    rows += lanes.total(lanes.multiply(h, lanes.unpack_both_8(bits)))
     return lanes.total(d), lanes.total(f), rows + lanes.total(lanes.spread_8(few[0], few[1]))
 
 

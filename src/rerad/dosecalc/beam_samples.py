@@ -27,7 +27,7 @@ from rerad.kernels.beam_view import (
 )
 from rerad.kernels.map_sampling import BLOCK
 
-PointsOfBeam = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], float]
+PointsOfBeam = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], float, int]
 
 NEAR_MARGIN_CELLS = 8
 """The fine map reaches so far beyond the fluence (20 mm): there penumbra and electrons end."""
@@ -69,7 +69,7 @@ class OperatorScene:
             geometry.isocenter_mm,
         ]
         shape = np.array(self.grid.shape, dtype=np.int64)
-        return self.voxel_indices, shape, np.array(rows), float(self.machine.sad_mm)
+        return self.voxel_indices, shape, np.array(rows), float(self.machine.sad_mm), BLOCK
 
 
 class Samples(NamedTuple):

@@ -6,7 +6,7 @@ The samples are those of `rerad.kernels.map_sampling`.
 import numpy as np
 from numba import njit, prange
 
-from rerad.kernels.map_sampling import BLOCK, FAR, HALF, STEPS
+from rerad.kernels.map_sampling import FAR, HALF, STEPS
 from rerad.kernels.raytrace import depth_to_point, fan_value
 
 
@@ -34,7 +34,7 @@ def _is_near(lattice, u, v):
 
 
 @njit(cache=True, parallel=True)
-def measure_view(index, shape, view, sad, bounds):
+def measure_view(index, shape, view, sad, block_size, bounds):
     """Find what a beam sees of the points.
 
     Parameters
@@ -46,13 +46,15 @@ def measure_view(index, shape, view, sad, bounds):
         Origin and spacing (x, y, z) of the grid in mm, the rotation from patient to
         beam-limiting-device axes, and the isocentre.
     sad : float
+    block_size : int
+        Points of a block.
     bounds : float64 array of shape (blocks, 6), written
         Lowest and highest u, v and height of each block of points.
     """
     for block in prange(len(bounds)):
         low_u = low_v = low_z = np.inf
         high_u = high_v = high_z = -np.inf
-        for n in range(block * BLOCK, min((block + 1) * BLOCK, len(index))):
+        for n in range(block * block_size, min((block + 1) * block_size, len(index))):
             _, _, _, u, v, height = _see(index[n], shape, view, sad)
             low_u, high_u = min(low_u, u), max(high_u, u)
             low_v, high_v = min(low_v, v), max(high_v, v)
@@ -63,12 +65,12 @@ def measure_view(index, shape, view, sad, bounds):
 
 
 @njit(cache=True, parallel=True)
-def place_samples(index, shape, view, sad, near, far, beam, node, place):
+def place_samples(index, shape, view, sad, block_size, near, far, beam, node, place):
     """Write node and place of the samples of one beam.
 
     Parameters
     ----------
-    index, shape, view, sad
+    index, shape, view, sad, block_size
         As in `measure_view`.
     near, far : float64 arrays of shape (5,)
         Fine and coarse map: x and y of the first node, distance of nodes, columns and rows.
@@ -78,8 +80,8 @@ def place_samples(index, shape, view, sad, near, far, beam, node, place):
         Samples of all beams, see `rerad.kernels.map_sampling`; this beam's are written.
     """
     n_beams = len(node) // len(index)
-    for block in prange(-(-len(index) // BLOCK)):
-        start, end = block * BLOCK, min((block + 1) * BLOCK, len(index))
+    for block in prange(-(-len(index) // block_size)):
+        start, end = block * block_size, min((block + 1) * block_size, len(index))
         s = start * n_beams + beam * (end - start)
         for n in range(start, end):
             _, _, _, u, v, _ = _see(index[n], shape, view, sad)
@@ -98,12 +100,12 @@ def place_samples(index, shape, view, sad, near, far, beam, node, place):
 
 
 @njit(cache=True, parallel=True)
-def trace_samples(index, shape, view, sad, beam, rays, fan, scale, weights, is_used):
+def trace_samples(index, shape, view, sad, block_size, beam, rays, fan, scale, weights, is_used):
     """Write radiological depth and magnification of one beam's samples in place of weights.
 
     Parameters
     ----------
-    index, shape, view, sad, beam
+    index, shape, view, sad, block_size, beam
         As in `place_samples`.
     rays : tuple
         Density (float32, (K, J, I)), its outer corner and spacing, and the source, in patient
@@ -123,7 +125,7 @@ def trace_samples(index, shape, view, sad, beam, rays, fan, scale, weights, is_u
     n_beams = weights.shape[1] // len(index)
     for block in prange(len(is_used)):
         is_used[block] = False
-        low, high = block * BLOCK, min((block + 1) * BLOCK, len(index))
+        low, high = block * block_size, min((block + 1) * block_size, len(index))
         base = low * n_beams + beam * (high - low)
         for n in range(low, high):
             s = base + n - low

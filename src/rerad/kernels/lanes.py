@@ -110,6 +110,30 @@ def _spreader(width):
     return spread
 
 
+def _unpacker(shifts):
+    """Make the function that turns 16 bits of a uint32, from bit `shifts` on, into each lane."""
+
+    def unpack(bits):
+        return np.array([(int(bits) >> shift) & 65535 for shift in shifts], np.float32)
+
+    @intrinsic
+    def unpack_lanes(typing, bits):
+        def generate(context, builder, signature, arguments):
+            whole = ir.VectorType(_INT32, len(shifts))
+            first = builder.insert_element(
+                ir.Constant(whole, ir.Undefined), arguments[0], ir.Constant(_INT32, 0)
+            )
+            value = _shuffle(builder, first, [0] * len(shifts))
+            value = builder.lshr(value, ir.Constant(whole, list(shifts)))
+            value = builder.and_(value, ir.Constant(whole, [65535] * len(shifts)))
+            return builder.sitofp(value, _vector(len(shifts)))
+
+        return LanesType(len(shifts))(types.uint32), generate
+
+    overload(unpack)(lambda bits: lambda bits: unpack_lanes(bits))
+    return unpack
+
+
 load_16 = _loader(16, 16)
 load_8 = _loader(8, 8)
 load_4 = _loader(4, 4)
@@ -118,6 +142,9 @@ repeat_4_to_8 = _loader(4, 8)
 spread_16 = _spreader(16)
 spread_8 = _spreader(8)
 spread_4 = _spreader(4)
+unpack_low_8 = _unpacker([0] * 8)
+unpack_high_8 = _unpacker([16] * 8)
+unpack_both_8 = _unpacker([0] * 4 + [16] * 4)
 pick_columns = _picker([lane // 4 for lane in range(16)])
 pick_row_0, pick_row_1, pick_row_2, pick_row_3 = (_picker([4 + row] * 16) for row in range(4))
 

@@ -66,6 +66,23 @@ def _strip_32(rows, flat_right, flat, at, to, step):
 
 
 @njit(cache=True, inline="always")
+def _strip_16(rows, flat_right, flat, at, to, step):
+    """Write 4 x 16 numbers of a product."""
+    a0 = a1 = a2 = a3 = spread_16(_ZERO, _ZERO)
+    for k in range(rows.shape[1]):
+        first = load_16(flat_right, at)
+        a0 = multiply_add(spread_16(rows[0, k], rows[0, k]), first, a0)
+        a1 = multiply_add(spread_16(rows[1, k], rows[1, k]), first, a1)
+        a2 = multiply_add(spread_16(rows[2, k], rows[2, k]), first, a2)
+        a3 = multiply_add(spread_16(rows[3, k], rows[3, k]), first, a3)
+        at += step
+    store(flat, to, a0)
+    store(flat, to + step, a1)
+    store(flat, to + step + step, a2)
+    store(flat, to + step + step + step, a3)
+
+
+@njit(cache=True, inline="always")
 def _strip_8(rows, flat_right, flat, at, to, step):
     """Write 4 x 8 numbers of a product."""
     a0 = a1 = a2 = a3 = spread_8(_ZERO, _ZERO)
@@ -105,10 +122,13 @@ def multiply_matrices(left, right, product):
             at = np.uint64(column)
             _strip_32(rows, flat_right, flat, at, out + at, step)
             column += 32
-        while column < n_columns:
+        if column + 16 <= n_columns:
+            at = np.uint64(column)
+            _strip_16(rows, flat_right, flat, at, out + at, step)
+            column += 16
+        if column < n_columns:
             at = np.uint64(column)
             _strip_8(rows, flat_right, flat, at, out + at, step)
-            column += 8
 
 
 @njit(cache=True)
@@ -164,22 +184,28 @@ def _unfold_rows(quarters, v, maps):
 @njit(cache=True)
 def _fold_maps(chunks, g, b, px, folded):
     """Sum maps (chunks, G, B, V, U, 4) over chunks and fold them to (2, V / 2, 2 U)."""
-    y, x = chunks.shape[3] // 2, chunks.shape[4] // 2
+    n_chunks, n_groups, n_beams, n_v, n_u, _ = chunks.shape
     sign = spread_4(np.float32(1 - 2 * px), np.float32(1 - 2 * px))
     flat, size = folded.ravel(), np.uint64(folded.shape[1] * folded.shape[2])
-    zero = spread_4(_ZERO, _ZERO)
-    for v in range(y):
+    maps, row = chunks.ravel(), np.uint64(4 * n_u)
+    chunk_size = np.uint64(n_groups * n_beams * n_v * 4 * n_u)
+    first = np.uint64((g * n_beams + b) * n_v * 4 * n_u)
+    for v in range(n_v // 2):
         at = np.uint64(v * folded.shape[2])
-        right, left = np.uint64(4 * x), np.uint64(4 * x - 4)
-        for _ in range(x):
-            after = before = zero
-            for chunk in range(len(chunks)):
-                row = chunks[chunk, g, b, y + v].ravel()
-                after = add(after, multiply_add(sign, load_4(row, left), load_4(row, right)))
-                row = chunks[chunk, g, b, y - 1 - v].ravel()
-                before = add(before, multiply_add(sign, load_4(row, left), load_4(row, right)))
-            store(flat, at, add(after, before))
-            store(flat, at + size, subtract(after, before))
+        after = first + np.uint64(n_v // 2 + v) * row
+        before = first + np.uint64(n_v // 2 - 1 - v) * row
+        right, left = np.uint64(2 * n_u), np.uint64(2 * n_u - 4)
+        for _ in range(n_u // 2):
+            one = multiply_add(sign, load_4(maps, after + left), load_4(maps, after + right))
+            two = multiply_add(sign, load_4(maps, before + left), load_4(maps, before + right))
+            p, q = after, before
+            for _ in range(1, n_chunks):
+                p += chunk_size
+                q += chunk_size
+                one = add(one, multiply_add(sign, load_4(maps, p + left), load_4(maps, p + right)))
+                two = add(two, multiply_add(sign, load_4(maps, q + left), load_4(maps, q + right)))
+            store(flat, at, add(one, two))
+            store(flat, at + size, subtract(one, two))
             at += FOUR
             right += FOUR
             left -= FOUR

@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit, prange
 
 from rerad.kernels.lanes import (
+    add,
     load_8,
     load_16,
     multiply,
@@ -34,10 +35,14 @@ from rerad.kernels.lanes import (
     spread_8,
     spread_16,
     store,
+    subtract,
     total,
+    unpack_both_8,
+    unpack_high_8,
+    unpack_low_8,
 )
 
-BLOCK = 4096
+BLOCK = 256
 """Points whose sums are kept together."""
 
 STEPS = 65536
@@ -46,7 +51,7 @@ STEPS = 65536
 FAR = np.uint32(1 << 31)
 """Bit of a node's number that says that it is one of the coarse map."""
 
-HALF, LOW, FOUR = np.uint32(16), np.uint32(65535), np.uint64(4)
+HALF, FOUR = np.uint32(16), np.uint64(4)
 
 _POWERS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
 _SPLINE = np.tile(_POWERS / float(STEPS) ** np.arange(4)[:, None], 2).astype(np.float32).ravel()
@@ -56,13 +61,12 @@ _LINEAR = np.repeat([1.0, 0.0, -1.0 / STEPS, 1.0 / STEPS], 4).astype(np.float32)
 """Weights of two nodes, each for four components, as polynomials of the place."""
 
 
-_ONE, _STEP = np.float32(1.0), np.float32(1.0 / STEPS)
+_STEP = np.float32(1.0 / STEPS)
 
 
 @njit(cache=True, inline="always")
-def _spline_weights(x, y):
+def _spline_weights(place):
     """Cubic B-spline weights of four columns and of four rows."""
-    place = spread_8(np.float32(x), np.float32(y))
     value = load_8(_SPLINE, np.uint64(24))
     value = multiply_add(value, place, load_8(_SPLINE, np.uint64(16)))
     value = multiply_add(value, place, load_8(_SPLINE, np.uint64(8)))
@@ -70,16 +74,15 @@ def _spline_weights(x, y):
 
 
 @njit(cache=True, inline="always")
-def _linear_weights(x):
+def _linear_weights(place):
     """Weights of two columns, each for four components."""
-    place = spread_8(np.float32(x), np.float32(x))
     return multiply_add(load_8(_LINEAR, np.uint64(8)), place, load_8(_LINEAR, np.uint64(0)))
 
 
 @njit(cache=True, inline="always")
-def _sampled_near(flat, row, node, place, weight, s):
-    """Sample 4 x 4 nodes of a fine map whose rows are `row` numbers long."""
-    spline = _spline_weights(place[s] & LOW, place[s] >> HALF)
+def _sample_near(flat, row, node, place, weight, s, sums, at):
+    """Add 4 x 4 nodes of a fine map, whose rows are `row` numbers long, to 16 sums."""
+    spline = _spline_weights(unpack_both_8(place[s]))
     p = FOUR * np.uint64(node[s])
     rows = multiply(pick_row_0(spline), load_16(flat, p))
     p += row
@@ -88,26 +91,29 @@ def _sampled_near(flat, row, node, place, weight, s):
     rows = multiply_add(pick_row_2(spline), load_16(flat, p), rows)
     p += row
     rows = multiply_add(pick_row_3(spline), load_16(flat, p), rows)
-    return total(multiply(multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s)), rows))
+    share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
+    store(sums, at, multiply_add(share, rows, load_16(sums, at)))
 
 
 @njit(cache=True, inline="always")
-def _sampled_far(flat, row, node, place, weight, s):
-    """Sample 2 x 2 nodes of a coarse map whose rows are `row` numbers long."""
-    y = np.float32(place[s] >> HALF) * _STEP
+def _sample_far(flat, row, node, place, weight, s, sums, at):
+    """Add 2 x 2 nodes of a coarse map, whose rows are `row` numbers long, to 8 sums."""
+    y = multiply(unpack_high_8(place[s]), spread_8(_STEP, _STEP))
     p = FOUR * np.uint64(node[s] - FAR)
-    rows = multiply(spread_8(_ONE - y, _ONE - y), load_8(flat, p))
-    rows = multiply_add(spread_8(y, y), load_8(flat, p + row), rows)
-    columns = _linear_weights(place[s] & LOW)
-    return total(multiply(multiply(columns, repeat_4_to_8(weight, FOUR * s)), rows))
+    upper = load_8(flat, p)
+    rows = multiply_add(y, subtract(load_8(flat, p + row), upper), upper)
+    columns = _linear_weights(unpack_low_8(place[s]))
+    share = multiply(columns, repeat_4_to_8(weight, FOUR * s))
+    store(sums, at, multiply_add(share, rows, load_8(sums, at)))
 
 
 @njit(cache=True, parallel=True)
 def gather_maps(near, far, first_beam, node, place, weights, dose):
     """Sample the maps of some or all beams at each point.
 
-    The products of one footprint are summed in float32, footprints in float64. Indices are
-    unsigned, so that no negative index is looked for in the innermost loop.
+    Each point has 16 float32 sums, one for each lane of a footprint's rows, over beams and groups
+    in their order. Indices are unsigned, so that no negative index is looked for in the innermost
+    loop.
 
     Parameters
     ----------
@@ -124,25 +130,26 @@ def gather_maps(near, far, first_beam, node, place, weights, dose):
     for block in prange(-(-len(dose) // BLOCK)):
         start = block * BLOCK
         n = min(BLOCK, len(dose) - start)
-        sums = np.zeros(n)
+        sums = np.zeros(16 * n, np.float32)
         for g in range(near.shape[0]):
             weight = weights[g].ravel()
             for b in range(near.shape[1]):
                 flat, far_flat = near[g, b].ravel(), far[g, b].ravel()
                 s = np.uint64(start * n_beams + (first_beam + b) * n)
-                for p in range(np.uint64(n)):
+                for at in range(np.uint64(0), np.uint64(16 * n), np.uint64(16)):
                     if node[s] < FAR:
-                        sums[p] += _sampled_near(flat, near_row, node, place, weight, s)
+                        _sample_near(flat, near_row, node, place, weight, s, sums, at)
                     else:
-                        sums[p] += _sampled_far(far_flat, far_row, node, place, weight, s)
+                        _sample_far(far_flat, far_row, node, place, weight, s, sums, at)
                     s += np.uint64(1)
-        dose[start : start + n] = sums
+        for p in range(n):
+            dose[start + p] = total(load_16(sums, np.uint64(16 * p)))
 
 
 @njit(cache=True, inline="always")
 def _spread_near(flat, row, node, place, weight, s, value):
-    """Adjoint of `_sampled_near`."""
-    spline = _spline_weights(place[s] & LOW, place[s] >> HALF)
+    """Adjoint of `_sample_near`."""
+    spline = _spline_weights(unpack_both_8(place[s]))
     share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
     share = multiply(share, spread_16(value, value))
     p = FOUR * np.uint64(node[s])
@@ -157,14 +164,16 @@ def _spread_near(flat, row, node, place, weight, s, value):
 
 @njit(cache=True, inline="always")
 def _spread_far(flat, row, node, place, weight, s, value):
-    """Adjoint of `_sampled_far`."""
-    y = np.float32(place[s] >> HALF) * _STEP
-    low, high = value * (_ONE - y), value * y
-    share = multiply(_linear_weights(place[s] & LOW), repeat_4_to_8(weight, FOUR * s))
+    """Adjoint of `_sample_far`."""
+    y = multiply(unpack_high_8(place[s]), spread_8(_STEP, _STEP))
+    columns = _linear_weights(unpack_low_8(place[s]))
+    share = multiply(columns, repeat_4_to_8(weight, FOUR * s))
+    share = multiply(share, spread_8(value, value))
+    lower = multiply(y, share)
     p = FOUR * np.uint64(node[s] - FAR)
-    store(flat, p, multiply_add(spread_8(low, low), share, load_8(flat, p)))
+    store(flat, p, add(subtract(share, lower), load_8(flat, p)))
     p += row
-    store(flat, p, multiply_add(spread_8(high, high), share, load_8(flat, p)))
+    store(flat, p, add(lower, load_8(flat, p)))
 
 
 @njit(cache=True, parallel=True)
