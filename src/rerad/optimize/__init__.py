@@ -2,6 +2,7 @@
 
 from rerad.optimize.constraints import DoseCap, Multipliers, ValueCap
 from rerad.optimize.delivery import SweepLeakage
+from rerad.optimize.lexicographic import Level, LevelOutcome, LevelsSolution, solve_levels
 from rerad.optimize.objectives import (
     CumulativeDose,
     CumulativeMean,
@@ -46,6 +47,9 @@ __all__ = [
     "FluenceSmoothness",
     "FluenceTerm",
     "Geud",
+    "Level",
+    "LevelOutcome",
+    "LevelsSolution",
     "LinearDose",
     "MeanDose",
     "Multipliers",
@@ -85,6 +89,7 @@ __all__ = [
     "robust_problem",
     "shifted_dose",
     "solve",
+    "solve_levels",
     "uniform_start_mu",
     "worst_case_cap",
     "worst_case_eqd2",

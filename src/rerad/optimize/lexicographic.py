@@ -1,0 +1,222 @@
+r"""Goals by priority: each level as good as it can be, without taking back what came before.
+
+Level `k` minimises its objectives :math:`f_k` under the hard caps and
+
+.. math:: f_j \le \max\{(1 + \delta_j) f_j^*, \epsilon_j\}, \qquad j < k,
+
+where :math:`f_j^*` is what level `j` reached. All of it is convex where the objectives are. What
+has a lower priority joins each level with a small weight, so that among equally good fluences the
+one is taken that later levels want. The last level minimises the problem's own objectives.
+
+References
+----------
+.. [1] Breedveld, Storchi & Heijmen (2009), Phys. Med. Biol. 54, 7199,
+   doi:10.1088/0031-9155/54/23/011: prioritised optimisation (cited from memory).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.errors import InputError
+from rerad.optimize.constraints import Multipliers, ValueCap
+from rerad.optimize.problem import Problem, uniform_start_mu
+from rerad.optimize.solve import Progress, Solution, SolveSettings, Watch, solve
+from rerad.optimize.terms import DoseTerm, Floats, checked_positive
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Level:
+    """Objectives of one priority.
+
+    Parameters
+    ----------
+    name : str
+        What to call it.
+    terms : tuple of DoseTerm
+        Convex objectives; their sum counts.
+    slack : float
+        Share by which the level may be worse than it could be, for the sake of later ones.
+    reached : float
+        Sum at which the level counts as reached, above 0: its bound is never below it, so that
+        later levels are not held to perfection.
+
+    Raises
+    ------
+    InputError
+        If there is no objective or a number is out of range.
+    """
+
+    name: str
+    terms: tuple[DoseTerm, ...]
+    slack: float
+    reached: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", tuple(self.terms))
+        checked_positive(self.name, "sum at which it counts as reached", self.reached)
+        if not self.terms or not 0 <= self.slack < np.inf:
+            msg = f"level {self.name}: expected objectives and a slack of 0 or more"
+            raise InputError(msg)
+
+    def value(self, dose_gy: Floats) -> float:
+        """Return the sum of the objectives for the dose at all points."""
+        return sum(term.value_and_gradient(dose_gy[term.indices])[0] for term in self.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOutcome:
+    """What came of a level.
+
+    Parameters
+    ----------
+    name : str
+        Of the level.
+    best : float
+        Sum of its objectives when it was worked on.
+    bound : float
+        What it was held to afterwards.
+    final : float
+        Sum at the end.
+    n_evaluations : int
+        Spent on it.
+    """
+
+    name: str
+    best: float
+    bound: float
+    final: float
+    n_evaluations: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LevelsSolution:
+    """What a lexicographic optimisation found.
+
+    Parameters
+    ----------
+    solution : Solution
+        Of the last level.
+    levels : tuple of LevelOutcome
+        In order of priority; the problem's own objectives are not among them.
+    """
+
+    solution: Solution
+    levels: tuple[LevelOutcome, ...]
+
+    @property
+    def n_evaluations(self) -> int:
+        """Evaluations of all levels and the last."""
+        return self.solution.n_evaluations + sum(item.n_evaluations for item in self.levels)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Faint:
+    """An objective with a small weight."""
+
+    term: DoseTerm
+    weight: float
+
+    @property
+    def name(self) -> str:
+        return self.term.name
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        return self.term.indices
+
+    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
+        value, slope = self.term.value_and_gradient(dose_gy)
+        return self.weight * value, self.weight * slope
+
+    def curvature(self) -> Floats:
+        return self.weight * self.term.curvature()
+
+
+LATER_WEIGHT = 0.01
+"""Of objectives of lower priority while a level is worked on."""
+
+
+def solve_levels(
+    problem: Problem,
+    levels: Sequence[Level],
+    settings: SolveSettings,
+    *,
+    start: Solution | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> LevelsSolution:
+    """Minimise level by level.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its caps hold at every level; its own objectives are the last level.
+    levels : sequence of Level
+        Highest priority first; names differ from each other's.
+    settings : SolveSettings
+        Of each level; the budget is each level's own.
+    start : Solution or None
+        Of an earlier run with the same caps, for a warm start.
+    progress, watch : callable or None
+        As for :func:`rerad.optimize.solve`.
+
+    Returns
+    -------
+    LevelsSolution
+    """
+    multipliers = None if start is None else start.multipliers
+    fluence = _uniform(problem, levels) if start is None else start.fluence_mu
+    done: list[tuple[Level, LevelOutcome]] = []
+    bounds: tuple[ValueCap, ...] = ()
+    solution: Solution | None = None
+    for number, level in enumerate(levels):
+        later = [term for item in levels[number + 1 :] for term in item.terms]
+        stage = replace(
+            problem,
+            terms=(*level.terms, *_faint([*later, *problem.terms])),
+            value_caps=bounds,
+        )
+        solution = solve(
+            stage,
+            settings,
+            start=fluence,
+            multipliers=_without_sums(multipliers),
+            progress=progress,
+            watch=watch,
+        )
+        fluence, multipliers = solution.fluence_mu, solution.multipliers
+        best = level.value(solution.dose_gy)
+        bound = max((1.0 + level.slack) * best, level.reached)
+        bounds = (*bounds, ValueCap(f"level {level.name}", level.terms, bound))
+        done.append((level, LevelOutcome(level.name, best, bound, best, solution.n_evaluations)))
+    last = solve(
+        replace(problem, value_caps=bounds),
+        settings,
+        start=fluence,
+        multipliers=_without_sums(multipliers),
+        progress=progress,
+        watch=watch,
+    )
+    outcomes = tuple(replace(item, final=level.value(last.dose_gy)) for level, item in done)
+    return LevelsSolution(last, outcomes)
+
+
+def _uniform(problem: Problem, levels: Sequence[Level]) -> Floats:
+    """Return the same fluence in all beamlets, after what targets of any level want."""
+    terms = [term for level in levels for term in level.terms]
+    every = replace(problem, terms=(*terms, *problem.terms))
+    return np.full(problem.operator.n_beamlets, uniform_start_mu(every))
+
+
+def _faint(terms: Sequence[DoseTerm]) -> tuple[DoseTerm, ...]:
+    return tuple(_Faint(term, LATER_WEIGHT) for term in terms)
+
+
+def _without_sums(multipliers: Multipliers | None) -> Multipliers | None:
+    """Forget the multipliers of sums: at the next level they mean something else."""
+    if multipliers is None:
+        return None
+    return replace(multipliers, sums=(), sum_values=())
