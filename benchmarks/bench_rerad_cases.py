@@ -1,0 +1,365 @@
+"""Compare rerad's cumulative caps with two ways of planning a second course without them.
+
+Command, from a checkout after `make environment`::
+
+    NUMBA_NUM_THREADS=2 .venv/bin/python benchmarks/bench_rerad_cases.py --out FOLDER
+
+Every case is planned three times with the same beams, machine, target objectives, evaluations and
+final engine:
+
+- rerad: each voxel of an organ is capped at what the limit leaves after its own earlier dose;
+- uniform: each organ is capped at one physical dose, what the limit leaves after the highest
+  earlier dose of the organ (at the limit's own metric, such as D0.1cc);
+- ignore and scale: the earlier dose is not known to the optimiser, which holds the limits for the
+  new plan alone; then all monitor units are lowered by one factor until every cumulative limit
+  holds.
+
+All three are judged on the final dose of the leaf sequence, added to the earlier EQD2 voxel by
+voxel. FOLDER gets `rerad_cases.json`, `.md` and `.png`. Cases whose data are not there
+(`RERAD_SHARED_DATA`, else `../shared/data`) are named and left out. `--cases` takes some by name,
+`--coarse` runs on 5 mm for a look, not for numbers.
+"""
+
+import argparse
+import json
+import os
+import re
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from rerad_cases import Fineness, ReradCase, all_cases, case_names, quiet
+
+from rerad.core import Dose, Mask, Structure
+from rerad.evaluation import dvh, evaluate_metric
+from rerad.planning import OrganCap, PlanOutcome, PlanRequest, PlanSettings, make_plan
+from rerad.planning.budget import OrganLimit, make_budget
+from rerad.radiobiology import to_eqd2
+
+METHODS = ("rerad", "uniform", "ignore and scale")
+BAR_GAIN_GY, BAR_OPTIMISER_GY, BAR_FINAL_GY = 3.0, 0.03, 0.5
+
+
+class Judge:
+    """Reads plans of one case against its cumulative limits."""
+
+    def __init__(self, case: ReradCase) -> None:
+        self.case = case
+        _, self.limits = make_budget(case.inputs, case.priors)
+        self.accepted = dict(case.inputs.settings.accepted_breaches)
+        self.n_fractions = case.inputs.current.n_fractions_planned
+        self.alpha_beta_gy = case.inputs.settings.tumor_alpha_beta_gy
+
+    def region(self, limit: OrganLimit) -> Structure | Mask:
+        """Return the organ, or its part outside the targets where a breach is accepted."""
+        name = limit.structure
+        if name not in self.accepted:
+            return self.case.inputs.structures[name]
+        mask, grid = self.case.masks[name], self.case.grid
+        inside = np.zeros(grid.shape, dtype=bool)
+        for item in self.case.inputs.current.prescriptions:
+            target = self.case.masks[item.structure]
+            inside[grid.region_of(target.grid)] |= target.fraction >= 0.5
+        outside = np.where(inside[grid.region_of(mask.grid)], np.float32(0), mask.fraction)
+        return replace(mask, fraction=outside)
+
+    def near_max(self, limit: OrganLimit, dose: Dose | None) -> float:
+        """Return the limit's own metric of the earlier dose, or of the sum with a new dose."""
+        total = limit.prior
+        if dose is not None:
+            own = self.eqd2(dose, limit.goal.alpha_beta_gy)
+            total = own if total is None else total + own
+        if total is None:
+            return 0.0
+        slab = self.case.inputs.settings.end_slab
+        return evaluate_metric(limit.goal.metric, dvh(total, self.region(limit), end_slab=slab))
+
+    def eqd2(self, dose: Dose, alpha_beta_gy: float) -> Dose:
+        """Return the EQD2 of all planned fractions of the new course."""
+        return to_eqd2(dose, n_fractions_planned=self.n_fractions, alpha_beta_gy=alpha_beta_gy)
+
+    def organs(self, dose: Dose) -> dict[str, dict[str, float]]:
+        """Return every limited organ's cumulative near-maximum beside its limit."""
+        return {
+            limit.structure: {
+                "metric": limit.goal.metric,
+                "limit_gy": limit.goal.at_most,
+                "prior_gy": self.near_max(limit, None),
+                "cumulative_gy": self.near_max(limit, dose),
+            }
+            for limit in self.limits
+        }
+
+    def targets(self, dose: Dose) -> dict[str, dict[str, float]]:
+        """Return D98 %, D50 % and D2 % of each target in EQD2."""
+        eqd2 = self.eqd2(dose, self.alpha_beta_gy)
+        found = {}
+        for item in self.case.inputs.current.prescriptions:
+            slab = self.case.inputs.settings.end_slab
+            read = dvh(eqd2, self.case.inputs.structures[item.structure], end_slab=slab)
+            found[item.structure] = {
+                metric: evaluate_metric(metric, read) for metric in ("D98%", "D50%", "D2%")
+            }
+        return found
+
+    def largest_factor(self, dose: Dose) -> float:
+        """Return the largest factor up to 1 at which every limit that can hold does.
+
+        A limit that the earlier dose alone exceeds cannot be held by any factor above 0; it is
+        left out here as it is for the other methods, and shows in the table.
+        """
+        held = [item for item in self.limits if not self.is_spent(item)]
+
+        def excess(factor: float) -> float:
+            scaled = dose.scaled(factor)
+            return max(self.near_max(item, scaled) - item.goal.at_most for item in held)
+
+        if not held or excess(1.0) <= 0:
+            return 1.0
+        low, high = 0.0, 1.0
+        for _ in range(12):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if excess(middle) <= 0 else (low, middle)
+        return low
+
+    def is_spent(self, limit: OrganLimit) -> bool:
+        """Return whether the earlier dose alone exceeds a limit."""
+        return not self.near_max(limit, None) < limit.goal.at_most
+
+
+def request_for(case: ReradCase, judge: Judge, method: str) -> PlanRequest:
+    """Return what is asked of the planner; the methods differ in their caps only."""
+    inputs = case.inputs
+    margin = inputs.objectives.organ_limit_margin_gy
+    caps = []
+    for limit in judge.limits:
+        prior, at_most = limit.prior, limit.goal.at_most
+        if method == "uniform":
+            prior, at_most = None, at_most - judge.near_max(limit, None)
+        elif method == "ignore and scale":
+            prior = None
+        if at_most <= margin:
+            continue  # nothing left to cap at; the table shows what became of it
+        caps.append(
+            OrganCap(
+                structure=limit.structure,
+                limit_eqd2_gy=at_most,
+                aim_eqd2_gy=at_most - margin,
+                alpha_beta_gy=limit.goal.alpha_beta_gy,
+                prior=prior,
+                excludes_targets=limit.structure in judge.accepted,
+            )
+        )
+    settings = inputs.settings
+    body = next(s.name for s in inputs.structures.structures if s.kind.name == "EXTERNAL")
+    return PlanRequest(
+        label="ReRT",
+        course=inputs.current,
+        grid=case.grid,
+        density=case.medium.density,
+        masks=case.masks,
+        body=case.masks[body],
+        machine=inputs.machine,
+        beams=inputs.beams,
+        organ_caps=tuple(caps),
+        physical_caps=(),
+        objectives=inputs.objectives,
+        settings=PlanSettings(
+            column_width_mm=settings.column_width_mm,
+            field_margin_mm=settings.field_margin_mm,
+            n_correction_passes=settings.n_correction_passes,
+            max_evaluations=settings.max_evaluations,
+            seed=settings.seed,
+        ),
+    )
+
+
+def optimiser_excess_gy(outcome: PlanOutcome) -> float:
+    """Return the largest excess over a cap in the last optimisation, in physical Gy."""
+    found = re.search(r"over a cap ([0-9.]+) Gy", outcome.convergence.status)
+    return float(found[1]) if found else 0.0
+
+
+def plan_all_ways(case: ReradCase) -> dict:
+    """Plan a case three times and judge each plan."""
+    judge = Judge(case)
+    found = {}
+    for method in METHODS:
+        began, cpu = time.perf_counter(), time.process_time()
+        outcome = make_plan(request_for(case, judge, method), quiet)
+        factor = judge.largest_factor(outcome.dose) if method == "ignore and scale" else 1.0
+        dose = outcome.dose.scaled(factor)
+        found[method] = {
+            "targets": judge.targets(dose),
+            "organs": judge.organs(dose),
+            "mu_factor": factor,
+            "mu_per_gy": outcome.complexity.get("mu_per_gy", float("nan")),
+            "optimiser_excess_gy": optimiser_excess_gy(outcome),
+            "status": outcome.convergence.status,
+            "findings": [finding.text for finding in outcome.findings],
+            "wall_s": time.perf_counter() - began,
+            "cpu_s": time.process_time() - cpu,
+        }
+    first = case.inputs.current.prescriptions[0].structure
+    return {
+        "text": case.text,
+        "target": first,
+        "prescriptions": {p.structure: p.dose_gy for p in case.inputs.current.prescriptions},
+        "n_fractions": judge.n_fractions,
+        "tumor_alpha_beta_gy": judge.alpha_beta_gy,
+        "accepted": judge.accepted,
+        "methods": found,
+    }
+
+
+def final_excess_gy(row: dict, method: str) -> float:
+    """Return the largest excess of an organ over a limit that could be held; at least 0."""
+    return max(
+        [0.0]
+        + [
+            organ["cumulative_gy"] - organ["limit_gy"]
+            for organ in row["methods"][method]["organs"].values()
+            if organ["prior_gy"] < organ["limit_gy"]
+        ]
+    )
+
+
+def gain_gy(row: dict, method: str) -> float:
+    """Return rerad's D98 % of the first target less that of another method, in Gy EQD2."""
+    d98 = [row["methods"][m]["targets"][row["target"]]["D98%"] for m in ("rerad", method)]
+    return d98[0] - d98[1]
+
+
+def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
+    """Return the tables."""
+    lines = [
+        "# Re-irradiation cases: cumulative caps beside two ways without",
+        "",
+        note,
+        "",
+        f"Target D98 % in Gy EQD2 of the prescribed target with the highest dose, from the final "
+        f"dose of the leaf sequence. Bar: rerad at least +{BAR_GAIN_GY:g} Gy over both; largest "
+        f"excess over a cap at most {BAR_OPTIMISER_GY:g} Gy in the optimiser, over a limit at "
+        f"most {BAR_FINAL_GY:g} Gy in the final dose.",
+        "",
+        "| case | rerad | uniform | ignore and scale (MU factor) | gain over uniform, scale "
+        "| excess: optimiser, final | bar |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        d98 = {m: row["methods"][m]["targets"][row["target"]]["D98%"] for m in METHODS}
+        gains = [gain_gy(row, method) for method in METHODS[1:]]
+        inner = row["methods"]["rerad"]["optimiser_excess_gy"]
+        final = final_excess_gy(row, "rerad")
+        verdicts = [min(gains) >= BAR_GAIN_GY, inner <= BAR_OPTIMISER_GY, final <= BAR_FINAL_GY]
+        lines.append(
+            f"| {name} | {d98['rerad']:.1f} | {d98['uniform']:.1f} | "
+            f"{d98['ignore and scale']:.1f} "
+            f"({row['methods']['ignore and scale']['mu_factor']:.2f}) | "
+            f"{gains[0]:+.1f}, {gains[1]:+.1f} | {inner:.3f}, {final:.2f} | "
+            f"{'met' if all(verdicts) else 'gain missed' if not verdicts[0] else 'cap missed'} |"
+        )
+    for name in missing:
+        lines.append(f"| {name} | data not there | | | | | |")
+    for name, row in rows.items():
+        lines += ["", f"## {name}", "", row["text"] + ".", ""]
+        lines += ["| | " + " | ".join(METHODS) + " |", "|---" * 4 + "|"]
+        for target, dose_gy in row["prescriptions"].items():
+            cells = []
+            for method in METHODS:
+                read = row["methods"][method]["targets"][target]
+                cells.append(f"{read['D98%']:.1f}, {read['D50%']:.1f}, {read['D2%']:.1f}")
+            label = f"{target} ({dose_gy:g} Gy in {row['n_fractions']}): D98, D50, D2 %, EQD2"
+            lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        for organ, first in row["methods"]["rerad"]["organs"].items():
+            cells = [f"{row['methods'][m]['organs'][organ]['cumulative_gy']:.1f}" for m in METHODS]
+            outside = " outside the targets" if organ in row["accepted"] else ""
+            label = (
+                f"{organ}{outside} {first['metric']}: limit {first['limit_gy']:g}, "
+                f"before {first['prior_gy']:.1f}"
+            )
+            lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(rows: dict[str, dict], path: Path) -> None:
+    """Draw D98 % of the target of each case by each method, and what the organs got."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    colours = {"rerad": "#1b6ca8", "uniform": "#e0a030", "ignore and scale": "#9a9a9a"}
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11.5, 0.62 * len(rows) + 1.8))
+    place = np.arange(len(rows))[::-1]
+    for n, method in enumerate(METHODS):
+        offset = 0.26 * (1 - n)
+        values = [
+            row["methods"][method]["targets"][row["target"]]["D98%"] for row in rows.values()
+        ]
+        left.barh(place + offset, values, 0.24, color=colours[method], label=method)
+        for y, value in zip(place + offset, values, strict=True):
+            left.text(value + 0.4, y, f"{value:.1f}", va="center", fontsize=7)
+        for y, row in zip(place + offset, rows.values(), strict=True):
+            organs = row["methods"][method]["organs"].values()
+            over = [o["cumulative_gy"] - o["limit_gy"] for o in organs]
+            right.plot(over, np.full(len(over), y), "o", ms=4, color=colours[method])
+    left.set_yticks(place, list(rows), fontsize=8)
+    left.set_xlabel("target D98 % in Gy EQD2")
+    left.legend(fontsize=8, loc="lower right")
+    right.axvline(0.0, color="0.3", linewidth=1)
+    right.set_yticks(place, [])
+    right.set_xlabel("cumulative near-maximum less its limit, each organ, in Gy EQD2")
+    for axis in (left, right):
+        axis.grid(visible=True, axis="x", color="0.88", linewidth=0.6)
+        axis.set_axisbelow(True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--cases", nargs="*", help="only cases whose names contain one of these")
+    parser.add_argument("--grid", type=float, default=3.0, help="dose grid spacing in mm")
+    parser.add_argument("--evaluations", type=int, default=150)
+    parser.add_argument("--passes", type=int, default=2, help="correction passes")
+    parser.add_argument("--coarse", action="store_true", help="5 mm, for a look")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Plan all cases, print, write, draw."""
+    arguments = parse()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    fineness = Fineness(arguments.grid, arguments.evaluations, arguments.passes)
+    if arguments.coarse:
+        fineness = Fineness(5.0, 60, 1, 6.0, 30)
+    began, load_before = time.perf_counter(), os.getloadavg()[0]
+    rows: dict[str, dict] = {}
+    for name, make in all_cases(fineness).items():
+        if arguments.cases and not any(part in name for part in arguments.cases):
+            continue
+        rows[name] = plan_all_ways(make())
+        took = sum(found["wall_s"] for found in rows[name]["methods"].values())
+        print(f"{name}: {took:.0f} s", flush=True)
+    missing = [name for name in case_names() if name not in all_cases(fineness)]
+    note = (
+        f"Dose grid {fineness.dose_grid_mm:g} mm, {fineness.max_evaluations} evaluations, "
+        f"{fineness.n_correction_passes} correction passes; {time.perf_counter() - began:.0f} s "
+        f"in all, load average {load_before:.1f} before."
+    )
+    text = markdown(rows, missing, note)
+    print(text)
+    (arguments.out / "rerad_cases.md").write_text(text)
+    result = {"fineness": asdict(fineness), "note": note, "missing": missing, "cases": rows}
+    (arguments.out / "rerad_cases.json").write_text(json.dumps(result, indent=1))
+    if rows:
+        draw(rows, arguments.out / "rerad_cases.png")
+
+
+if __name__ == "__main__":
+    main()
