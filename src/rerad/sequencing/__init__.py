@@ -1,4 +1,4 @@
-"""Fluence to leaves: sliding windows, and whether a machine can deliver them."""
+"""Fluence to leaves: sliding windows, still segments, and whether a machine can deliver them."""
 
 from rerad.sequencing.complexity import (
     BeamComplexity,
@@ -14,11 +14,13 @@ from rerad.sequencing.deliverability import (
 )
 from rerad.sequencing.sliding_window import SequenceSettings, sequence_sliding_window
 from rerad.sequencing.split import split_field, split_weights
+from rerad.sequencing.step_and_shoot import StepAndShootSettings, sequence_step_and_shoot
 
 __all__ = [
     "BeamComplexity",
     "PlanComplexity",
     "SequenceSettings",
+    "StepAndShootSettings",
     "Violation",
     "beam_complexity",
     "beam_violations",
@@ -26,6 +28,7 @@ __all__ = [
     "complexity",
     "deliverability_report",
     "sequence_sliding_window",
+    "sequence_step_and_shoot",
     "split_field",
     "split_weights",
 ]

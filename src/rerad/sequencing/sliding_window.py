@@ -24,7 +24,7 @@ from rerad.sequencing.split import balance_parts, split_field
 
 logger = logging.getLogger(__name__)
 
-_ROUNDING_MARGIN_MM = 0.03
+ROUNDING_MARGIN_MM = 0.03
 """Added to the smallest gap: two tips rounded to 0.01 mm, and the same again as reserve."""
 
 _N_IDEAL = 3000
@@ -120,13 +120,13 @@ def sequence_sliding_window(
     if n_fractions < 1:
         msg = f"beam {name}: expected at least 1 fraction, got {n_fractions}"
         raise InputError(msg)
-    trimmed = _trimmed(fluence, settings.border_share)
+    trimmed = trimmed_field(fluence, settings.border_share)
     mlc = machine.mlc
     width_max = (
         mlc.leaf_span_max_mm
         - 2 * settings.park_mm
         - mlc.leaf_gap_min_mm
-        - _ROUNDING_MARGIN_MM
+        - ROUNDING_MARGIN_MM
         - mlc.dosimetric_leaf_gap_mm
     )
     parts = split_field(trimmed, width_max, settings.feather_mm)
@@ -163,7 +163,7 @@ def _fields(
     return [field for field in again if field is not None]
 
 
-def _trimmed(fluence: Fluence, border_share: float) -> Fluence:
+def trimmed_field(fluence: Fluence, border_share: float) -> Fluence:
     """Return the fluence without border rows and columns that hold next to nothing."""
     values = fluence.values_mu
     if not np.any(values > 0):
@@ -220,7 +220,7 @@ class _Field:
             return None
         return cls(
             grid=grid,
-            leaves=_leaf_numbers(fluence, machine)[rows],
+            leaves=leaf_numbers(fluence, machine)[rows],
             jaw_x_mm=(float(edges[0]), float(edges[-1])),
             jaw_y_mm=(float(grid.y_edges_mm[rows[0]]), float(grid.y_edges_mm[rows[-1] + 1])),
             wanted_mu=wanted,
@@ -257,7 +257,7 @@ def _beam(field: _Field, machine: Machine, number: int, settings: SequenceSettin
     return Beam(number, field.grid.geometry, points, meterset, settings.dose_rate_mu_min)
 
 
-def _leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:
+def leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:
     """Return the leaf pair of each row of the fluence, or raise `InputError`."""
     boundaries = machine.mlc.leaf_boundaries_mm
     edges = fluence.grid.y_edges_mm
@@ -279,7 +279,7 @@ def _sweep(edges_mm: Floats, machine: Machine, settings: SequenceSettings) -> Fi
         edges_mm=edges_mm,
         park_mm=settings.park_mm,
         mu_per_mm=mu_per_s / (mlc.leaf_speed_max_mm_s * settings.speed_share),
-        gap_mm=mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + _ROUNDING_MARGIN_MM,
+        gap_mm=mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + ROUNDING_MARGIN_MM,
         transmission=mlc.transmission,
     )
 
