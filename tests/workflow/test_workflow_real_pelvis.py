@@ -13,14 +13,8 @@ from typer.testing import CliRunner
 
 from rerad import dicom
 from rerad.case import import_folder, read_case, write_case
-from rerad.case.schema import (
-    AcceptedBreachTable,
-    BeamsTable,
-    CourseTable,
-    GoalTable,
-    PlanningTable,
-    PrescriptionTable,
-)
+from rerad.case.history_schema import CourseTable, PrescriptionTable
+from rerad.case.schema import AcceptedBreachTable, BeamsTable, GoalTable, PlanningTable
 from rerad.cli.main import app
 from rerad.core import (
     Dose,

@@ -16,8 +16,15 @@ from rerad.tables.machines_load import machine_names, read_hounsfield_tables
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "case-file.md"
 """The page that is written."""
 
-PRESCRIPTION = "PrescriptionTable"
-"""The one table that is written inline."""
+EXAMPLES: Mapping[str, str] = {
+    "prescriptions": '{structure = "PTV_4000", dose_gy = 40.0}',
+    "phases": '{name = "boost", n_fractions_planned = 5, volumes = [...]}',
+    "volumes": '{structure = "PTV_4500", prescribed_gy = 45.0}',
+    "references": '{kind = "RTDOSE", uid = "1.2.840..."}',
+    "drugs": '{drug = "cisplatin", dose_mg = 40, every_days = 7}',
+    "findings": '{statement = "thickened nerve", site = "L5/S1", side = "right"}',
+}
+"""An entry of each table that is written inline."""
 
 INTRODUCTION = """# The case file
 
@@ -136,8 +143,9 @@ def type_text(schema: Mapping[str, Any]) -> str:
         return f"`{literal(schema['const'])}`"
     if "enum" in schema:
         return ", ".join(f"`{literal(value)}`" for value in schema["enum"])
-    if reference(schema) == PRESCRIPTION:
-        return "list, see [Entries of `prescriptions`](#entries-of-prescriptions)"
+    if reference(schema):
+        name = next(key for key, table in INLINE.items() if table == reference(schema))
+        return f"list, see [Entries of `{name}`](#entries-of-{name})"
     if schema["type"] == "array" and "prefixItems" in schema:
         return "[" + ", ".join(type_text(item) for item in schema["prefixItems"]) + "]"
     if schema["type"] == "array":
@@ -157,12 +165,23 @@ def default_text(key: str, schema: Mapping[str, Any], required: list[str]) -> st
     return "absent" if value is None else f"`{literal(value)}`"
 
 
+INLINE: dict[str, str] = {
+    "prescriptions": "PrescriptionTable",
+    "phases": "PhaseTable",
+    "volumes": "VolumeTable",
+    "references": "ReferenceTable",
+    "drugs": "DrugTable",
+    "findings": "FindingTable",
+}
+"""Keys of tables that hold lists of inline tables."""
+
+
 def key_rows(table: Mapping[str, Any]) -> Iterator[str]:
     """Return the keys of a table of the case file as a Markdown table."""
     yield "| key | holds | default | meaning |"
     yield "|---|---|---|---|"
     for key, schema in table["properties"].items():
-        if is_table(schema) and reference(schema) != PRESCRIPTION:
+        if is_table(schema) and reference(schema) not in INLINE.values():
             continue
         cells = [f"`{key}`", type_text(schema)]
         cells += [default_text(key, schema, table.get("required", []))]
@@ -218,12 +237,12 @@ def page() -> str:
     for name, item in schema["properties"].items():
         if is_table(item):
             lines.extend(section(name, item, definitions))
-    lines += ["## Entries of `prescriptions`", ""]
-    prescription = definitions[PRESCRIPTION]
-    lines += [f"{prescription['description']} Written inline, one line each:", ""]
-    lines += ["    prescriptions = ["]
-    lines += ['        {structure = "PTV_4000", dose_gy = 40.0},', "    ]", ""]
-    lines += [*key_rows(prescription), "", *names_section()]
+    for name, table in INLINE.items():
+        lines += [f"## Entries of `{name}`", ""]
+        lines += [f"{definitions[table]['description']} Written inline, one line each:", ""]
+        lines += [f"    {name} = [", f"        {EXAMPLES[name]},", "    ]", ""]
+        lines += [*key_rows(definitions[table]), ""]
+    lines += list(names_section())
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,7 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 from tomlkit.items import Table
 
+from rerad.case.history_schema import NOT_ASKED
 from rerad.case.schema import SCHEMA_VERSION, CaseFile
 from rerad.errors import CaseError
 
@@ -109,7 +110,7 @@ def _add_fields(container: Any, model: BaseModel) -> None:
     for name, value in values.items():
         description = fields[name].description
         is_absent_table = description is None and value == ()
-        if name in tables or value is None or is_absent_table:
+        if name in tables or value is None or value == NOT_ASKED or is_absent_table:
             continue
         if description:
             container.add(tomlkit.comment(description))

@@ -10,17 +10,15 @@ from typing import Any
 
 from rerad import dicom
 from rerad.case.files import CASE_FILE_NAME, write_case
+from rerad.case.history_schema import CourseTable, PrescriptionTable, PriorCourseTable
 from rerad.case.schema import (
     BeamsTable,
     CaseFile,
-    CourseTable,
     DataTable,
     GoalTable,
     ObjectivesTable,
     PatientTable,
     PlanningTable,
-    PrescriptionTable,
-    PriorCourseTable,
 )
 from rerad.core import StructureKind, StructureSet
 from rerad.dicom import FolderItem, FolderScan

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rerad import dicom
 from rerad.case.files import case_path, read_case
+from rerad.case.history_schema import CourseTable, EventTable, PriorCourseTable
 from rerad.case.medium import medium_of
-from rerad.case.schema import CaseFile, CourseTable, EventTable, GoalTable, PriorCourseTable
+from rerad.case.schema import CaseFile, GoalTable
 from rerad.core import (
     Course,
     DoseScope,

@@ -5,16 +5,13 @@ record does not say is listed, not guessed; what a plan needs all the same is an
 demonstration and is said to be one.
 """
 
-from rerad.case.schema import (
-    AcceptedBreachTable,
-    CaseFile,
+from rerad.case.history_schema import (
     CourseTable,
     EventTable,
-    GoalTable,
-    PatientTable,
     PrescriptionTable,
     PriorCourseTable,
 )
+from rerad.case.schema import AcceptedBreachTable, CaseFile, GoalTable, PatientTable
 
 SUMMARY = (
     "A woman of 47 with squamous cell carcinoma of the cervix, operated, given chemotherapy and "

@@ -4,23 +4,20 @@ An unknown key is an error that names file and key. What nobody knows is written
 leaving a key out is only allowed where the default below says what that means.
 """
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from rerad.case.history_schema import (
+    CourseTable,
+    HistoryTables,
+    PriorCourseTable,
+    Strict,
+    Unknown,
+)
 
 SCHEMA_VERSION = 1
 """Raised when a key changes its meaning or goes; newer files are refused by older programs."""
-
-Unknown = Literal["unknown"]
-FractionCount = Annotated[int, Field(ge=0, le=200)] | Unknown
-KnownDate = date | Unknown
-
-
-class Strict(BaseModel):
-    """Base of all tables: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PatientTable(Strict):
@@ -40,80 +37,6 @@ class DataTable(Strict):
     structure_set_uid: str = Field(description="Structures drawn on the planning CT")
     pet_series_uid: str = Field(default="", description="PET in the planning CT's frame; or empty")
     mr_series_uid: str = Field(default="", description="MRI in the planning CT's frame; or empty")
-
-
-class PrescriptionTable(Strict):
-    """Dose to one target."""
-
-    structure: str = Field(description="Target as named in the structure set")
-    dose_gy: Annotated[float, Field(gt=0, le=200)] = Field(description="Total physical dose")
-
-
-class CourseTable(Strict):
-    """What every course has."""
-
-    name: str = Field(description="What to call it")
-    site: str = Field(default="", description="Treated site; empty if not stated")
-    technique: str = Field(default="", description="Technique; empty if not stated")
-    prescriptions: tuple[PrescriptionTable, ...] = Field(
-        default=(), description="Levels of a simultaneous integrated boost are separate entries"
-    )
-    n_fractions_planned: FractionCount = Field(description='Fractions planned, or "unknown"')
-    n_fractions_delivered: FractionCount = Field(description='Fractions given, or "unknown"')
-    delivered_dose_gy: Annotated[float, Field(ge=0, le=200)] | Unknown = Field(
-        default="unknown", description="Dose that the record itself states as delivered"
-    )
-    start_date: KnownDate = Field(default="unknown", description="First fraction, YYYY-MM-DD")
-    end_date: KnownDate = Field(default="unknown", description="Last fraction, YYYY-MM-DD")
-    stop_reason: str = Field(default="", description="Why it ended early; empty if not stated")
-    note: str = Field(default="", description="Anything else on the record")
-    order: int = Field(default=0, description="Place in the story, among the events")
-
-
-class PriorCourseTable(CourseTable):
-    """An earlier course; with UIDs if its data are in the data folder."""
-
-    ct_series_uid: str = Field(default="", description="Its planning CT")
-    structure_set_uid: str = Field(default="", description="Its structure set; or empty")
-    plan_uid: str = Field(default="", description="Its RTPLAN; or empty")
-    dose_uid: str = Field(default="", description="Its RTDOSE: total physical dose of the plan")
-    interval_months: Annotated[float, Field(ge=0, le=1200)] | Unknown = Field(
-        default="unknown", description='From its end to today\'s course, or "unknown"'
-    )
-
-    @model_validator(mode="after")
-    def _needs_ct_with_dose(self) -> Self:
-        if self.dose_uid and not self.ct_series_uid:
-            msg = f"{self.name}: a dose_uid needs the ct_series_uid of the CT it was planned on"
-            raise ValueError(msg)
-        return self
-
-
-class EventTable(Strict):
-    """One thing that happened."""
-
-    order: int = Field(description="Place in the story, among the courses")
-    kind: Literal[
-        "diagnosis",
-        "surgery",
-        "systemic therapy",
-        "imaging",
-        "symptom",
-        "function",
-        "drug",
-        "outcome",
-    ] = Field(description="What kind of thing")
-    title: str = Field(description="A few words")
-    text: str = Field(description="What the record says")
-    when: str = Field(default="", description="When, in the record's words; empty if not stated")
-    date: KnownDate = Field(default="unknown", description="YYYY-MM-DD")
-    pain_score: tuple[float, float] | Unknown = Field(
-        default="unknown", description="Lowest and highest of a score from 0 to 10"
-    )
-    muscle_grade: str = Field(default="", description="As written; empty if not stated")
-    oral_morphine_mg_day: Annotated[float, Field(ge=0)] | Unknown = Field(
-        default="unknown", description="Daily oral morphine equivalent"
-    )
 
 
 class BeamsTable(Strict):
@@ -325,8 +248,8 @@ class CouchPanelTable(Strict):
         return self
 
 
-class CaseFile(Strict):
-    """A whole case."""
+class CaseTables(Strict):
+    """What a case holds besides the history."""
 
     schema_version: Literal[1] = Field(description="Version of this format")
     title: str = Field(min_length=1, description="What to call the case")
@@ -341,10 +264,13 @@ class CaseFile(Strict):
     beams: BeamsTable
     objectives: ObjectivesTable
     prior_course: tuple[PriorCourseTable, ...] = ()
-    event: tuple[EventTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()
     ct_calibration: tuple[CtCalibrationTable, ...] = ()
     density_override: tuple[DensityOverrideTable, ...] = ()
     couch_structure: tuple[CouchStructureTable, ...] = ()
     couch_panel: tuple[CouchPanelTable, ...] = ()
+
+
+class CaseFile(HistoryTables, CaseTables):
+    """A whole case."""

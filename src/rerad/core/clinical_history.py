@@ -113,8 +113,11 @@ def _check_texts(item: object, where: str) -> None:
             continue
         if isinstance(value, str) and value.strip().lower() in words:
             msg = (
-                f"{where}: {field.name} is the text {value!r}; say Absent.{value.strip().upper()}"
+                f"{where}: {field.name} is the text {value!r}; use a value of Absent"
             )
+            raise InputError(msg)
+        if isinstance(value, str) and "\x00" in value:
+            msg = f"{where}: {field.name} holds a zero character; take it out"
             raise InputError(msg)
         if isinstance(value, float | int) and not (0 <= value < float("inf")):
             msg = f"{where}: expected {field.name} to be 0 or more, got {value}"
@@ -244,7 +247,7 @@ class DicomReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CourseRecord(ClinicalRecord):
-    """A course of radiotherapy; `interval_months` is the time since the course before."""
+    """A course of radiotherapy; `months_since_previous` from the course before."""
 
     title: str
     site: MaybeText = NOT_ASKED
@@ -258,7 +261,7 @@ class CourseRecord(ClinicalRecord):
     delivered_dose_gy: MaybeNumber = NOT_ASKED
     start: MaybeDate = NOT_ASKED
     end: MaybeDate = NOT_ASKED
-    interval_months: MaybeNumber = NOT_ASKED
+    months_since_previous: MaybeNumber = NOT_ASKED
     stop_reason: MaybeText = NOT_ASKED
     grade: RecordGrade = RecordGrade.UNKNOWN
     phases: tuple[CoursePhase, ...] = ()

@@ -10,7 +10,8 @@ import pytest
 
 from rerad import dicom
 from rerad.case import import_folder, read_case, write_case
-from rerad.case.schema import CaseFile, CourseTable, PrescriptionTable
+from rerad.case.history_schema import CourseTable, PrescriptionTable
+from rerad.case.schema import CaseFile
 from rerad.core import (
     Beam,
     BeamGeometry,

@@ -73,7 +73,7 @@ CREATE TABLE courses (
 	delivered_dose_gy DOUBLE, 
 	start_date DATE, 
 	end_date DATE, 
-	interval_months DOUBLE, 
+	months_since_previous DOUBLE, 
 	stop_reason TEXT, 
 	grade TEXT, 
 	absent TEXT NOT NULL, 

@@ -21,7 +21,7 @@ RECORDS = {
     "imaging_studies": "modality region",
     "courses": "title site technique modality intent is_reirradiation:bool "
     "n_fractions_planned:int n_fractions_delivered:int delivered_dose_gy:num start_date:date "
-    "end_date:date interval_months:num stop_reason grade",
+    "end_date:date months_since_previous:num stop_reason grade",
     "symptoms": "symptom scale lowest:num highest:num site side is_treated_site:bool",
     "muscle_strengths": "grade ordinal:int scale side muscle_group",
     "opioids": "drug dose_mg:num every_hours:num route oral_morphine_mg_day:num conversion_table",
