@@ -171,9 +171,11 @@ def isodose_volume_cc(dose: Dose, region: Mask, threshold_gy: float) -> tuple[fl
 
     Notes
     -----
-    Voxels whose neighbours lie on both sides of the threshold are divided into `PARTS`^3 and the
-    dose there interpolated trilinearly; the others count whole. Where region and isodose share a
-    voxel, the smaller share counts (as in :func:`rerad.structures.intersect`).
+    Voxels whose neighbours lie on both sides of the threshold are divided into `PARTS`^3 parts and
+    the dose in their middles interpolated trilinearly; each part counts with its share on this
+    side of a plane through it at the threshold (exact along the axes). Other voxels count whole.
+    Where region and isodose share a voxel, the smaller share counts (as in
+    :func:`rerad.structures.intersect`).
     """
     place = dose.grid.region_of(region.grid)
     values = dose.values[place]
@@ -202,11 +204,14 @@ def _share_above(dose: Dose, voxels: NDArray[np.int64], threshold_gy: float) -> 
     for start in range(0, len(voxels), _CHUNK):
         part = voxels[start : start + _CHUNK]
         points = np.clip(part[:, None, :] + offsets, 0.0, last)
-        found = sample_trilinear(dose.values, points.reshape(-1, 3)).reshape(len(part), -1)
-        own = dose.values[tuple(part.T)][:, None]
+        found = sample_trilinear(dose.values, points.reshape(-1, 3))
+        found = found.reshape(len(part), PARTS, PARTS, PARTS)
+        own = dose.values[tuple(part.T)][:, None, None, None]
         # Beside an unknown voxel nothing can be interpolated: the voxel's own dose stands in.
-        is_above = np.where(np.isnan(found), own, found) >= threshold_gy
-        shares[start : start + _CHUNK] = is_above.mean(axis=1)
+        found = np.where(np.isnan(found), own, found)
+        step_gy = np.sqrt(sum(slope**2 for slope in np.gradient(found, axis=(1, 2, 3))))
+        above = (found - threshold_gy) / np.maximum(step_gy, 1e-9)
+        shares[start : start + _CHUNK] = np.clip(above + 0.5, 0, 1).mean(axis=(1, 2, 3))
     return shares
 
 
@@ -262,7 +267,8 @@ def _highest_on_surface(
     """Return the highest dose where `level` passes through 0 between neighbouring voxels."""
     highest = 0.0
     for axis in range(3):
-        dose, height, held = (np.moveaxis(item, axis, 0) for item in (values, level, is_inside))
+        dose, height = np.moveaxis(values, axis, 0), np.moveaxis(level, axis, 0)
+        held = np.moveaxis(is_inside, axis, 0)
         below, above = height[:-1], height[1:]
         crosses = (below * above < 0) & held[:-1] & held[1:]
         weight = below[crosses] / (below[crosses] - above[crosses])

@@ -1,15 +1,18 @@
 """What a clinician must weigh before believing a plan: findings, in words."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isnan
 
 from rerad.core import DoseScope, Finding, Image, RecordGrade, Severity
 from rerad.dosecalc import border_share
 from rerad.evaluation import GoalResult, Verdict
+from rerad.planning.breach import breach_findings
 from rerad.planning.budget import OrganLimit, limited_structures, shortest_interval_months
 from rerad.planning.inputs import PlanningInputs
-from rerad.planning.judge import OUTSIDE_SUFFIX, Judgement, outside_fractions
+from rerad.planning.judge import outside_fractions
+from rerad.planning.judgement import OUTSIDE_SUFFIX, SHARED_SUFFIX, Judgement, other_side
 from rerad.planning.result import DeliveryState
+from rerad.planning.value_text import value_text
 from rerad.radiobiology import inconsistent_fraction_dose
 
 TRUST_WORDS = {
@@ -98,37 +101,29 @@ def limit_findings(inputs: PlanningInputs, limits: Sequence[OrganLimit]) -> list
 
 def goal_findings(judgement: Judgement, state: DeliveryState) -> list[Finding]:
     """Return every goal that is missed, knowingly or not, or that nobody can judge."""
-    findings = []
+    findings = breach_findings(judgement, state)
     for result in state.goals:
         name, goal = result.goal.structure, result.goal
-        value = _value_text(result)
         if result.verdict is Verdict.EXCEEDED:
-            is_limit = goal.scope is DoseScope.CUMULATIVE
+            is_limit = goal.scope is DoseScope.CUMULATIVE or goal.is_hard
             severity = Severity.SERIOUS if is_limit else Severity.CAUTION
-            text = f"{state.label}: {name} {goal.text} is not met: {value} ({goal.citation})."
+            text = (
+                f"{state.label}: {name} {goal.text} is not met: {value_text(result)} "
+                f"({goal.citation})."
+            )
             code = "limit-exceeded" if is_limit else "goal-missed"
             findings.append(Finding(severity, code, text, name))
-        elif result.verdict is Verdict.ACCEPTED:
-            text = (
-                f"{state.label}: the limit {goal.text} of {name} is knowingly exceeded: {value}. "
-                f"Reason given: {judgement.accepted[name]}"
-            )
-            findings.append(Finding(Severity.SERIOUS, "limit-knowingly-exceeded", text, name))
         elif result.verdict is Verdict.UNKNOWN:
-            text = (
-                f"{state.label}: {name} {goal.text} cannot be judged, because earlier dose "
-                "there is unknown."
-            )
+            text = f"{state.label}: {name} {goal.text} cannot be judged, {_why_unknown(result)}."
             findings.append(Finding(Severity.SERIOUS, "goal-unknown", text, name))
     return findings
 
 
-def _value_text(result: GoalResult) -> str:
-    """Return a goal's value, or its lower bound where part of the dose is unknown."""
-    unit = result.goal.unit
-    if isfinite(result.value):
-        return f"{result.value:.2f} {unit}"
-    return f"at least {result.low:.2f} {unit}" if isfinite(result.low) else "unknown"
+def _why_unknown(result: GoalResult) -> str:
+    """Say why a goal has no verdict."""
+    if isnan(result.low) and result.unknown_fraction == 0:
+        return "because nothing of the structure is as large, or as far away, as the metric asks"
+    return "because earlier dose there is unknown"
 
 
 def overlap_findings(judgement: Judgement) -> list[Finding]:
@@ -136,8 +131,13 @@ def overlap_findings(judgement: Judgement) -> list[Finding]:
     findings = []
     for name, share in outside_fractions(judgement, tuple(judgement.accepted)).items():
         text = (
-            f"{100 * share:.0f} % of {name} lies inside a target. The part outside is judged "
-            f"separately as {name}{OUTSIDE_SUFFIX}."
+            f"{100 * share:.0f} % of {name} lies inside a target. The part shared with the "
+            f"targets is judged separately as {name}{SHARED_SUFFIX}, the rest as "
+            f"{name}{OUTSIDE_SUFFIX}"
         )
-        findings.append(Finding(Severity.CAUTION, "target-in-organ", text, name))
+        opposite = other_side(name)
+        if opposite is not None:
+            is_drawn = opposite in judgement.masks
+            text += f", the other side as {opposite}" if is_drawn else f"; {opposite} is not drawn"
+        findings.append(Finding(Severity.CAUTION, "target-in-organ", f"{text}.", name))
     return findings

@@ -1,86 +1,19 @@
 """Judging a plan: its own dose, the sum with what was given before, goal by goal."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from rerad.core import Dose, DoseScope, Goal, Grid, Mask, Structure, StructureKind
-from rerad.evaluation import (
-    Dvh,
-    GoalResult,
-    Verdict,
-    dvh,
-    evaluate_goal,
-    evaluate_metric,
-    parse_metric,
-)
-from rerad.planning.budget import OrganLimit, discounted_prior
+from rerad.core import Dose, DoseScope, Goal, StructureKind
+from rerad.evaluation import Dvh, evaluate_metric, parse_metric
+from rerad.planning.budget import discounted_prior
+from rerad.planning.goal_results import GivenDose, goal_results, is_same_limit
 from rerad.planning.inputs import PlanningInputs
-from rerad.planning.result import DeliveryState, PriorCourse, SummaryRow, TargetDelivery
+from rerad.planning.judgement import Judgement as Judgement
+from rerad.planning.judgement import organ_of_part
+from rerad.planning.result import DeliveryState, SummaryRow, TargetDelivery
 from rerad.radiobiology import bed, to_eqd2
-
-OUTSIDE_SUFFIX = "-PTV"
-"""TG-263 writes a structure less another with a hyphen; here: less all targets of the plan."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Judgement:
-    """What a plan is judged on.
-
-    Parameters
-    ----------
-    inputs : PlanningInputs
-        Structures, goals, settings.
-    priors : tuple of PriorCourse
-        Earlier EQD2 on the dose grid.
-    limits : tuple of OrganLimit
-        Cumulative limits planned under.
-    masks : mapping of str to Mask
-        Structures on crops of the dose grid.
-    dose_grid : Grid
-        The dose grid.
-    """
-
-    inputs: PlanningInputs
-    priors: tuple[PriorCourse, ...]
-    limits: tuple[OrganLimit, ...]
-    masks: Mapping[str, Mask]
-    dose_grid: Grid
-
-    @property
-    def prescribed_gy(self) -> dict[str, float]:
-        """Prescription of each target."""
-        return {item.structure: item.dose_gy for item in self.inputs.current.prescriptions}
-
-    def region(self, name: str) -> Structure | Mask:
-        """Return a structure as drawn, or the part of an organ outside the targets."""
-        if name.endswith(OUTSIDE_SUFFIX) and name not in self.inputs.structures:
-            return self.outside_targets(name.removesuffix(OUTSIDE_SUFFIX))
-        return self.inputs.structures[name]
-
-    def outside_targets(self, organ: str) -> Mask:
-        """Return the part of an organ outside every prescribed target.
-
-        A dose voxel that lies at least half inside a target counts as target, here as in the
-        optimiser: a rim thinner than a voxel is neither controlled nor judged on its own.
-        """
-        mask, grid = self.masks[organ], self.dose_grid
-        inside = np.zeros(grid.shape, dtype=bool)
-        for name in self.prescribed_gy:
-            target = self.masks[name]
-            inside[grid.region_of(target.grid)] |= target.fraction >= 0.5
-        outside = np.where(inside[grid.region_of(mask.grid)], np.float32(0), mask.fraction)
-        return replace(mask, name=f"{organ}{OUTSIDE_SUFFIX}", fraction=outside)
-
-    def histogram(self, dose: Dose, name: str) -> Dvh:
-        """Return the DVH of a structure, or of an organ's part outside the targets."""
-        return dvh(dose, self.region(name), end_slab=self.inputs.settings.end_slab)
-
-    @property
-    def accepted(self) -> dict[str, str]:
-        """Organs whose limit may be exceeded, with the reason."""
-        return dict(self.inputs.settings.accepted_breaches)
 
 
 def physical_dvhs(judgement: Judgement, plan_dose: Dose) -> dict[str, Dvh]:
@@ -137,7 +70,7 @@ def delivery_state(
         cumulative=cumulative,
         physical_dvhs=own_dvhs,
         cumulative_dvhs=_cumulative_dvhs(judgement, cumulative),
-        goals=_goals(judgement, own_dvhs, own, share),
+        goals=goal_results(judgement, GivenDose(physical, own_dvhs, own, share)),
     )
 
 
@@ -162,76 +95,20 @@ def _cumulative_dvhs(judgement: Judgement, cumulative: Mapping[float, Dose]) -> 
     }
 
 
-def _goals(
-    judgement: Judgement,
-    own_dvhs: Mapping[str, Dvh],
-    own_eqd2: Mapping[float, Dose],
-    share_delivered: float,
-) -> tuple[GoalResult, ...]:
-    """Evaluate the goals of the case, then the limits of the rule set."""
-    results = []
-    for goal in judgement.inputs.goals:
-        if goal.scope is DoseScope.PLAN:
-            prescribed = judgement.prescribed_gy.get(goal.structure)
-            scaled = None if prescribed is None else prescribed * share_delivered
-            result = evaluate_goal(goal, own_dvhs[goal.structure], prescription_gy=scaled)
-            results.append(result)
-        elif goal.alpha_beta_gy is not None:
-            prior = discounted_prior(judgement.priors, goal.alpha_beta_gy, 0.0)
-            results.append(_cumulative_goal(judgement, goal, prior, own_eqd2))
-    for limit in judgement.limits:
-        results.extend(_limit_goals(judgement, limit, own_eqd2))
-    return tuple(results)
-
-
-def _limit_goals(
-    judgement: Judgement, limit: OrganLimit, own_eqd2: Mapping[float, Dose]
-) -> list[GoalResult]:
-    """Evaluate one limit; where the breach in the target is accepted, the rest separately too."""
-    whole = _cumulative_goal(judgement, limit.goal, limit.prior, own_eqd2)
-    if limit.structure not in judgement.accepted:
-        return [whole]
-    outside = replace(limit.goal, structure=f"{limit.structure}{OUTSIDE_SUFFIX}")
-    results = [whole]
-    if judgement.outside_targets(limit.structure).volume_cc > 0:
-        results.append(_cumulative_goal(judgement, outside, limit.prior, own_eqd2))
-    return results
-
-
-def _cumulative_goal(
-    judgement: Judgement, goal: Goal, prior: Dose | None, own_eqd2: Mapping[float, Dose]
-) -> GoalResult:
-    """Evaluate one cumulative goal."""
-    if goal.alpha_beta_gy is None:  # excluded by Goal itself
-        raise AssertionError(goal.text)
-    own = own_eqd2[goal.alpha_beta_gy]
-    total = own if prior is None else prior + own
-    result = evaluate_goal(
-        goal,
-        judgement.histogram(total, goal.structure),
-        prescription_gy=None,
-        is_accepted=goal.structure in judgement.accepted,
-    )
-    return _as_lower_bound(result) if judgement.inputs.courses_without_dose else result
-
-
-def _as_lower_bound(result: GoalResult) -> GoalResult:
-    """Return a verdict for a sum that lacks a course: more was given, nobody knows how much."""
-    is_exceeded = result.verdict in {Verdict.EXCEEDED, Verdict.ACCEPTED}
-    is_upper = result.goal.at_most is not None
-    verdict = result.verdict if is_exceeded and is_upper else Verdict.UNKNOWN
-    return replace(result, value=np.nan, high=np.inf, verdict=verdict)
-
-
 def summary_rows(
     judgement: Judgement, planned: DeliveryState, delivered: DeliveryState | None
 ) -> tuple[SummaryRow, ...]:
-    """Return the closing table: every goal of a target, every cumulative limit of an organ."""
+    """Return the closing table: doses that targets are asked for, cumulative limits of organs.
+
+    Its columns are in Gy: goals on volumes, indices and the dose far away are not in it.
+    """
     rows = []
     for number, result in enumerate(planned.goals):
-        goal = result.goal
+        goal, metric = result.goal, parse_metric(result.goal.metric)
         is_target = goal.structure in judgement.prescribed_gy
         if goal.scope is DoseScope.PLAN and not is_target:
+            continue
+        if metric.unit != "Gy" or metric.is_of_shape:
             continue
         later = delivered.goals[number] if delivered is not None else None
         alpha_beta = goal.alpha_beta_gy or judgement.inputs.settings.tumor_alpha_beta_gy
@@ -288,9 +165,13 @@ class _Reader:
         """Return the metric on the earlier courses, with the recovery that the limit goes with."""
         if self.judgement.inputs.courses_without_dose:
             return np.nan
-        organ = self.goal.structure.removesuffix(OUTSIDE_SUFFIX)
-        limits = [item for item in self.judgement.limits if item.structure == organ]
-        if limits and self.goal.scope is DoseScope.CUMULATIVE:
+        organ = organ_of_part(self.goal.structure)
+        limits = [
+            item
+            for item in self.judgement.limits
+            if item.structure == organ and is_same_limit(item.goal, self.goal)
+        ]
+        if limits:
             dose = limits[0].prior
         else:
             dose = discounted_prior(self.judgement.priors, self.alpha_beta_gy, 0.0)

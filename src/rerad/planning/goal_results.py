@@ -1,0 +1,189 @@
+"""Judging the goals of a case and the limits of its rule set, part by part where it matters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rerad.core import Dose, DoseScope, Goal, StructureSet
+from rerad.evaluation import (
+    Dvh,
+    GoalResult,
+    MetricKind,
+    Verdict,
+    evaluate_goal,
+    evaluate_shape,
+    parse_metric,
+)
+from rerad.planning.budget import discounted_prior
+from rerad.planning.judgement import (
+    OUTSIDE_SUFFIX,
+    SHARED_SUFFIX,
+    Judgement,
+    other_side,
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GivenDose:
+    """The dose of a number of fractions of the plan.
+
+    Parameters
+    ----------
+    physical : Dose
+        Of the fractions counted.
+    dvhs : mapping of str to Dvh
+        Its histograms in the drawn structures.
+    eqd2 : mapping of float to Dose
+        The same as EQD2, by alpha/beta in Gy.
+    share : float
+        Fractions counted over fractions planned.
+    """
+
+    physical: Dose
+    dvhs: Mapping[str, Dvh]
+    eqd2: Mapping[float, Dose]
+    share: float
+
+
+def goal_problem(goal: Goal, structures: StructureSet, prescribed: Sequence[str]) -> str | None:
+    """Say why a goal could not be judged on any plan, before one is made; None if it can.
+
+    Parameters
+    ----------
+    goal : Goal
+        Of the case.
+    structures : StructureSet
+        Drawn on the planning CT; a structure that is not there is for others to refuse.
+    prescribed : sequence of str
+        Targets with a prescription.
+    """
+    metric, name = parse_metric(goal.metric), goal.structure
+    is_prescribed = name in prescribed
+    if metric.kind is MetricKind.CONFORMITY and not is_prescribed:
+        return f"{metric.name} is of a prescribed target, and {name} is none"
+    is_target = name in structures and structures[name].kind.is_target
+    is_relative = metric.size_unit == "%" and metric.kind in {
+        MetricKind.VOLUME_AT_DOSE,
+        MetricKind.SPILLAGE,
+    }
+    is_relative |= metric.unit == "Gy" and goal.unit == "%"
+    if is_relative and is_target and not is_prescribed:
+        return (
+            f"{goal.text} is in percent of the prescription, and the target {name} has none; "
+            "name a prescribed target, or write Gy"
+        )
+    return None
+
+
+def goal_results(judgement: Judgement, given: GivenDose) -> tuple[GoalResult, ...]:
+    """Judge the goals of the case, then the limits of the rule set.
+
+    Parameters
+    ----------
+    judgement : Judgement
+        What is judged on.
+    given : GivenDose
+        What was given, or is planned.
+
+    Returns
+    -------
+    tuple of GoalResult
+        In the same order for any number of fractions. A cumulative limit of an organ whose breach
+        is accepted is followed by the same limit on the part shared with the targets, on the
+        rest, and on the other side if nothing else judges that by it.
+    """
+    results: list[GoalResult] = []
+    for goal in judgement.inputs.goals:
+        if goal.scope is DoseScope.PLAN:
+            results.append(_plan_goal(judgement, goal, given))
+        elif goal.alpha_beta_gy is not None:
+            prior = discounted_prior(judgement.priors, goal.alpha_beta_gy, 0.0)
+            results.extend(_with_parts(judgement, goal, prior, given.eqd2))
+    for limit in judgement.limits:
+        results.extend(_with_parts(judgement, limit.goal, limit.prior, given.eqd2))
+    return tuple(results)
+
+
+def _plan_goal(judgement: Judgement, goal: Goal, given: GivenDose) -> GoalResult:
+    """Judge a goal on the plan's own dose."""
+    if parse_metric(goal.metric).is_of_shape:
+        return evaluate_shape(goal, judgement.plan_shape(goal, given.physical, given.share))
+    prescribed = judgement.prescription_of(goal.structure)
+    return evaluate_goal(
+        goal,
+        given.dvhs[goal.structure],
+        prescription_gy=None if prescribed is None else prescribed * given.share,
+    )
+
+
+def _with_parts(
+    judgement: Judgement, goal: Goal, prior: Dose | None, own_eqd2: Mapping[float, Dose]
+) -> list[GoalResult]:
+    """Judge a cumulative goal, and its parts where the breach in the targets is accepted."""
+    organ = goal.structure
+    results = [_cumulative_goal(judgement, goal, prior, own_eqd2)]
+    if organ not in judgement.accepted or goal.at_most is None:
+        return results
+    names = [name for name, cc in part_volumes_cc(judgement, organ).items() if _fits(goal, cc)]
+    opposite = other_side(organ)
+    if opposite is not None and opposite in judgement.masks:
+        names += [] if _is_judged(judgement, opposite, goal) else [opposite]
+    for name in names:
+        part = replace(goal, structure=name)
+        results.append(_cumulative_goal(judgement, part, prior, own_eqd2))
+    return results
+
+
+def part_volumes_cc(judgement: Judgement, organ: str) -> dict[str, float]:
+    """Return the volume of the part of an organ shared with the targets, and of the rest."""
+    return {
+        f"{organ}{SHARED_SUFFIX}": judgement.shared_with_targets(organ).volume_cc,
+        f"{organ}{OUTSIDE_SUFFIX}": judgement.outside_targets(organ).volume_cc,
+    }
+
+
+def _fits(goal: Goal, volume_cc: float) -> bool:
+    """Return whether a part is as large as the volume that the goal's metric asks for."""
+    metric = parse_metric(goal.metric)
+    least_cc = metric.size if metric.size_unit == "cc" else 0.0
+    return volume_cc > 0 and volume_cc >= least_cc
+
+
+def _is_judged(judgement: Judgement, name: str, goal: Goal) -> bool:
+    """Return whether the case or the rule set has the same limit for another structure."""
+    others = [*judgement.inputs.goals, *(limit.goal for limit in judgement.limits)]
+    return any(other.structure == name and is_same_limit(other, goal) for other in others)
+
+
+def is_same_limit(first: Goal, second: Goal) -> bool:
+    """Return whether two goals ask the same, of whatever structure."""
+    return all(
+        getattr(first, key) == getattr(second, key)
+        for key in ("metric", "scope", "unit", "at_most", "alpha_beta_gy", "recovery_basis")
+    )
+
+
+def _cumulative_goal(
+    judgement: Judgement, goal: Goal, prior: Dose | None, own_eqd2: Mapping[float, Dose]
+) -> GoalResult:
+    """Judge one cumulative goal of a structure or a part; only outside is nothing accepted."""
+    if goal.alpha_beta_gy is None:  # excluded by Goal itself
+        raise AssertionError(goal.text)
+    own = own_eqd2[goal.alpha_beta_gy]
+    total = own if prior is None else prior + own
+    result = evaluate_goal(
+        goal,
+        judgement.histogram(total, goal.structure),
+        prescription_gy=None,
+        is_accepted=goal.structure.removesuffix(SHARED_SUFFIX) in judgement.accepted,
+    )
+    return _as_lower_bound(result) if judgement.inputs.courses_without_dose else result
+
+
+def _as_lower_bound(result: GoalResult) -> GoalResult:
+    """Return a verdict for a sum that lacks a course: more was given, nobody knows how much."""
+    is_exceeded = result.verdict in {Verdict.EXCEEDED, Verdict.ACCEPTED}
+    is_upper = result.goal.at_most is not None
+    verdict = result.verdict if is_exceeded and is_upper else Verdict.UNKNOWN
+    return replace(result, value=np.nan, high=np.inf, verdict=verdict)
