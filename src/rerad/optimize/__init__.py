@@ -35,6 +35,7 @@ from rerad.optimize.smoothness import FluenceSmoothness
 from rerad.optimize.solve import Progress, Solution, SolveSettings, Watch, solve
 from rerad.optimize.tail_terms import Aim, Geud, MeanDose, TailMean, TailSide
 from rerad.optimize.terms import DoseTerm, FluenceTerm
+from rerad.optimize.tolerance_price import PriceMap, price_on_grid, price_per_eqd2_gy
 from rerad.optimize.volume_terms import VolumeAbove, VolumeBelow
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "ParetoProgress",
     "ParetoSet",
     "ParetoSettings",
+    "PriceMap",
     "PricePair",
     "Problem",
     "Progress",
@@ -84,6 +86,8 @@ __all__ = [
     "knee",
     "navigate",
     "pareto_set",
+    "price_on_grid",
+    "price_per_eqd2_gy",
     "robust_multipliers",
     "robust_price",
     "robust_problem",

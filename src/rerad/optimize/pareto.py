@@ -223,10 +223,15 @@ class _Surface:
 
 def _mean_multipliers(given: Sequence[Multipliers]) -> Multipliers:
     """Return the mean of multipliers of the same caps, at the least stiffness."""
-    values = tuple(
-        np.mean(parts, axis=0) for parts in zip(*(m.values for m in given), strict=True)
+    values = zip(*(held.values for held in given), strict=True)
+    sums = zip(*(held.sum_values for held in given), strict=True)
+    return replace(
+        given[0],
+        values=tuple(np.asarray(np.mean(parts, axis=0)) for parts in values),
+        stiffness=min(held.stiffness for held in given),
+        sum_values=tuple(float(np.mean(parts)) for parts in sums),
+        sum_stiffness=min(held.sum_stiffness for held in given),
     )
-    return Multipliers(given[0].caps, values, min(m.stiffness for m in given))
 
 
 def pareto_set(

@@ -3,7 +3,9 @@ r"""Moving on a Pareto set: convex combinations of its plans, and where the trad
 A combination :math:`x = \sum_p \lambda_p x_p` of fluences has the combination of doses,
 :math:`D = \sum_p \lambda_p D_p`. Hard caps are on dose, so it exceeds none by more than the plans
 do. Cumulative EQD2 is convex in dose, so :math:`E(D) \le \sum_p \lambda_p E(D_p)` at every voxel,
-and so is every goal: the plan is never worse than the sliders promise.
+and so is every goal: the plan is never worse than the sliders promise. (With leakage in the model
+:math:`D \le \sum_p \lambda_p D_p`, as fewer monitor units suffice: caps and organs gain, but a
+target may get a little less than promised.)
 
 References
 ----------

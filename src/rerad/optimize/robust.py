@@ -231,7 +231,7 @@ def robust_problem(
     -------
     Problem
         A start must be given to :func:`rerad.optimize.solve`: the fluence of the nominal problem.
-        The background, if any, is taken to move with the patient's points.
+        Background and leakage, if any, are those of each point without shift.
 
     Raises
     ------
@@ -264,8 +264,17 @@ def robust_problem(
     if background is not None:
         repeated = [background[shifted.followed]] * (shifted.n_scenarios - 1)
         background = np.concatenate([background, *repeated])
+    leakage = nominal.leakage
+    if leakage is not None:
+        per_mu = leakage.dose_per_mu_gy[:, shifted.nominal_points]
+        leakage = replace(leakage, dose_per_mu_gy=per_mu)
     return replace(
-        nominal, operator=shifted, terms=terms, caps=caps, background_dose_gy=background
+        nominal,
+        operator=shifted,
+        terms=terms,
+        caps=caps,
+        background_dose_gy=background,
+        leakage=leakage,
     )
 
 
@@ -281,7 +290,7 @@ def robust_multipliers(robust: Problem, nominal: Multipliers) -> Multipliers:
     """
     others = robust.caps[len(nominal.caps) :]
     zeros = tuple(np.zeros(len(cap.indices)) for cap in others)
-    return Multipliers(robust.caps, (*nominal.values, *zeros), nominal.stiffness)
+    return replace(nominal, caps=robust.caps, values=(*nominal.values, *zeros))
 
 
 def _in_scenarios(term: DoseTerm, shifted: ShiftedDose) -> tuple[DoseTerm, ...]:

@@ -103,6 +103,12 @@ class ShiftedDose:
         """Number of points of all scenarios."""
         return self.operators[0].n_points + (self.n_scenarios - 1) * len(self.followed)
 
+    @property
+    def nominal_points(self) -> NDArray[np.int64]:
+        """Point of the first operator that each point stands for, shape (n_points,)."""
+        first = np.arange(self.operators[0].n_points)
+        return np.concatenate([first, *[self.followed] * (self.n_scenarios - 1)])
+
     def forward(self, fluence_mu: Floats) -> Floats:
         """Return the dose in Gy at the points of all scenarios."""
         return np.concatenate([operator.forward(fluence_mu) for operator in self.operators])

@@ -7,20 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rerad.core import BeamGeometry, Grid, Image, ImageUnit, Modality, PatientPosition
+from rerad.core import BeamGeometry, BixelGrid, Grid, Image, ImageUnit, Modality, PatientPosition
 from rerad.dosecalc import build_operator, load_machine, make_bixel_grid
 from rerad.errors import InputError
 from rerad.optimize import (
     Aim,
     DoseCap,
+    Multipliers,
     OrganRisk,
     Overdose,
     Problem,
     ShiftedDose,
     SolveSettings,
+    SweepLeakage,
     TailMean,
     TailSide,
     Underdose,
+    ValueCap,
     WorstCase,
     axis_shifts,
     robust_multipliers,
@@ -321,6 +324,34 @@ def test_background_moves_with_the_points():
     robust = robust_problem(problem, SHIFTED, worst_case=["PTV"])
     where = SHIFTED.points_in(3, CORE, "core")
     assert robust.background_dose_gy[where] == pytest.approx(background[CORE])
+
+
+def test_leakage_and_bounds_of_sums_are_carried_over():
+    beams = tuple(
+        BixelGrid(
+            BeamGeometry(f"b{n}", 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)),
+            np.linspace(-30.0, 30.0, 13),
+            np.array([-5.0, 5.0]),
+            np.ones((1, 12), dtype=bool),
+        )
+        for n in range(5)
+    )
+    per_mu = np.random.default_rng(3).uniform(0, 0.02, (5, len(POINTS)))
+    leakage = SweepLeakage(beams, 0.015, 0.2, per_mu, 1.0)
+    bound = ValueCap("reached", (Overdose("core", CORE, np.ones(len(CORE)), 5.0, 1.0),), 0.7)
+    problem = replace(nominal_problem(), leakage=leakage, value_caps=(bound,))
+    robust = robust_problem(problem, SHIFTED, worst_case=["PTV"])
+    assert robust.value_caps == (bound,)
+    x = np.random.default_rng(4).uniform(0, 30, 60)
+    leaked = problem.dose_gy(x) - nominal_problem().dose_gy(0.985 * x)
+    dose = robust.dose_gy(x) - SHIFTED.forward(0.985 * x)
+    for scenario in (0, 4):
+        where = SHIFTED.points_in(scenario, CORE, "core")
+        assert dose[where] == pytest.approx(leaked[CORE], rel=1e-4)
+    held = Multipliers.start(problem.caps, 1.0, (bound,), 2.0)
+    warm = robust_multipliers(robust, held)
+    assert warm.sums == (bound,)
+    assert [len(v) for v in warm.values] == [len(c.indices) for c in robust.caps]
 
 
 def test_no_shift_is_the_nominal_problem():
