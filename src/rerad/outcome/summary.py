@@ -1,0 +1,99 @@
+"""What became of a course: the states just before it and first after it, compared."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rerad.core.clinical_history import (
+    ClinicalHistory,
+    ClinicalRecord,
+    CourseRecord,
+    MuscleStrength,
+    OpioidUse,
+    SymptomScore,
+)
+from rerad.outcome.motor import MotorChange, motor_change
+from rerad.outcome.pain import PainResponse, PainState, pain_response
+
+_Kind = TypeVar("_Kind", bound=ClinicalRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class CourseOutcome:
+    """Response to one course.
+
+    Parameters
+    ----------
+    course : CourseRecord
+        Which.
+    pain : PainResponse or None
+        None where no pain is on record both before and after.
+    motor : MotorChange or None
+        Likewise for strength.
+    """
+
+    course: CourseRecord
+    pain: PainResponse | None
+    motor: MotorChange | None
+
+
+def course_outcome(history: ClinicalHistory, course_key: str) -> CourseOutcome:
+    """Return the response to a course.
+
+    The last record before the course in the order of the story is compared with the first one
+    after it and before the next course; opioids likewise, and unknown where there is none.
+
+    Parameters
+    ----------
+    history : ClinicalHistory
+        Of one patient.
+    course_key : str
+        Which course.
+
+    Returns
+    -------
+    CourseOutcome
+
+    Raises
+    ------
+    CourseNotFoundError
+        If there is no such course.
+    """
+    course = history.course(course_key)
+    orders = [c.order for c in history.of_kind(CourseRecord)]
+    before_all = max((o for o in orders if o < course.order), default=-1)
+    after_all = min((o for o in orders if o > course.order), default=None)
+    pains = [s for s in history.of_kind(SymptomScore) if s.symptom.strip().lower() == "pain"]
+    span = (before_all, course.order, after_all)
+    pain_before, pain_after = _around(pains, span)
+    strength_before, strength_after = _around(history.of_kind(MuscleStrength), span)
+    opioid_before, opioid_after = _around(history.of_kind(OpioidUse), span)
+    pain = None
+    if pain_before is not None and pain_after is not None:
+        pain = pain_response(_state(pain_before, opioid_before), _state(pain_after, opioid_after))
+    motor = None
+    if strength_before is not None and strength_after is not None:
+        motor = motor_change(strength_before, strength_after)
+    return CourseOutcome(course, pain, motor)
+
+
+def _around(
+    records: tuple[_Kind, ...] | list[_Kind], span: tuple[int, int, int | None]
+) -> tuple[_Kind | None, _Kind | None]:
+    """Return the last record before a course and the first after it."""
+    start, middle, end = span
+    before = [r for r in records if start < r.order <= middle]
+    after = [r for r in records if r.order > middle and (end is None or r.order < end)]
+    return (before[-1] if before else None), (after[0] if after else None)
+
+
+def _state(pain: SymptomScore, opioid: OpioidUse | None) -> PainState:
+    """Return pain and opioid at one time."""
+    equivalent = None if opioid is None else _number(opioid.oral_morphine_mg_day)
+    low, high = _number(pain.lowest), _number(pain.highest)
+    return PainState(low, high, equivalent)
+
+
+def _number(value: object) -> float | None:
+    """Return a number, None where it is absent."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]
