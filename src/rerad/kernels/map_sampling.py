@@ -42,7 +42,7 @@ from rerad.kernels.lanes import (
     unpack_low_8,
 )
 
-BLOCK = 256
+BLOCK = 512
 """Points whose sums are kept together."""
 
 STEPS = 65536
@@ -80,30 +80,28 @@ def _linear_weights(place):
 
 
 @njit(cache=True, inline="always")
-def _sample_near(flat, row, node, place, weight, s, sums, at):
-    """Add 4 x 4 nodes of a fine map, whose rows are `row` numbers long, to 16 sums."""
-    spline = _spline_weights(unpack_both_8(place[s]))
-    p = FOUR * np.uint64(node[s])
-    rows = multiply(pick_row_0(spline), load_16(flat, p))
+def _sample_near(maps, p, row, place, weights, w, sums, at):
+    """Add 4 x 4 nodes from `p` on of fine maps, with rows of `row` numbers, to 16 sums."""
+    spline = _spline_weights(unpack_both_8(place))
+    rows = multiply(pick_row_0(spline), load_16(maps, p))
     p += row
-    rows = multiply_add(pick_row_1(spline), load_16(flat, p), rows)
+    rows = multiply_add(pick_row_1(spline), load_16(maps, p), rows)
     p += row
-    rows = multiply_add(pick_row_2(spline), load_16(flat, p), rows)
+    rows = multiply_add(pick_row_2(spline), load_16(maps, p), rows)
     p += row
-    rows = multiply_add(pick_row_3(spline), load_16(flat, p), rows)
-    share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
+    rows = multiply_add(pick_row_3(spline), load_16(maps, p), rows)
+    share = multiply(pick_columns(spline), repeat_4_to_16(weights, w))
     store(sums, at, multiply_add(share, rows, load_16(sums, at)))
 
 
 @njit(cache=True, inline="always")
-def _sample_far(flat, row, node, place, weight, s, sums, at):
-    """Add 2 x 2 nodes of a coarse map, whose rows are `row` numbers long, to 8 sums."""
-    y = multiply(unpack_high_8(place[s]), spread_8(_STEP, _STEP))
-    p = FOUR * np.uint64(node[s] - FAR)
-    upper = load_8(flat, p)
-    rows = multiply_add(y, subtract(load_8(flat, p + row), upper), upper)
-    columns = _linear_weights(unpack_low_8(place[s]))
-    share = multiply(columns, repeat_4_to_8(weight, FOUR * s))
+def _sample_far(maps, p, row, place, weights, w, sums, at):
+    """Add 2 x 2 nodes from `p` on of coarse maps, with rows of `row` numbers, to 8 sums."""
+    y = multiply(unpack_high_8(place), spread_8(_STEP, _STEP))
+    upper = load_8(maps, p)
+    rows = multiply_add(y, subtract(load_8(maps, p + row), upper), upper)
+    columns = _linear_weights(unpack_low_8(place))
+    share = multiply(columns, repeat_4_to_8(weights, w))
     store(sums, at, multiply_add(share, rows, load_8(sums, at)))
 
 
@@ -125,55 +123,60 @@ def gather_maps(near, far, first_beam, node, place, weights, dose):
         Samples, see the top of the module.
     dose : float64 array of shape (N,), written
     """
-    n_beams = len(node) // len(dose)
+    n_beams, n_samples = len(node) // len(dose), len(node)
+    n_groups, n_maps = near.shape[:2]
     near_row, far_row = np.uint64(4 * near.shape[3]), np.uint64(4 * far.shape[3])
+    near_size, far_size = near_row * np.uint64(near.shape[2]), far_row * np.uint64(far.shape[2])
+    near, far, weights = near.ravel(), far.ravel(), weights.ravel()
     for block in prange(-(-len(dose) // BLOCK)):
         start = block * BLOCK
         n = min(BLOCK, len(dose) - start)
         sums = np.zeros(16 * n, np.float32)
-        for g in range(near.shape[0]):
-            weight = weights[g].ravel()
-            for b in range(near.shape[1]):
-                flat, far_flat = near[g, b].ravel(), far[g, b].ravel()
-                s = np.uint64(start * n_beams + (first_beam + b) * n)
-                for at in range(np.uint64(0), np.uint64(16 * n), np.uint64(16)):
-                    if node[s] < FAR:
-                        _sample_near(flat, near_row, node, place, weight, s, sums, at)
-                    else:
-                        _sample_far(far_flat, far_row, node, place, weight, s, sums, at)
-                    s += np.uint64(1)
+        for task in range(n_groups * n_maps):
+            g, b = task // n_maps, task % n_maps
+            near_start, far_start = np.uint64(task) * near_size, np.uint64(task) * far_size
+            s = np.uint64(start * n_beams + (first_beam + b) * n)
+            w = np.uint64(4 * (g * n_samples + start * n_beams + (first_beam + b) * n))
+            for at in range(np.uint64(0), np.uint64(16 * n), np.uint64(16)):
+                number, where = node[s], place[s]
+                if number < FAR:
+                    p = near_start + FOUR * np.uint64(number)
+                    _sample_near(near, p, near_row, where, weights, w, sums, at)
+                else:
+                    p = far_start + FOUR * np.uint64(number - FAR)
+                    _sample_far(far, p, far_row, where, weights, w, sums, at)
+                s += np.uint64(1)
+                w += FOUR
         for p in range(n):
             dose[start + p] = total(load_16(sums, np.uint64(16 * p)))
 
 
 @njit(cache=True, inline="always")
-def _spread_near(flat, row, node, place, weight, s, value):
+def _spread_near(maps, p, row, place, weights, w, value):
     """Adjoint of `_sample_near`."""
-    spline = _spline_weights(unpack_both_8(place[s]))
-    share = multiply(pick_columns(spline), repeat_4_to_16(weight, FOUR * s))
+    spline = _spline_weights(unpack_both_8(place))
+    share = multiply(pick_columns(spline), repeat_4_to_16(weights, w))
     share = multiply(share, spread_16(value, value))
-    p = FOUR * np.uint64(node[s])
-    store(flat, p, multiply_add(pick_row_0(spline), share, load_16(flat, p)))
+    store(maps, p, multiply_add(pick_row_0(spline), share, load_16(maps, p)))
     p += row
-    store(flat, p, multiply_add(pick_row_1(spline), share, load_16(flat, p)))
+    store(maps, p, multiply_add(pick_row_1(spline), share, load_16(maps, p)))
     p += row
-    store(flat, p, multiply_add(pick_row_2(spline), share, load_16(flat, p)))
+    store(maps, p, multiply_add(pick_row_2(spline), share, load_16(maps, p)))
     p += row
-    store(flat, p, multiply_add(pick_row_3(spline), share, load_16(flat, p)))
+    store(maps, p, multiply_add(pick_row_3(spline), share, load_16(maps, p)))
 
 
 @njit(cache=True, inline="always")
-def _spread_far(flat, row, node, place, weight, s, value):
+def _spread_far(maps, p, row, place, weights, w, value):
     """Adjoint of `_sample_far`."""
-    y = multiply(unpack_high_8(place[s]), spread_8(_STEP, _STEP))
-    columns = _linear_weights(unpack_low_8(place[s]))
-    share = multiply(columns, repeat_4_to_8(weight, FOUR * s))
+    y = multiply(unpack_high_8(place), spread_8(_STEP, _STEP))
+    columns = _linear_weights(unpack_low_8(place))
+    share = multiply(columns, repeat_4_to_8(weights, w))
     share = multiply(share, spread_8(value, value))
     lower = multiply(y, share)
-    p = FOUR * np.uint64(node[s] - FAR)
-    store(flat, p, add(subtract(share, lower), load_8(flat, p)))
+    store(maps, p, add(subtract(share, lower), load_8(maps, p)))
     p += row
-    store(flat, p, add(lower, load_8(flat, p)))
+    store(maps, p, add(lower, load_8(maps, p)))
 
 
 @njit(cache=True, parallel=True)
@@ -192,34 +195,34 @@ def scatter_maps(values, node, place, weights, near, far):
     near, far : float32 arrays of shape (chunks, G, B, V, U, 4), contiguous, written
     """
     n_chunks, n_groups, n_beams = near.shape[:3]
+    n_samples, n_blocks = len(node), -(-len(values) // BLOCK)
     near_row, far_row = np.uint64(4 * near.shape[4]), np.uint64(4 * far.shape[4])
-    n_blocks = -(-len(values) // BLOCK)
+    weights = weights.ravel()
     # The points of each block that have a value, the others left out.
-    used = np.empty((n_blocks, BLOCK), np.uint16)
+    used = np.empty(n_blocks * BLOCK, np.uint16)
     n_used = np.empty(n_blocks, np.int64)
     for block in prange(n_blocks):
-        count = 0
-        start = block * BLOCK
+        count = start = block * BLOCK
         for p in range(min(BLOCK, len(values) - start)):
-            used[block, count] = p
+            used[count] = p
             count += values[start + p] != 0.0
-        n_used[block] = count
+        n_used[block] = count - start
     for task in prange(n_beams * n_chunks):
         b, chunk = task // n_chunks, task % n_chunks
         for g in range(n_groups):
-            weight = weights[g].ravel()
-            flat, far_flat = near[chunk, g, b].ravel(), far[chunk, g, b].ravel()
-            flat[:] = np.float32(0.0)
-            far_flat[:] = np.float32(0.0)
+            near_map, far_map = near[chunk, g, b].ravel(), far[chunk, g, b].ravel()
+            near_map[:] = np.float32(0.0)
+            far_map[:] = np.float32(0.0)
             for block in range(chunk * n_blocks // n_chunks, (chunk + 1) * n_blocks // n_chunks):
                 start = np.uint64(block * BLOCK)
                 n = min(BLOCK, len(values) - block * BLOCK)
                 first = np.uint64(block * BLOCK * n_beams + b * n)
-                points = used[block]
-                for i in range(np.uint64(n_used[block])):
-                    p = np.uint64(points[i])
-                    value, s = np.float32(values[start + p]), first + p
-                    if node[s] < FAR:
-                        _spread_near(flat, near_row, node, place, weight, s, value)
+                for i in range(start, start + np.uint64(n_used[block])):
+                    s, value = first + np.uint64(used[i]), np.float32(values[start + used[i]])
+                    w, number = FOUR * (np.uint64(g * n_samples) + s), node[s]
+                    if number < FAR:
+                        p = FOUR * np.uint64(number)
+                        _spread_near(near_map, p, near_row, place[s], weights, w, value)
                     else:
-                        _spread_far(far_flat, far_row, node, place, weight, s, value)
+                        p = FOUR * np.uint64(number - FAR)
+                        _spread_far(far_map, p, far_row, place[s], weights, w, value)
