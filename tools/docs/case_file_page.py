@@ -21,6 +21,8 @@ EXAMPLES: Mapping[str, str] = {
     "phases": '{name = "boost", n_fractions_planned = 5, volumes = [...]}',
     "volumes": '{structure = "PTV_4500", prescribed_gy = 45.0}',
     "references": '{kind = "RTDOSE", uid = "1.2.840..."}',
+    "point_doses": '{structure = "Bladder", max_gy = 46.2, source = "summary sheet"}',
+    "treated_regions": '{structure = "PTV_old", dose_gy = 45.0, margin_mm = [10, 15], ...}',
     "drugs": '{drug = "cisplatin", dose_mg = 40, every_days = 7}',
     "findings": '{statement = "thickened nerve", site = "L5/S1", side = "right"}',
 }
@@ -87,15 +89,62 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "shown, and the plan is made under the one that leaves least.",
     ),
     "goal": (
-        "Exactly one of `at_most` and `at_least`.",
+        "Exactly one of `at_most` and `at_least`; `priority` or `is_hard`, not both.",
         '`scope = "cumulative"` needs `alpha_beta_gy`; such goals are judged on the raw sum.',
+        "Shorter: a line under [`goals`](#lines-of-goals). Both may stand in one file.",
     ),
     "accepted_breach": (
-        "The limit is then held outside the prescribed targets only; both the whole organ and the "
-        "part outside are judged, and the breach is reported as serious.",
+        "The limit is then held outside the prescribed targets only. The whole organ, the part "
+        "shared with the targets (`SacralPlex_R&PTV`), the rest (`SacralPlex_R-PTV`) and the "
+        "other side (`SacralPlex_L`) are judged one by one; the breach is reported as serious.",
     ),
 }
 """What must hold besides types and ranges."""
+
+GOAL_LINES = """## Lines of `goals`
+
+A clinical goal as clinicians write it, one line each:
+
+    goals = [
+        "1: PTV_4000 D95% >= 95%",
+        "2: PTV_4000 near-max <= 107%",
+        "SacralPlex_R D0.1cc[EQD2] <= 70 ab=2.5 must",
+        "3: Bowel_Small V45Gy <= 195 cc -- where the number comes from",
+    ]
+
+| part | | |
+|---|---|---|
+| `1:` or `(priority 1)` | may be left out | rank; 1 comes first. Without: judged, not ranked |
+| structure | needed | as named in the structure set; `"in quotes"` if the name holds a space |
+| metric | needed | see the table below |
+| `[EQD2]` or `[Gy]` | may be left out | EQD2 of all courses, raw sum; else this plan's dose |
+| `<=` `>=` (or `<` `>` `≤` `≥`) and the limit | needed | `<` is read as `<=` |
+| `Gy` `%` `cc` | needed | after `[EQD2]` or `[Gy]`, Gy may be left out; an index has none |
+| `ab=2.5` | for `[EQD2]` | alpha/beta in Gy; see below where it may be left out |
+| `must` | may be left out | a limit that holds at every priority; it has no priority itself |
+| `-- text` | may be left out | where the number comes from; printed in the report |
+
+| metric | what it is | limit in |
+|---|---|---|
+| `Dmean`, `Dmax`, `Dmin` | mean (also `mean`), highest, lowest | Gy, % of the prescription |
+| `D0.1cc`, `D95%` | dose that this volume receives or exceeds | Gy, % of the prescription |
+| `near-max`, `near-min`, `median` | D2%, D98%, D50% (ICRU 83) | the same |
+| `V45Gy`, `V95%` | volume at a dose, or at a share of the prescription | cc, % of the volume |
+| `gEUD8` | generalised equivalent uniform dose, exponent 8 | Gy, % of the prescription |
+| `HI` | (D2% - D98%) / D50% (ICRU 83) | |
+| `CI`, `CI95%` | Paddick's conformity index of the 100 % or another isodose | |
+| `R50%` | volume of the 50 % isodose over the target's volume | |
+| `D2cm` | highest dose at least 2 cm from the target | Gy, % of the prescription |
+
+- 100 % is a target's own prescription; for what is no target, the highest of the plan. `R50%` and
+  `D2cm` of a target are about that target and the whole body; of anything else, about all targets
+  together and the dose in that structure. `CI` is of a prescribed target only.
+- There is no default alpha/beta. A line on EQD2 without one takes the tumour's of the case for a
+  prescribed target, and the rule set's for an organ that the rule set knows with one value; the
+  report says so. Otherwise it is an error.
+- A metric that is not known is refused with the list of those that are and the nearest of them.
+"""
+"""How a goal is written; docs/methods/goals.md has the formulas."""
 
 TITLES: Mapping[str, str] = {"current_course": "The course to be planned."}
 """What a table is for, where its own description speaks of more than this use."""
@@ -172,6 +221,8 @@ INLINE: dict[str, str] = {
     "references": "ReferenceTable",
     "drugs": "DrugTable",
     "findings": "FindingTable",
+    "point_doses": "PointDoseTable",
+    "treated_regions": "TreatedRegionTable",
 }
 """Keys of tables that hold lists of inline tables."""
 
@@ -222,18 +273,13 @@ def names_section() -> Iterator[str]:
         yield f"| `planning.rule_set`, `compared_rule_sets` | `{rules.name}` | {rules.title} |"
     for table in load_recovery_tables():
         yield f"| `planning.recovery_table` | `{table.name}` | {table.title} |"
-    yield ""
-    yield (
-        "Metrics of `goal.metric`: `Dmean`, `Dmax`, `Dmin`, `D0.1cc`, `D95%`, `V45Gy` (cc), "
-        "`V45Gy[%]`, `V95%`, `gEUD8`."
-    )
 
 
 def page() -> str:
     """Return the whole page."""
     schema = case_schema()
     definitions: Mapping[str, Any] = schema["$defs"]
-    lines = [INTRODUCTION, "## At the top", "", *key_rows(schema), ""]
+    lines = [INTRODUCTION, "## At the top", "", *key_rows(schema), "", GOAL_LINES]
     for name, item in schema["properties"].items():
         if is_table(item):
             lines.extend(section(name, item, definitions))

@@ -150,7 +150,7 @@ def _course(loaded: LoadedCase, prior: PriorInput, transform: RigidTransform | N
             "to add it; ask the hospital that gave it"
         )
         raise CaseError(msg)
-    phase = PhaseDose(dose, planned, delivered, label=course.name)
+    phase = PhaseDose(dose, planned, delivered, course.partial_fractions, course.name)
     frame = dose.grid.frame_uid
     return CourseDose(
         course.name,

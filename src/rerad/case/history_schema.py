@@ -14,8 +14,8 @@ HISTORY_VERSION = 1
 
 Unknown = Literal["unknown"]
 AbsentWord = Literal["unknown", "not applicable", "not asked"]
-FractionCount = Annotated[int, Field(ge=0, le=200)] | Unknown
-KnownDate = date | Unknown
+FractionCount = Annotated[int, Field(ge=0, le=200)] | AbsentWord
+KnownDate = date | AbsentWord
 Day = date | AbsentWord
 Number = Annotated[float, Field(ge=0, strict=True)] | AbsentWord
 Count = Annotated[int, Field(ge=0, strict=True)] | AbsentWord
@@ -223,7 +223,7 @@ class CourseTable(Strict):
     )
     n_fractions_planned: FractionCount = Field(description='Fractions planned, or "unknown"')
     n_fractions_delivered: FractionCount = Field(description='Fractions given, or "unknown"')
-    delivered_dose_gy: Annotated[float, Field(ge=0, le=200)] | Unknown = Field(
+    delivered_dose_gy: Annotated[float, Field(ge=0, le=200)] | AbsentWord = Field(
         default="unknown", description="Dose that the record itself states as delivered"
     )
     start_date: KnownDate = Field(default="unknown", description="First fraction, YYYY-MM-DD")
@@ -249,6 +249,45 @@ class CourseTable(Strict):
         return self
 
 
+class PointDoseTable(Strict):
+    """Highest dose of one organ, where no dose distribution is on record."""
+
+    structure: str = Field(description="Organ as named in today's structure set")
+    max_gy: Annotated[float, Field(ge=0, le=500)] = Field(
+        description="Highest total physical dose as planned"
+    )
+    source: str = Field(min_length=1, description="Where it was read")
+
+
+class TreatedRegionTable(Strict):
+    """What was treated, where only paper is left: it is planned again as written."""
+
+    structure: str = Field(default="", description="Treated region drawn on today's CT; or box_mm")
+    box_mm: tuple[float, ...] = Field(
+        default=(), description="Instead: low x, y, z and high x, y, z in today's patient system"
+    )
+    dose_gy: Annotated[float, Field(gt=0, lt=200)] = Field(
+        description="Total physical dose prescribed to it"
+    )
+    gantry_angles_deg: tuple[tuple[Annotated[float, Field(ge=0, lt=360)], ...], ...] = Field(
+        min_length=1, description="Of each technique that cannot be excluded, the likeliest first"
+    )
+    margin_mm: tuple[float, float] = Field(
+        description="Smallest and largest margin from region to field edge"
+    )
+    place_uncertainty_mm: Annotated[float, Field(ge=0, lt=100)] = Field(
+        description="By how much the region may have lain elsewhere"
+    )
+    source: str = Field(min_length=1, description="Who says so, and from what")
+
+    @model_validator(mode="after")
+    def _has_one_region(self) -> Self:
+        if bool(self.structure) == bool(self.box_mm) or len(self.box_mm) not in {0, 6}:
+            msg = "treated_regions: give exactly one of structure and box_mm (six numbers)"
+            raise ValueError(msg)
+        return self
+
+
 class PriorCourseTable(CourseTable):
     """An earlier course; with UIDs if its data are in the data folder."""
 
@@ -259,6 +298,19 @@ class PriorCourseTable(CourseTable):
     interval_months: Annotated[float, Field(ge=0, le=1200)] | Unknown = Field(
         default="unknown", description='From its end to today\'s course, or "unknown"'
     )
+    partial_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(), description="Share of the monitor units of each fraction broken off for good"
+    )
+    point_doses: tuple[PointDoseTable, ...] = ()
+    treated_regions: tuple[TreatedRegionTable, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_one_grade(self) -> Self:
+        kinds = bool(self.dose_uid), bool(self.point_doses), bool(self.treated_regions)
+        if sum(kinds) > 1:
+            msg = f"{self.name}: give one of dose_uid, point_doses and treated_regions"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _needs_ct_with_dose(self) -> Self:

@@ -7,22 +7,20 @@ from pathlib import Path
 
 from rerad import dicom
 from rerad.case.files import case_path, read_case
+from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_schema import CourseTable, EventTable, PriorCourseTable
 from rerad.case.medium import medium_of
-from rerad.case.schema import CaseFile, GoalTable
+from rerad.case.schema import CaseFile
 from rerad.core import (
     Course,
-    DoseScope,
     EventKind,
     Finding,
-    Goal,
     HistoryEvent,
     Image,
     InputRecord,
     Patient,
     Prescription,
     RecordGrade,
-    RecoveryBasis,
     StructureSet,
     Study,
     TreatmentHistory,
@@ -156,6 +154,7 @@ def load_case(case: Path) -> LoadedCase:
     recovery_table(file.planning.recovery_table)
     for name in file.planning.compared_rule_sets:
         rule_set(name)
+    goals = goals_of(file, path)
     data = DataFolder(path, (path.parent / file.data.folder).resolve())
     ct_paths = data.paths("data.planning_ct_series_uid", file.data.planning_ct_series_uid, "CT")
     image = dicom.read_image(ct_paths)
@@ -189,12 +188,13 @@ def load_case(case: Path) -> LoadedCase:
             file.beams.collimator_angle_deg,
             _isocenter(structures, current, image, path),
         ),
-        goals=tuple(_goal(table) for table in file.goal),
+        goals=goals,
         settings=_settings(file),
         objectives=ObjectiveSettings(**file.objectives.model_dump()),
         assumptions=file.assumptions,
         findings=tuple(data.findings),
     )
+    require_judgeable(file, path, structures)
     return LoadedCase(path, file, patient, inputs, tuple(data.records), medium)
 
 
@@ -264,7 +264,7 @@ def _require_fractions(
     path: Path, key: str, table: PriorCourseTable, n_fractions_in_plan: int
 ) -> None:
     """Raise where case file and RTPLAN contradict each other."""
-    if table.n_fractions_planned not in {"unknown", n_fractions_in_plan}:
+    if _count(table.n_fractions_planned) not in {None, n_fractions_in_plan}:
         msg = (
             f"{path}: {key}.n_fractions_planned is {table.n_fractions_planned}, but its RTPLAN "
             f"says {n_fractions_in_plan}; correct the one that is wrong"
@@ -302,12 +302,13 @@ def course_of(table: CourseTable, grade: RecordGrade) -> Course:
         ),
         n_fractions_planned=_count(table.n_fractions_planned),
         n_fractions_delivered=_count(table.n_fractions_delivered),
-        delivered_dose_gy=None if delivered == "unknown" else float(delivered),
+        delivered_dose_gy=None if isinstance(delivered, str) else float(delivered),
         start=_date(table.start_date),
         end=_date(table.end_date),
         grade=grade,
         stop_reason=table.stop_reason,
         note=table.note,
+        partial_fractions=table.partial_fractions if isinstance(table, PriorCourseTable) else (),
     )
 
 
@@ -316,6 +317,8 @@ def history_of(file: CaseFile, patient: Patient) -> TreatmentHistory:
     courses = []
     for table in file.prior_course:
         grade = RecordGrade.PAPER if table.prescriptions else RecordGrade.UNKNOWN
+        if table.point_doses:
+            grade = RecordGrade.DVH_OR_POINTS
         if table.dose_uid:
             is_full = bool(table.structure_set_uid and table.plan_uid)
             grade = RecordGrade.FULL_DICOM if is_full else RecordGrade.DOSE_GRID
@@ -343,22 +346,6 @@ def _event(table: EventTable) -> HistoryEvent:
         pain_score=None if table.pain_score == "unknown" else table.pain_score,
         muscle_grade=table.muscle_grade,
         oral_morphine_mg_day=None if morphine == "unknown" else float(morphine),
-    )
-
-
-def _goal(table: GoalTable) -> Goal:
-    """Return a goal of the case file as a core type; the user's cumulative goals are raw sums."""
-    is_cumulative = table.scope == "cumulative"
-    return Goal(
-        structure=table.structure,
-        metric=table.metric,
-        scope=DoseScope.CUMULATIVE if is_cumulative else DoseScope.PLAN,
-        unit=table.unit,
-        at_most=table.at_most,
-        at_least=table.at_least,
-        alpha_beta_gy=table.alpha_beta_gy,
-        recovery_basis=RecoveryBasis.RAW if is_cumulative else None,
-        citation=table.citation,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rerad import __version__
+from rerad.case.course_bands import with_bands
 from rerad.case.files import case_path, write_json
 from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
@@ -127,7 +128,8 @@ def run_case(
     started = time.perf_counter()
     progress("reading the case", 0.0)
     check = check_case(case)
-    loaded = check.loaded
+    # Courses known from paper or points only: judged on their upper bound.
+    loaded, _ = with_bands(check.loaded, progress)
     read_seconds = time.perf_counter() - started
     result = run_pipeline(loaded.inputs, progress)
     folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME

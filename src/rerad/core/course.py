@@ -46,6 +46,9 @@ class Course:
         Why it ended early; empty if it did not or if nobody said.
     note : str
         Anything else on the record.
+    partial_fractions : tuple of float
+        Share of the monitor units given in each fraction that was broken off for good, above 0
+        and below 1; these are not among the delivered ones.
     """
 
     name: str
@@ -60,9 +63,16 @@ class Course:
     grade: RecordGrade = RecordGrade.UNKNOWN
     stop_reason: str = ""
     note: str = ""
+    partial_fractions: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prescriptions", tuple(self.prescriptions))
+        if not all(0 < share < 1 for share in self.partial_fractions):
+            msg = (
+                f"course {self.name}: expected shares of a fraction above 0 and below 1, got "
+                f"{self.partial_fractions}"
+            )
+            raise InputError(msg)
         for count in (self.n_fractions_planned, self.n_fractions_delivered):
             if count is not None and count < 0:
                 msg = f"course {self.name}: expected 0 or more fractions, got {count}"

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.accumulation import map_dose
+from rerad.accumulation import PhaseDose, map_dose, phase_eqd2
 from rerad.core import Dose, Finding, Grid, Image, RigidTransform, Severity
 from rerad.errors import MissingDataError, RegistrationError
 from rerad.imaging import AIR_HU, resample_image
 from rerad.planning.inputs import PriorInput, Progress
 from rerad.planning.result import PriorCourse
-from rerad.radiobiology import inconsistent_fraction_dose, to_eqd2
+from rerad.radiobiology import inconsistent_fraction_dose
 from rerad.registration import RegistrationQuality, register_rigid
 
 
@@ -71,26 +71,19 @@ def carry_prior(
         raise MissingDataError(msg)
     transform, quality = register_prior(prior, fixed, seed, progress)
     progress(f"mapping {course.name}", 0.9)
+    phase = PhaseDose(study.dose, planned, delivered, course.partial_fractions, course.name)
     eqd2 = {
-        alpha_beta: map_dose(
-            to_eqd2(
-                study.dose,
-                n_fractions_planned=planned,
-                n_fractions_delivered=delivered,
-                alpha_beta_gy=alpha_beta,
-            ),
-            transform,
-            grid,
-        )
+        alpha_beta: map_dose(phase_eqd2(phase, alpha_beta), transform, grid)
         for alpha_beta in sorted(set(alpha_betas_gy))
     }
+    given = delivered + sum(course.partial_fractions)
     return PriorCourse(
         course=course,
         study=study,
         transform=transform,
         registration=quality,
         image_on_planning=resample_image(study.image, grid, transform, outside=AIR_HU),
-        physical_on_planning=map_dose(study.dose.scaled(delivered / planned), transform, grid),
+        physical_on_planning=map_dose(study.dose.scaled(given / planned), transform, grid),
         eqd2_on_planning=eqd2,
     )
 

@@ -31,7 +31,7 @@ from rerad.core import (
     StructureSet,
 )
 from rerad.dicom import PlanReference, StudyHeader
-from rerad.errors import CaseError, RegistrationError
+from rerad.errors import CaseError
 
 TODAY, EARLIER = "1.2.826.1", "1.2.826.2"
 GRID = Grid((12, 20, 22), (-31.5, -28.5, -16.5), (3.0, 3.0, 3.0), TODAY)
