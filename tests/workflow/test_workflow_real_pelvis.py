@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from rerad import dicom
 from rerad.case import import_folder, read_case, write_case
 from rerad.case.history_schema import CourseTable, PrescriptionTable
-from rerad.case.schema import AcceptedBreachTable, BeamsTable, GoalTable, PlanningTable
+from rerad.case.schema import AcceptedBreachTable, BeamsTable, PlanningTable
 from rerad.cli.main import app
 from rerad.core import (
     Dose,
@@ -173,10 +173,7 @@ def case(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
                         "gantry_angles_deg": (0.0, 51.0, 103.0, 154.0, 206.0, 257.0, 309.0),
                     }
                 ),
-                "goal": (
-                    GoalTable(structure="PTV_3000", metric="D95%", at_least=90.0, unit="%"),
-                    GoalTable(structure="Body", metric="Dmax", at_most=36.0, unit="Gy"),
-                ),
+                "goals": ("1: PTV_3000 D95% >= 90%", "Body Dmax <= 36 Gy"),
                 "accepted_breach": (
                     AcceptedBreachTable(structure="SacralPlex_R", reason="the target"),
                 ),

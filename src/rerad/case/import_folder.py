@@ -15,7 +15,6 @@ from rerad.case.schema import (
     BeamsTable,
     CaseFile,
     DataTable,
-    GoalTable,
     ObjectivesTable,
     PatientTable,
     PlanningTable,
@@ -234,18 +233,19 @@ def _proposal(
         prior_course=tuple(
             _prior_course(number + 1, study) for number, study in enumerate(earlier)
         ),
-        goal=tuple(_target_goals(prescriptions, table["target_goal"])),
+        goals=tuple(_target_goals(prescriptions, table["target_goal"])),
     )
 
 
 def _target_goals(
     prescriptions: Sequence[PrescriptionTable], proposals: Sequence[dict[str, Any]]
-) -> Iterator[GoalTable]:
+) -> Iterator[str]:
     """Yield the proposed goals; an upper bound only for the hottest target, which others hold."""
     for number, item in enumerate(prescriptions):
+        name = f'"{item.structure}"' if " " in item.structure else item.structure
         for goal in proposals:
-            if number == 0 or "at_most" not in goal:
-                yield GoalTable(structure=item.structure, **goal)
+            if number == 0 or not goal.get("is_of_hottest_only", False):
+                yield goal["line"].replace("{target}", name)
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, Any]:

@@ -255,6 +255,8 @@ def _goals(state: DeliveryState) -> list[dict[str, Any]]:
             "goal": item.goal.text,
             "value": number_or_none(item.value),
             "unit": item.goal.unit,
+            "priority": item.goal.priority,
+            "is_hard": item.goal.is_hard,
             "verdict": item.verdict,
             "unknown_fraction": number_or_none(item.unknown_fraction),
             "citation": item.goal.citation,

@@ -11,7 +11,8 @@ from rerad.case.history_schema import (
     PrescriptionTable,
     PriorCourseTable,
 )
-from rerad.case.schema import AcceptedBreachTable, CaseFile, GoalTable, PatientTable
+from rerad.case.schema import AcceptedBreachTable, CaseFile, PatientTable
+from rerad.evaluation import goal_structure
 
 SUMMARY = (
     "A woman of 47 with squamous cell carcinoma of the cervix, operated, given chemotherapy and "
@@ -156,6 +157,13 @@ ACCEPTED = (
     ),
 )
 
+FURTHER_GOALS = (
+    "3: SacralPlex_L Dmean <= 15 Gy -- demonstration: the healthy side as low as it goes",
+    "3: Body D2cm <= 80% -- demonstration: fall-off",
+    "PTV_4000 HI <= 0.15 -- demonstration: homogeneity, judged and not ranked",
+)
+"""What the demonstration ranks behind its targets: choices to show, no clinical limits."""
+
 
 def complete(proposal: CaseFile) -> CaseFile:
     """Fill the case file that `rerad import` proposes with what the published record says.
@@ -191,13 +199,13 @@ def complete(proposal: CaseFile) -> CaseFile:
             "current_course": CURRENT,
             "prior_course": (prior,),
             "event": EVENTS,
-            "goal": _target_goals(proposal),
+            "goals": (*_target_goals(proposal), *FURTHER_GOALS),
             "accepted_breach": ACCEPTED,
         }
     )
 
 
-def _target_goals(proposal: CaseFile) -> tuple[GoalTable, ...]:
+def _target_goals(proposal: CaseFile) -> tuple[str, ...]:
     """Keep the proposed goals of the prescribed targets."""
     names = {item.structure for item in CURRENT.prescriptions}
-    return tuple(goal for goal in proposal.goal if goal.structure in names)
+    return tuple(line for line in proposal.goals if goal_structure(line) in names)

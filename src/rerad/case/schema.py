@@ -105,22 +105,26 @@ class AcceptedBreachTable(Strict):
 
 
 class GoalTable(Strict):
-    """A clinical goal besides the rule set's."""
+    """A clinical goal besides the rule set's, key by key; a line under `goals` says the same."""
 
     structure: str = Field(description="Structure as named in the structure set")
-    metric: str = Field(description="D95%, D2%, D0.1cc, Dmean, V45Gy ...")
+    metric: str = Field(description="D95%, D2%, D0.1cc, Dmean, V45Gy, gEUD8, CI ...")
     scope: Literal["plan", "cumulative"] = Field(
         default="plan", description="Physical dose of this plan, or cumulative EQD2"
     )
     at_most: float | None = Field(default=None, description="Upper bound, in unit")
     at_least: float | None = Field(default=None, description="Lower bound, in unit")
-    unit: Literal["Gy", "%", "cc"] = Field(
-        description="Gy; % of the prescription for D, of the volume for V; cc"
+    unit: Literal["Gy", "%", "cc", ""] = Field(
+        description="Gy; % of the prescription for D, of the volume for V; cc; none for an index"
     )
     alpha_beta_gy: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="Needed for cumulative goals"
     )
     citation: str = Field(default="user", description="Where the number comes from")
+    priority: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="1 comes first; absent: judged and not ranked"
+    )
+    is_hard: bool = Field(default=False, description="A limit that holds at every priority")
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -257,6 +261,11 @@ class CaseTables(Strict):
         default=(), description="Assumed because the record does not say; printed in the report"
     )
     unknowns: tuple[str, ...] = Field(default=(), description="What nobody could say, in words")
+    goals: tuple[str, ...] = Field(
+        default=(),
+        description="Clinical goals besides the rule set's limits, one line each, such as "
+        '"1: PTV_4000 D95% >= 95%" or "SacralPlex_R D0.1cc[EQD2] <= 70 ab=2.5 must"',
+    )
     patient: PatientTable
     data: DataTable
     current_course: CourseTable

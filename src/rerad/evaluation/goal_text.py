@@ -13,7 +13,7 @@ for example ``1: PTV_4000 D95% >= 95%``, ``Bowel V45Gy <= 195 cc`` or
 - ``%`` is of the prescription for D metrics, of the volume for V metrics. Indices have no unit.
 - ``must`` makes a limit that holds at every priority; ``1:`` or ``(priority 1)`` ranks a goal.
 - Near-maximum, near-minimum and median dose may be written as words, as ICRU Report 83 has them
-  (D2%, D98%, D50%; doi:10.1093/jicru.ndq002); mean too.
+  (D2%, D98%, D50%; doi:10.1093/jicru/ndq002); mean too.
 - A structure whose name holds a space stands in double quotes.
 """
 

@@ -2,12 +2,14 @@
 
 import re
 
+from rerad.planning.breach import CODE as BREACH_CODE
 from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState, PriorCourse
 from rerad.radiobiology import bed, rule_sets
 from rerad.reporting.closing import eqd2_cell
 from rerad.reporting.document import (
     Align,
     Block,
+    Bullets,
     Cell,
     Emphasis,
     FindingItem,
@@ -23,10 +25,12 @@ from rerad.reporting.wording import (
     Citations,
     bound_text,
     compact,
+    goal_rank,
     goal_scope,
     goal_text,
     goal_value_cell,
     gray,
+    joined,
     number,
     number_cell,
     typeset,
@@ -227,9 +231,7 @@ def goals_section(result: CaseResult, citations: Citations) -> Section:
     rows = []
     for index, planned in enumerate(result.planned.goals):
         goal = planned.goal
-        sub = goal_scope(goal)
-        if goal.note:
-            sub = f"{sub}; {goal.note}"
+        sub = joined((goal_rank(goal), goal_scope(goal), typeset(goal.note)), "; ")
         cells = [
             Cell(goal.structure, emphasis=Emphasis.STRONG),
             Cell(f"{goal.metric} {bound_text(goal)}", sub),
@@ -248,7 +250,13 @@ def goals_section(result: CaseResult, citations: Citations) -> Section:
         align += [Align.RIGHT, Align.CENTER]
         widths += [1.0, 1.25]
     table = Table("goals", "", tuple(header), tuple(rows), tuple(align), tuple(widths))
-    return Section("goals", "Goals", (table,))
+    return Section("goals", "Goals", (*_breaches(result), table))
+
+
+def _breaches(result: CaseResult) -> tuple[Bullets, ...]:
+    """Which limits are knowingly exceeded, by how much, where, and what holds all the same."""
+    items = tuple(typeset(f.text) for f in result.findings if f.code == BREACH_CODE)
+    return (Bullets("Knowingly exceeded", items),) if items else ()
 
 
 def findings_section(result: CaseResult) -> Section:

@@ -77,13 +77,20 @@ def quantity(alpha_beta_gy: float | None) -> str:
 def goal_text(goal: Goal) -> str:
     """Return the bound of a goal, for example ``D0.1cc ≤ 67 Gy``."""
     sign, bound = ("≤", goal.at_most) if goal.at_most is not None else ("≥", goal.at_least)
-    return f"{goal.metric} {sign} {compact(bound)} {goal.unit}"
+    return f"{goal.metric} {sign} {compact(bound)} {goal.unit}".rstrip()
 
 
 def bound_text(goal: Goal) -> str:
     """Return the bound alone, for example ``≤ 67 Gy``."""
     sign, bound = ("≤", goal.at_most) if goal.at_most is not None else ("≥", goal.at_least)
-    return f"{sign} {compact(bound)} {goal.unit}"
+    return f"{sign} {compact(bound)} {goal.unit}".rstrip()
+
+
+def goal_rank(goal: Goal) -> str:
+    """Return when a goal's turn comes, or nothing if it is only judged."""
+    if goal.is_hard:
+        return "hard limit"
+    return "" if goal.priority is None else f"priority {goal.priority}"
 
 
 def goal_scope(goal: Goal) -> str:
@@ -123,11 +130,12 @@ def goal_value_cell(result: GoalResult) -> Cell:
 
 
 def _decimals(result: GoalResult) -> int:
-    """One decimal, or as many as it takes to see on which side of the bound a value lies."""
+    """One decimal, two for an index, or what it takes to see on which side of a bound it lies."""
     bound = result.goal.at_most if result.goal.at_most is not None else result.goal.at_least
+    fewest = 1 if result.goal.unit else 2
     if bound is None or result.value == bound:
-        return 1
-    for decimals in (1, 2):
+        return fewest
+    for decimals in range(fewest, 3):
         if f"{result.value:.{decimals}f}" != f"{bound:.{decimals}f}":
             return decimals
     return 3

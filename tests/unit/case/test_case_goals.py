@@ -1,0 +1,108 @@
+"""Goals of a case file: lines and tables, what is refused and how."""
+
+from pathlib import Path
+
+import pytest
+
+from rerad.case import read_case, write_case
+from rerad.case.goals import goals_of, require_judgeable
+from rerad.case.history_schema import PrescriptionTable
+from rerad.case.published_case import FURTHER_GOALS
+from rerad.case.schema import CaseFile, GoalTable
+from rerad.core import DoseScope, RecoveryBasis, Structure, StructureKind, StructureSet
+from rerad.errors import CaseError
+from rerad.evaluation import format_goal, parse_goal
+
+CASE = Path("case.toml")
+TABLE = GoalTable(structure="Bladder", metric="Dmean", at_most=30.0, unit="Gy", priority=4)
+
+
+@pytest.fixture
+def file(tiny_case: Path) -> CaseFile:
+    return read_case(tiny_case)
+
+
+def with_goals(file: CaseFile, *lines: str, tables: tuple[GoalTable, ...] = ()) -> CaseFile:
+    return file.model_copy(update={"goals": lines, "goal": tables})
+
+
+def test_lines_come_first_and_tables_after(file: CaseFile) -> None:
+    found = goals_of(with_goals(file, "1: PTV_4000 D95% >= 95%", tables=(TABLE,)), CASE)
+    assert [format_goal(goal) for goal in found] == [
+        "1: PTV_4000 D95% >= 95%",
+        "4: Bladder Dmean <= 30 Gy",
+    ]
+
+
+def test_lines_are_written_and_read_back(file: CaseFile, tmp_path: Path) -> None:
+    changed = with_goals(file, '"Left lung" V20Gy <= 30 %', 'Cord Dmax <= 45 Gy must -- "x"')
+    write_case(changed, tmp_path / "case.toml")
+    text = (tmp_path / "case.toml").read_text(encoding="utf-8")
+    assert text.index("goals = [") < text.index("[patient]")
+    assert read_case(tmp_path) == changed
+
+
+def test_alpha_beta_may_come_from_rule_set_or_tumour_and_the_note_says_so(
+    file: CaseFile,
+) -> None:
+    lines = (
+        "SacralPlex_R D0.1cc[EQD2] <= 70",
+        "SacralPlex_R D0.1cc[EQD2] <= 70 ab=2.5 must",
+        "PTV_4000 D95%[EQD2] >= 38",
+    )
+    levels = (PrescriptionTable(structure="PTV_4000", dose_gy=40.0),)
+    course = file.current_course.model_copy(update={"prescriptions": levels})
+    changed = with_goals(file, *lines).model_copy(update={"current_course": course})
+    plexus, own, target = goals_of(changed, CASE)
+    assert (plexus.alpha_beta_gy, plexus.note) == (2.0, "alpha/beta of rule set slevin2021")
+    assert (own.alpha_beta_gy, own.note, own.is_hard) == (2.5, "", True)
+    assert target.alpha_beta_gy == file.planning.tumor_alpha_beta_gy
+    assert target.note == "alpha/beta of planning.tumor_alpha_beta_gy"
+    assert all(goal.recovery_basis is RecoveryBasis.RAW for goal in (plexus, own, target))
+    assert all(goal.scope is DoseScope.CUMULATIVE for goal in (plexus, own, target))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("PTV_4000 D95 >= 95%", "metric 'D95' is not understood; did you mean D95%"),
+        ("PTV_4000 D95% >= 95", "expected Gy or % for the limit on D95%, got none"),
+        ("Scar Dmax[EQD2] <= 60", "needs the alpha/beta of the structure"),
+        ("Bladder Dmax[EQD2] <= 60 ab=3 discounted", "are judged on the raw sum"),
+    ],
+)
+def test_errors_name_file_key_line_and_what_is_wrong(
+    file: CaseFile, line: str, problem: str
+) -> None:
+    with pytest.raises(CaseError) as refused:
+        goals_of(with_goals(file, "1: PTV_4000 D95% >= 95%", line), CASE)
+    assert str(refused.value).startswith(f"case.toml: goals.1: goal {line!r}: ")
+    assert problem in str(refused.value)
+
+
+def test_tables_are_refused_by_name_too(file: CaseFile) -> None:
+    odd = TABLE.model_copy(update={"metric": "Dmeen"})
+    with pytest.raises(CaseError, match=r"case\.toml: goal\.0: metric 'Dmeen' is not understood"):
+        goals_of(with_goals(file, tables=(odd,)), CASE)
+    odd = TABLE.model_copy(update={"unit": "cc"})
+    with pytest.raises(CaseError, match=r"goal\.0: .*expected Gy or %"):
+        goals_of(with_goals(file, tables=(odd,)), CASE)
+    odd = TABLE.model_copy(update={"is_hard": True})
+    with pytest.raises(CaseError, match=r"goal\.0: .*not both"):
+        goals_of(with_goals(file, tables=(odd,)), CASE)
+
+
+def test_what_no_plan_could_answer_is_refused_before_planning(file: CaseFile) -> None:
+    drawn = StructureSet("today", (Structure("GTV", StructureKind.GTV, "1.2", (), 3.0),))
+    changed = with_goals(file, "GTV D95% >= 95%")
+    with pytest.raises(CaseError, match=r"case\.toml: goals\.0: .*the target GTV has none"):
+        require_judgeable(changed, CASE, drawn)
+    require_judgeable(with_goals(file, "GTV D95% >= 38 Gy"), CASE, drawn)
+
+
+def test_the_demo_enforces_nothing_new_by_its_goals() -> None:
+    """They are ranked or judged; none is hard, and none caps a near-maximum of the plan in Gy."""
+    for line in FURTHER_GOALS:
+        goal = parse_goal(line)
+        assert not goal.is_hard
+        assert goal.metric in {"Dmean", "D2cm", "HI"}
