@@ -147,6 +147,10 @@ def _longest(levels, rule, total, left, right, rest, opens):
     for i in range(levels.shape[0]):
         for j in range(left[i], right[i]):
             most = min(most, levels[i, j])
+            for k in range(max(i - 1, 0), min(i + 2, levels.shape[0])):
+                # The rest must be open longer where the whole is.
+                if rule == NO_TONGUE_AND_GROOVE and not left[k] <= j < right[k]:
+                    most = min(most, levels[i, j] - levels[k, j])
     if most == np.inf:
         return 0.0
     low, high = 0.0, most + 1.0

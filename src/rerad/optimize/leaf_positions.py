@@ -175,7 +175,7 @@ def refine_leaves(
     if not np.isfinite(before):
         msg = f"the objective of plan {plan.label} is {before}; check operator and background"
         raise ConvergenceError(msg)
-    found = search.minimise(before, settings, progress)
+    found = search.minimise(before, settings, progress) if before != 0.0 else start
     beams = [
         motion.moved(part)
         for motion, part in zip(search.motions, search.parts(found), strict=True)
@@ -229,12 +229,13 @@ class _Search:
 
     def minimise(self, before: float, settings: LeafSettings, progress: Progress | None) -> Floats:
         """Run L-BFGS-B from the plan given; return the best unknowns."""
+        unit = abs(before)
         window: deque[float] = deque([before], maxlen=settings.patience + 1)
         bounds = [motion.bounds(settings) for motion in self.motions]
         low, high = (np.concatenate(side) for side in zip(*bounds, strict=True))
 
         def after_iteration(intermediate_result: optimize.OptimizeResult) -> None:
-            value = float(intermediate_result.fun) * before
+            value = float(intermediate_result.fun) * unit
             window.append(value)
             self.history.append((self.n_evaluations, value))
             if progress is not None:
@@ -246,7 +247,7 @@ class _Search:
                 raise StopIteration
 
         result = optimize.minimize(
-            lambda unknowns: self._evaluate(unknowns, before, settings),
+            lambda unknowns: self._evaluate(unknowns, unit, settings),
             np.zeros(self.n_unknowns),
             jac=True,
             method="L-BFGS-B",
