@@ -319,6 +319,22 @@ def draw(rows: dict[str, dict], path: Path) -> None:
     pyplot.close(figure)
 
 
+def write(
+    rows: dict[str, dict], folder: Path, fineness: Fineness, seconds: float, load: float
+) -> None:
+    """Write what there is so far as tables, numbers and a figure."""
+    missing = [name for name in case_names() if name not in all_cases(fineness)]
+    note = (
+        f"Dose grid {fineness.dose_grid_mm:g} mm, {fineness.max_evaluations} evaluations, "
+        f"{fineness.n_correction_passes} correction passes; {seconds:.0f} s in all, load average "
+        f"{load:.1f} before."
+    )
+    (folder / "rerad_cases.md").write_text(markdown(rows, missing, note))
+    result = {"fineness": asdict(fineness), "note": note, "missing": missing, "cases": rows}
+    (folder / "rerad_cases.json").write_text(json.dumps(result, indent=1))
+    draw(rows, folder / "rerad_cases.png")
+
+
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -346,19 +362,8 @@ def main() -> None:
         rows[name] = plan_all_ways(make())
         took = sum(found["wall_s"] for found in rows[name]["methods"].values())
         print(f"{name}: {took:.0f} s", flush=True)
-    missing = [name for name in case_names() if name not in all_cases(fineness)]
-    note = (
-        f"Dose grid {fineness.dose_grid_mm:g} mm, {fineness.max_evaluations} evaluations, "
-        f"{fineness.n_correction_passes} correction passes; {time.perf_counter() - began:.0f} s "
-        f"in all, load average {load_before:.1f} before."
-    )
-    text = markdown(rows, missing, note)
-    print(text)
-    (arguments.out / "rerad_cases.md").write_text(text)
-    result = {"fineness": asdict(fineness), "note": note, "missing": missing, "cases": rows}
-    (arguments.out / "rerad_cases.json").write_text(json.dumps(result, indent=1))
-    if rows:
-        draw(rows, arguments.out / "rerad_cases.png")
+        write(rows, arguments.out, fineness, time.perf_counter() - began, load_before)
+    print((arguments.out / "rerad_cases.md").read_text())
 
 
 if __name__ == "__main__":

@@ -346,6 +346,7 @@ def real_pelvis() -> tuple[Image, dict[str, Mask]]:
         "Bladder": "urinary_bladder",
         "Colon_Sigmoid": "colon",
         "Bowel_Small": "small_bowel",
+        "A_Iliac_R": "iliac_artery_right",
     }
     for ours, theirs in files.items():
         shapes[ours] = read(folder / "masks" / f"{theirs}.nii.gz")[0] > 0.5
@@ -445,25 +446,34 @@ def pelvis_case(name: str, text: str, place: str, fineness: Fineness) -> ReradCa
     """Return a recurrence in the real pelvis.
 
     ``presacral``: before the middle of the sacrum, right of the midline, inside the earlier
-    target, at plexus and bowel. ``promontory``: before the upper end of the sacrum, half above
-    the earlier target, at bowel.
+    target, in the plexus; 39 Gy in 26. ``iliac``: a node at the right iliac artery at the height
+    of the upper end of the sacrum, half above the earlier target, at bowel; 50 Gy in 25.
     """
     image, masks = real_pelvis()
     bone = masks["Sacrum"].grid.points(np.argwhere(masks["Sacrum"].fraction > 0.5))
+    artery = masks["A_Iliac_R"].grid.points(np.argwhere(masks["A_Iliac_R"].fraction > 0.5))
+    top = artery[np.abs(artery[:, 2] - bone[:, 2].max()) < 10].mean(axis=0)
     middle, front = bone[:, 0].mean(), np.percentile(bone[:, 1], 5)
-    low, high = bone[:, 2].min(), bone[:, 2].max()
-    centre = {
-        "presacral": np.array([middle - 15, front + 5, 0.5 * (low + high)]),
-        "promontory": np.array([middle, front - 12, high]),
+    height = 0.5 * (bone[:, 2].min() + bone[:, 2].max())
+    name_of, dose_gy, n_fractions, centre, accepted = {
+        "presacral": (
+            "PTV_3900",
+            39.0,
+            26,
+            np.array([middle - 15, front + 5, height]),
+            (("SacralPlex_R", "the recurrence lies in the plexus"),),
+        ),
+        "iliac": ("PTV_5000", 50.0, 25, top, ()),
     }[place]
-    target = sphere("PTV_3900", image.grid, centre, 20.0)
+    target = sphere(name_of, image.grid, centre, 20.0)
     organs = ("Bladder", "Colon_Sigmoid", "Bowel_Small", "SacralPlex_R")
     today = Today(
         image,
         contoured(masks, ("Body", *organs), target),
-        (Prescription("PTV_3900", 39.0),),
-        26,
+        (Prescription(name_of, dose_gy),),
+        n_fractions,
         "slevin2021",
+        accepted,
     )
     return make_case(name, text, today, real_pelvis_prior(fineness), fineness)
 
@@ -599,10 +609,10 @@ def _every_case(fineness: Fineness) -> dict[str, Callable[[], ReradCase]]:
             "presacral",
             fineness,
         ),
-        "pelvis CT, promontory": lambda: pelvis_case(
-            "pelvis CT, promontory",
-            "real pelvis: recurrence at the upper edge of the earlier field, 39 Gy in 26",
-            "promontory",
+        "pelvis CT, iliac node": lambda: pelvis_case(
+            "pelvis CT, iliac node",
+            "real pelvis: node at the upper edge of the earlier target, 50 Gy in 25; 50.4 in 28",
+            "iliac",
             fineness,
         ),
         "neck, retropharyngeal": lambda: neck_case(

@@ -1,0 +1,293 @@
+"""Plan TG-119's C-shape and multi-target to the end, and read the goals off the final dose.
+
+Command, from a checkout after `make environment`::
+
+    NUMBA_NUM_THREADS=2 .venv/bin/python benchmarks/bench_tg119.py --json FILE
+
+Both cases (`rerad.phantoms.make_c_shape`, `make_multi_target`) go the way of every plan: voxels,
+operator, optimisation, leaf sequence, final dose, corrections (`rerad.planning.make_plan`). Then
+the monitor units of all beams are scaled by one factor, so that the C-shape's PTV has a D95 % of
+50 Gy (the multi-target's central PTV a D99 % of 50 Gy), and the dose is calculated again from the
+scaled plan. Nothing is read from the optimiser.
+
+Goals, means and standard deviations are those of AAPM TG-119 (Ezzell et al. 2009, Med. Phys. 36,
+5359, doi:10.1118/1.3238104) **as remembered** (trust M): check them against the report before you
+quote them. The shapes are alike, not the report's own contours.
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rerad.core import Course, Dose, Plan
+from rerad.dosecalc import dose_in_body, final_dose, load_machine
+from rerad.evaluation import dvh, evaluate_metric
+from rerad.imaging import load_hounsfield_curve
+from rerad.phantoms import Tg119Case, make_c_shape, make_multi_target
+from rerad.planning import (
+    MediumSettings,
+    ObjectiveSettings,
+    PhysicalCap,
+    PlanOutcome,
+    PlanRequest,
+    PlanSettings,
+    coplanar_beams,
+    dose_grid_for,
+    external_of,
+    make_medium,
+    make_plan,
+    rasterize_all,
+)
+from rerad.sequencing import check_deliverable
+from rerad.tables import load_table
+
+FRAME = "1.2.826.0.1.119"
+N_FRACTIONS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number of a case: what is wanted, what the report's institutions reached (M)."""
+
+    structure: str
+    metric: str
+    goal: str
+    mean_gy: float
+    sd_gy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How one case is planned.
+
+    Parameters
+    ----------
+    gantry_angles_deg : tuple of float
+        Beams.
+    normalise : tuple of (str, str, float)
+        Structure, metric and dose that the monitor units are scaled to.
+    rows : tuple of Row
+        What is read.
+    objectives : dict
+        Weights that differ from the proposal of `rerad import`.
+    caps : tuple of PhysicalCap
+        Bounds on organs.
+    """
+
+    gantry_angles_deg: tuple[float, ...]
+    normalise: tuple[str, str, float]
+    rows: tuple[Row, ...]
+    objectives: dict[str, float]
+    caps: tuple[PhysicalCap, ...] = ()
+
+
+C_SHAPE = Trial(
+    gantry_angles_deg=tuple(40.0 * n for n in range(9)),
+    normalise=("PTV_5000", "D95%", 50.0),
+    rows=(
+        Row("PTV_5000", "D95%", "= 50", 50.11, 0.17),
+        Row("PTV_5000", "D10%", "<= 56", 57.02, 2.20),
+        Row("PTV_5000", "D99%", ">= 46", float("nan"), float("nan")),
+        Row("Core", "D10%", "<= 13.5", 16.30, 3.07),
+        Row("Core", "Dmean", "", float("nan"), float("nan")),
+    ),
+    objectives={
+        "target_overdose_percent": 106.0,
+        "target_importance": 1000.0,
+        "target_overdose_importance": 300.0,
+        "organ_importance": 20.0,
+        "normal_tissue_importance": 5.0,
+        "smoothness_importance": 0.5,
+    },
+    caps=(PhysicalCap("Core", 9.0),),
+)
+
+MULTI_TARGET = Trial(
+    gantry_angles_deg=(0.0, 50.0, 100.0, 150.0, 210.0, 260.0, 310.0),
+    normalise=("PTV_5000", "D99%", 50.0),
+    rows=(
+        Row("PTV_5000", "D99%", ">= 50", 49.55, 1.62),
+        Row("PTV_5000", "D10%", "<= 53", 54.55, 1.73),
+        Row("PTV_2500", "D99%", ">= 25", 25.16, 0.85),
+        Row("PTV_2500", "D10%", "<= 35", 34.12, 3.04),
+        Row("PTV_1250", "D99%", ">= 12.5", 14.07, 1.85),
+        Row("PTV_1250", "D10%", "<= 25", 24.18, 2.72),
+    ),
+    objectives={
+        "target_overdose_percent": 103.0,
+        "target_importance": 1000.0,
+        "target_overdose_importance": 1000.0,
+        "normal_tissue_importance": 5.0,
+        "smoothness_importance": 0.5,
+    },
+)
+
+
+def make_request(case: Tg119Case, trial: Trial, arguments: argparse.Namespace) -> PlanRequest:
+    """Return what is asked of the planner: nothing that a case file could not ask."""
+    table = load_table("planning_proposal")
+    planning, beams = table["planning"], table["beams"]
+    body = external_of(case.structures)
+    grid = dose_grid_for(case.image, body, arguments.grid)
+    masks = rasterize_all(case.structures, grid)
+    curve = load_hounsfield_curve(planning["hounsfield_curve"])
+    medium = make_medium(
+        case.image, case.structures, masks[body.name], grid, MediumSettings(curve)
+    )
+    return PlanRequest(
+        label=case.name[:16],
+        course=Course(case.name, "", "IMRT", case.prescriptions, N_FRACTIONS, None),
+        grid=medium.patient.grid,
+        density=medium.density,
+        masks=masks,
+        body=masks[body.name],
+        machine=load_machine(arguments.machine),
+        beams=coplanar_beams(trial.gantry_angles_deg, 0.0, (0.0, 0.0, 0.0)),
+        organ_caps=(),
+        physical_caps=trial.caps,
+        objectives=ObjectiveSettings(**{**table["objectives"], **trial.objectives}),
+        settings=PlanSettings(
+            column_width_mm=arguments.column_width,
+            field_margin_mm=beams["field_margin_mm"],
+            n_correction_passes=arguments.passes,
+            max_evaluations=arguments.evaluations,
+            seed=planning["seed"],
+        ),
+    )
+
+
+def read(case: Tg119Case, dose: Dose, structure: str, metric: str) -> float:
+    """Return one number of a dose, from the contours."""
+    return evaluate_metric(metric, dvh(dose, case.structures[structure]))
+
+
+def scaled(plan: Plan, factor: float) -> Plan:
+    """Return a plan with all monitor units times a factor."""
+    beams = tuple(replace(beam, meterset_mu=factor * beam.meterset_mu) for beam in plan.beams)
+    return replace(plan, beams=beams)
+
+
+def normalised(
+    case: Tg119Case, trial: Trial, request: PlanRequest, outcome: PlanOutcome
+) -> tuple[Plan, Dose, float]:
+    """Return the plan scaled to its wanted dose, its dose calculated again, and the factor."""
+    structure, metric, wanted_gy = trial.normalise
+    factor = wanted_gy / read(case, outcome.dose, structure, metric)
+    plan = scaled(outcome.plan, factor)
+    check_deliverable(plan, request.machine)
+    dose = final_dose(plan, request.machine, request.density, request.grid)
+    return plan, dose_in_body(dose, request.body), factor
+
+
+def is_met(goal: str, value: float) -> bool | None:
+    """Return whether a goal is met; None where there is none. The scaled dose counts to 0.05."""
+    if not goal:
+        return None
+    sign, limit = goal.split()
+    limit_gy = float(limit)
+    if sign == "=":
+        return abs(value - limit_gy) <= 0.05
+    return value <= limit_gy if sign == "<=" else value >= limit_gy - 0.05
+
+
+def run(case: Tg119Case, trial: Trial, arguments: argparse.Namespace) -> dict:
+    """Plan one case and read it."""
+    began, cpu = time.perf_counter(), time.process_time()
+    request = make_request(case, trial, arguments)
+    outcome = make_plan(request, lambda _what, _share: None)
+    plan, dose, factor = normalised(case, trial, request, outcome)
+    rows = []
+    for row in trial.rows:
+        value = read(case, dose, row.structure, row.metric)
+        rows.append(
+            {
+                "structure": row.structure,
+                "metric": row.metric,
+                "goal": row.goal,
+                "value_gy": value,
+                "is_met": is_met(row.goal, value),
+                "published_mean_gy": row.mean_gy,
+                "published_sd_gy": row.sd_gy,
+            }
+        )
+    prescribed = max(item.dose_gy for item in case.prescriptions)
+    return {
+        "case": case.name,
+        "rows": rows,
+        "normalised_by": factor,
+        "mu_per_gy": plan.meterset_mu * N_FRACTIONS / prescribed,
+        "complexity": dict(outcome.complexity),
+        "status": outcome.convergence.status,
+        "passes": [
+            (item.rms_gy, item.largest_gy, item.structure, item.metric)
+            for item in outcome.convergence.passes
+        ],
+        "findings": [finding.text for finding in outcome.findings],
+        "wall_s": time.perf_counter() - began,
+        "cpu_s": time.process_time() - cpu,
+    }
+
+
+def show(result: dict) -> None:
+    """Print the table of one case."""
+    print(
+        f"\n{result['case']}: {result['mu_per_gy']:.0f} MU per Gy, scaled by "
+        f"{result['normalised_by']:.4f}, {result['wall_s']:.0f} s "
+        f"({result['cpu_s']:.0f} s of processor time); {result['status']}"
+    )
+    print(
+        "  passes (rms in targets, largest): "
+        + "; ".join(
+            f"{rms:.2f}, {largest:.2f} {where} {metric}"
+            for rms, largest, where, metric in result["passes"]
+        )
+    )
+    print(f"  {'':18s}{'rerad':>8s}{'goal':>9s}{'':>5s}{'published mean (SD), recalled':>34s}")
+    for row in result["rows"]:
+        verdict = {True: "met", False: "MISSED", None: ""}[row["is_met"]]
+        mean, sd = row["published_mean_gy"], row["published_sd_gy"]
+        published = f"{mean:.2f} ({sd:.2f})" if mean == mean else "-"
+        print(
+            f"  {row['structure'] + ' ' + row['metric']:18s}{row['value_gy']:8.2f}"
+            f"{row['goal']:>9s} {verdict:7s}{published:>30s}"
+        )
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--grid", type=float, default=2.0, help="dose grid spacing in mm")
+    parser.add_argument("--column-width", type=float, default=5.0, help="beamlet width in mm")
+    parser.add_argument("--evaluations", type=int, default=400)
+    parser.add_argument("--passes", type=int, default=3, help="correction passes")
+    parser.add_argument("--machine", default="generic_6mv")
+    parser.add_argument("--case", choices=("c-shape", "multi-target"), help="only this one")
+    parser.add_argument("--json", type=Path, help="also write all numbers to this file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Plan, print, write."""
+    arguments = parse()
+    load_before = os.getloadavg()[0]
+    cases = {
+        "c-shape": (make_c_shape(FRAME), C_SHAPE),
+        "multi-target": (make_multi_target(FRAME), MULTI_TARGET),
+    }
+    results = []
+    for name, (case, trial) in cases.items():
+        if arguments.case in (None, name):
+            results.append(run(case, trial, arguments))
+            show(results[-1])
+    settings = {k: str(v) for k, v in vars(arguments).items()}
+    print(f"\nload average {load_before:.1f} before; {settings}")
+    if arguments.json:
+        text = {"settings": settings, "load_before": load_before, "cases": results}
+        arguments.json.write_text(json.dumps(text, indent=1))
+
+
+if __name__ == "__main__":
+    main()
