@@ -8,6 +8,7 @@ from rerad.core.fluence import BixelGrid, Fluence
 from rerad.core.grid import Grid
 from rerad.core.image import Image, ImageUnit, Modality
 from rerad.core.machine import Machine, Mlc
+from rerad.core.nerve import NervePath, PathSource
 from rerad.core.patient import Patient, PatientPosition
 from rerad.core.pet import HeaderConflict, PetAcquisition
 from rerad.core.photon_beam import (
@@ -50,6 +51,8 @@ __all__ = [
     "Mask",
     "Mlc",
     "Modality",
+    "NervePath",
+    "PathSource",
     "Patient",
     "PatientPosition",
     "PencilKernel",

@@ -1,0 +1,60 @@
+"""Nerves on CT, PET and MR: centre lines, straight views, diameters, uptake, comparison."""
+
+from rerad.nerves.caliber import CaliberProfile, CaliberSettings, measure_caliber
+from rerad.nerves.compare import (
+    Measured,
+    NerveComparison,
+    NerveMeasurement,
+    NormalRoot,
+    RuleOutcome,
+    Verdict,
+    compare_sides,
+    normal_root,
+)
+from rerad.nerves.path import (
+    TrackSettings,
+    join_paths,
+    outward,
+    path_from_points,
+    path_from_structure,
+    track_path,
+)
+from rerad.nerves.straighten import PathFrames, StraightImage, frames_along, straighten
+from rerad.nerves.tube_model import Resolution
+from rerad.nerves.uptake import (
+    ReferenceUptake,
+    UptakeProfile,
+    UptakeSettings,
+    measure_uptake,
+    reference_uptake,
+)
+
+__all__ = [
+    "CaliberProfile",
+    "CaliberSettings",
+    "Measured",
+    "NerveComparison",
+    "NerveMeasurement",
+    "NormalRoot",
+    "PathFrames",
+    "ReferenceUptake",
+    "Resolution",
+    "RuleOutcome",
+    "StraightImage",
+    "TrackSettings",
+    "UptakeProfile",
+    "UptakeSettings",
+    "Verdict",
+    "compare_sides",
+    "frames_along",
+    "join_paths",
+    "measure_caliber",
+    "measure_uptake",
+    "normal_root",
+    "outward",
+    "path_from_points",
+    "path_from_structure",
+    "reference_uptake",
+    "straighten",
+    "track_path",
+]
