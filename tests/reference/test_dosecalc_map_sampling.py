@@ -7,7 +7,7 @@ from scipy.fft import irfft2
 from scipy.interpolate import BSpline
 
 from rerad.dosecalc import decompose_kernel, load_machine
-from rerad.dosecalc.map_levels import NodeLine, SeparableKernels, map_level
+from rerad.dosecalc.map_levels import NodeLine, SeparableKernels, _condensing, map_level
 from rerad.dosecalc.raster import kernel_transforms, spline_kernels
 from rerad.kernels import lanes
 from rerad.kernels.beam_view import weigh_samples
@@ -40,6 +40,14 @@ def test_compiled_lanes_equal_arrays():
     compiled = njit(lanes_in_use)(flat, few)
     np.testing.assert_allclose(compiled, lanes_in_use(other, few), rtol=2e-6)
     np.testing.assert_array_equal(flat, other)
+
+
+@pytest.mark.parametrize("n_cells", range(2, 40, 2))
+def test_condensing_keeps_moments_up_to_the_third(n_cells):
+    even, odd = _condensing(n_cells, 3)
+    cells, sources = np.arange(n_cells // 2) + 0.5, 3.0 * (np.arange(even.shape[1]) + 0.5)
+    for power, weights in ((0, even), (1, odd), (2, even), (3, odd)):
+        np.testing.assert_allclose(weights @ sources**power, cells**power, atol=1e-9)
 
 
 def test_matrices_multiply():

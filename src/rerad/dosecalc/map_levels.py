@@ -198,7 +198,8 @@ def _folded(own: NDArray[np.float64], mirrored: NDArray[np.float64]) -> NDArray[
 def _condensing(n_cells: int, step: int) -> NDArray[np.float64]:
     """Folded cubic Lagrange weights (2, cells, sources) that carry cells to every `step`."""
     half = n_cells // 2
-    n_sources = int(np.ceil((n_cells - 1) / (2 * step) + 1.5))
+    # One source beyond the last cell's second, also if that cell lies on a source.
+    n_sources = int((n_cells - 1) / (2 * step) + 1.5) + 1
     place = (np.arange(half) + 0.5) / step + n_sources - 0.5
     second = np.floor(place).astype(int)
     t = place - second

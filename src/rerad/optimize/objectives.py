@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
+from rerad.kernels.squared_excess import squared_excess
 from rerad.optimize.terms import (
     Floats,
     checked_indices,
@@ -71,9 +72,8 @@ class Underdose:
 
     def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
         """Return the value, and its derivative by the dose of each point."""
-        lack = np.maximum(self.dose_gy - dose_gy, 0.0)
-        weighted = (self.importance / self.dose_gy**2) * self.weights * lack
-        return float(np.sum(weighted * lack)), -2.0 * weighted
+        wanted = np.full(len(self.weights), self.dose_gy, dtype=np.float64)
+        return _squared(self, dose_gy, wanted, self.importance / self.dose_gy**2, sign=-1.0)
 
     def curvature(self) -> Floats:
         """Return the second derivative where dose is lacking."""
@@ -127,10 +127,8 @@ class Overdose:
 
     def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
         """Return the value, and its derivative by the dose of each point."""
-        excess = np.maximum(dose_gy - self.dose_gy, 0.0)
-        factor = self.importance / np.float64(self.scale_gy) ** 2
-        weighted = factor * self.weights * excess
-        return float(np.sum(weighted * excess)), 2.0 * weighted
+        factor = self.importance / float(np.float64(self.scale_gy)) ** 2
+        return _squared(self, dose_gy, np.asarray(self.dose_gy), factor, sign=1.0)
 
     def curvature(self) -> Floats:
         """Return the second derivative where dose is in excess."""
@@ -345,6 +343,21 @@ def falloff_threshold(
     falling = np.exp(-decay_per_mm * np.maximum(distance - start_mm, 0.0))
     share = end_share + (start_share - end_share) * falling
     return np.asarray(prescription_gy * share, dtype=np.float64)
+
+
+def _squared(
+    term: Underdose | Overdose,
+    dose_gy: Floats,
+    threshold_gy: Floats,
+    factor: float,
+    *,
+    sign: float,
+) -> tuple[float, Floats]:
+    """Return value and slope of what is over (sign 1) or under (sign -1) the thresholds."""
+    slope = np.empty(len(term.weights))
+    dose = np.asarray(dose_gy, dtype=np.float64)
+    value = squared_excess(dose, threshold_gy, term.weights, factor, sign, slope)
+    return float(value), slope
 
 
 def _check_cumulative(term: CumulativeOverdose | CumulativeMean) -> None:

@@ -1,0 +1,34 @@
+"""Squared excess over thresholds in one pass, for objectives on many points."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def squared_excess(dose, threshold, weights, factor, sign, slope):
+    """Return the weighted sum of squares of what exceeds (or falls short of) the thresholds.
+
+    Parameters
+    ----------
+    dose, threshold, weights : float64 arrays of shape (N,)
+    factor : float
+        All weights are multiplied with it.
+    sign : float
+        1 for excess over the thresholds, -1 for lack.
+    slope : float64 array of shape (N,), written
+        Derivative by each dose; exactly 0 where there is no excess.
+
+    Returns
+    -------
+    float
+        Summed in the order of the points.
+    """
+    value = 0.0
+    for i in range(np.uint64(len(dose))):
+        excess = sign * (dose[i] - threshold[i])
+        # Not a branch: NaN stays NaN, as in NumPy.
+        excess = 0.0 if excess <= 0.0 else excess
+        weighted = factor * weights[i] * excess
+        value += weighted * excess
+        slope[i] = 2.0 * sign * weighted
+    return value
