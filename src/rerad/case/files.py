@@ -66,10 +66,10 @@ def read_case(case: Path) -> CaseFile:
     try:
         return CaseFile.model_validate(content)
     except ValidationError as error:
-        raise CaseError(_first_problem(path, error)) from error
+        raise CaseError(first_problem(path, error)) from error
 
 
-def _first_problem(path: Path, error: ValidationError) -> str:
+def first_problem(path: Path, error: ValidationError) -> str:
     """Say the first thing that is wrong, and how many more there are."""
     problems = sorted(
         error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden"

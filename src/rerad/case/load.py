@@ -8,7 +8,9 @@ from pathlib import Path
 from rerad import dicom
 from rerad.case.files import case_path, read_case
 from rerad.case.goals import goals_of, require_judgeable
+from rerad.case.history_records import records_of
 from rerad.case.history_schema import CourseTable, EventTable, PriorCourseTable
+from rerad.case.ledger_history import events_of
 from rerad.case.medium import medium_of
 from rerad.case.schema import CaseFile
 from rerad.core import (
@@ -216,6 +218,8 @@ def _settings(file: CaseFile) -> PlanningSettings:
         max_evaluations=planning.max_evaluations,
         seed=planning.seed,
         accepted_breaches=tuple((b.structure, b.reason) for b in file.accepted_breach),
+        n_leaf_refinements=planning.n_leaf_refinements,
+        dose_rate_mu_min=file.beams.dose_rate_mu_min or None,
     )
 
 
@@ -328,9 +332,16 @@ def history_of(file: CaseFile, patient: Patient) -> TreatmentHistory:
         summary=file.patient.summary,
         courses=tuple(courses),
         course_orders=tuple(table.order for table in file.prior_course),
-        events=tuple(_event(table) for table in sorted(file.event, key=lambda item: item.order)),
+        events=_events(file),
         unknowns=file.unknowns,
     )
+
+
+def _events(file: CaseFile) -> tuple[HistoryEvent, ...]:
+    """Return the events of all tables of the history, in order."""
+    tables = file.model_copy(update={"event": ()})
+    events = [*(_event(table) for table in file.event), *events_of(tuple(records_of(tables)))]
+    return tuple(sorted(events, key=lambda event: event.order))
 
 
 def _event(table: EventTable) -> HistoryEvent:

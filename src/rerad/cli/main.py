@@ -6,14 +6,17 @@ import typer
 
 from rerad import __version__
 from rerad.cli.accumulate import accumulate
+from rerad.cli.budget import budget
 from rerad.cli.check import check
 from rerad.cli.commission import commission
 from rerad.cli.console import BANNER
 from rerad.cli.demo import demo
 from rerad.cli.dose import dose
 from rerad.cli.eqd2 import eqd2
+from rerad.cli.export_limits import export_limits
 from rerad.cli.gap import gap
 from rerad.cli.import_ import import_
+from rerad.cli.ledger import ledger_app
 from rerad.cli.remaining import remaining
 from rerad.cli.run import run
 from rerad.cli.schema import schema
@@ -35,7 +38,10 @@ app.command()(dose)
 app.command()(commission)
 app.command()(suv)
 app.command()(schema)
+app.add_typer(ledger_app, name="ledger")
 app.command()(accumulate)
+app.command()(budget)
+app.command("export-limits")(export_limits)
 app.command()(eqd2)
 app.command()(remaining)
 app.command()(gap)

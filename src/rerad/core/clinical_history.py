@@ -112,9 +112,7 @@ def _check_texts(item: object, where: str) -> None:
         if isinstance(value, Enum):
             continue
         if isinstance(value, str) and value.strip().lower() in words:
-            msg = (
-                f"{where}: {field.name} is the text {value!r}; use a value of Absent"
-            )
+            msg = f"{where}: {field.name} is the text {value!r}; use a value of Absent"
             raise InputError(msg)
         if isinstance(value, str) and "\x00" in value:
             msg = f"{where}: {field.name} holds a zero character; take it out"
@@ -127,7 +125,7 @@ def _check_texts(item: object, where: str) -> None:
             raise InputError(msg)
         if isinstance(value, tuple):
             for part in value:
-                if not isinstance(part, str):
+                if not isinstance(part, str | float | int):
                     _check_texts(part, f"{where}: {field.name}")
 
 
@@ -246,6 +244,15 @@ class DicomReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PointDose:
+    """Highest physical dose of one organ, where no dose distribution is on record."""
+
+    structure: str
+    max_gy: MaybeNumber = NOT_ASKED
+    source: MaybeText = NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CourseRecord(ClinicalRecord):
     """A course of radiotherapy; `months_since_previous` from the course before."""
 
@@ -265,6 +272,8 @@ class CourseRecord(ClinicalRecord):
     stop_reason: MaybeText = NOT_ASKED
     grade: RecordGrade = RecordGrade.UNKNOWN
     phases: tuple[CoursePhase, ...] = ()
+    partial_fractions: tuple[float, ...] = ()
+    point_doses: tuple[PointDose, ...] = ()
     references: tuple[DicomReference, ...] = ()
 
     def __post_init__(self) -> None:

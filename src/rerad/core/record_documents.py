@@ -108,7 +108,7 @@ def _value(value: Any, types: tuple[type, ...], name: str) -> Any:
     """Return a value of a document as its field holds it."""
     if types[0] is tuple:
         part = types[1]
-        return tuple(v if part is str else from_item_document(part, v) for v in value)
+        return tuple(_part(v, part, name) for v in value)
     if Absent in types and isinstance(value, str) and value in {a.value for a in Absent}:
         return Absent(value)
     kind = types[0]
@@ -117,6 +117,13 @@ def _value(value: Any, types: tuple[type, ...], name: str) -> Any:
     except (ValueError, TypeError) as error:
         msg = f"{name}: expected {kind.__name__}, got {value!r}"
         raise InputError(msg) from error
+
+
+def _part(value: Any, kind: type, name: str) -> Any:
+    """Return one entry of a list."""
+    if is_dataclass(kind):
+        return from_item_document(kind, value)
+    return _value(value, (kind,), name)
 
 
 def _typed(value: Any, kind: type) -> Any:

@@ -51,6 +51,8 @@ def values_of(item: object) -> dict[str, Any]:
         if isinstance(value, Absent):
             if value is not Absent.NOT_ASKED:
                 absent[field.name] = value.value
+        elif value == ():
+            continue
         elif isinstance(value, tuple):
             values[column_name(field.name)] = json.dumps(value, ensure_ascii=False)
         else:

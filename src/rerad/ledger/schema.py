@@ -23,6 +23,7 @@ from rerad.core.clinical_history import (
     DrugDose,
     ImagingFinding,
     PhaseVolume,
+    PointDose,
 )
 from rerad.core.record_documents import field_types
 
@@ -60,6 +61,7 @@ PART_NAMES: dict[type, str] = {
     ImagingFinding: "imaging_findings",
     CoursePhase: "course_phases",
     PhaseVolume: "phase_volumes",
+    PointDose: "course_point_doses",
     DicomReference: "course_references",
 }
 """Table of each kind of part."""

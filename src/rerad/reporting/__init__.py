@@ -3,6 +3,7 @@
 from rerad.reporting.closing import closing_table
 from rerad.reporting.content import report_content
 from rerad.reporting.document import ReportContent, Table
+from rerad.reporting.timeline import write_timeline
 from rerad.reporting.write import ReportFiles, write_report
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "closing_table",
     "report_content",
     "write_report",
+    "write_timeline",
 ]

@@ -1,30 +1,43 @@
 """The patient's story as one picture: courses, events, pain, strength and drugs down the page."""
 
-import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import date
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from rerad.core import Course, EventKind, HistoryEvent
+from rerad.core import EventKind, TreatmentHistory
+from rerad.errors import InputError
 from rerad.planning.result import CaseResult
 from rerad.reporting import style
-from rerad.reporting.wording import UNKNOWN, compact, joined
-from rerad.units import DAYS_PER_MONTH
+from rerad.reporting.timeline_measures import (
+    DRUG_X,
+    PAIN_X,
+    Placed,
+    columns_in_use,
+    draw_column_heads,
+    draw_measures,
+)
+from rerad.reporting.timeline_rows import StoryRow, case_rows, events_of, history_rows
+from rerad.reporting.wording import UNKNOWN
 
 _WIDTH = 100.0
 """Width of the picture in its own units; rows are measured in lines of text."""
 
 _WHEN_X, _SPINE_X, _STORY_X = 13.0, 16.0, 18.6
-_PAIN_X, _GRADE_X, _DRUG_X = (71.5, 82.5), 87.0, (91.0, 99.0)
-_BAR_X = (18.6, 50.0)
-_TEXT_CHARS, _TITLE_CHARS, _WHEN_CHARS = 74, 62, 17
+_BAR_X = (18.6, 47.0)
+_HEAD = 2.6
 _LINE = 1.0
-_GAP = 0.75
+
+_FOOT = (
+    "In the order of the record, distances not to scale. Bars: fractions delivered (filled) of "
+    "planned (outline). Broken lines lead the eye; nothing was measured on them."
+)
+
+FORMATS = (".png", ".pdf", ".svg")
+"""Endings of files that a timeline can be written to."""
 
 _KIND_COLORS: dict[EventKind, str] = {
     EventKind.DIAGNOSIS: "#6b4c9a",
@@ -36,26 +49,6 @@ _KIND_COLORS: dict[EventKind, str] = {
     EventKind.DRUG: "#a23b72",
     EventKind.OUTCOME: "#1b2430",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One row of the picture: a course or an event, with its text already broken into lines."""
-
-    order: int
-    when: tuple[str, ...]
-    title: tuple[str, ...]
-    text: tuple[str, ...]
-    date: date | None
-    event: HistoryEvent | None = None
-    course: Course | None = None
-    is_today: bool = False
-
-    @property
-    def height(self) -> float:
-        """Lines of text that the row needs."""
-        lines = len(self.title) + 0.86 * len(self.text) + (1.15 if self.course else 0.0)
-        return max(lines, float(len(self.when)) * 0.9, 1.0) + _GAP
 
 
 def draw_timeline(result: CaseResult) -> Figure:
@@ -71,131 +64,133 @@ def draw_timeline(result: CaseResult) -> Figure:
     matplotlib.figure.Figure
         Rows stand in the order of the record; their distances are not to scale.
     """
-    rows = _rows(result)
-    head = 2.6
-    height = head + sum(row.height for row in rows)
+    return _draw_story(case_rows(result), "")
+
+
+def draw_history(history: TreatmentHistory) -> Figure:
+    """Draw the story of a history, no course of which is today's.
+
+    Parameters
+    ----------
+    history : TreatmentHistory
+        From the ledger or from a file.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        As `draw_timeline`, with a line above on who it is and one below on what is unknown.
+    """
+    rows = history_rows(history)
+    if not rows:
+        msg = f"patient {history.patient.patient_id} has neither courses nor events to draw"
+        raise InputError(msg)
+    return _draw_story(rows, history.summary)
+
+
+def write_timeline(history: TreatmentHistory, path: Path) -> None:
+    """Write the picture of a history; beside and renamed.
+
+    Parameters
+    ----------
+    history : TreatmentHistory
+        What to draw.
+    path : Path
+        Ends in .png, .pdf or .svg; its folder must exist.
+
+    Raises
+    ------
+    InputError
+        If the ending is another, the folder is not there, or there is nothing to draw.
+    """
+    if path.suffix.lower() not in FORMATS:
+        msg = f"expected a picture ending in {', '.join(FORMATS)}, got {path}"
+        raise InputError(msg)
+    if not path.parent.is_dir():
+        msg = f"the folder {path.parent} for the picture is not there; make it first"
+        raise InputError(msg)
+    figure = draw_history(history)
+    with tempfile.TemporaryDirectory(prefix=".timeline-", dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        figure.savefig(part, dpi=2 * style.DPI)
+        part.replace(path)
+
+
+def _draw_story(rows: list[StoryRow], title: str) -> Figure:
+    """Draw rows from top to bottom, and beside them the measures."""
+    top = 1.6 if title else 0.0
+    foot = 1.0 if title else 0.0
+    height = top + _HEAD + sum(row.height for row in rows) + foot
     figure = style.new_figure(max(1.6, height * 0.132))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_xlim(0, _WIDTH)
-    axes.set_ylim(height, 0)
+    axes.set_ylim(height - top, -top)
     axes.axis("off")
-    columns = _columns_in_use(rows)
+    if title:
+        axes.text(0.8, -0.6, _shortened(title), va="center", fontsize=6.6, color=style.INK)
+    columns = columns_in_use(events_of(rows))
     _draw_head(axes, columns)
-    axes.plot([_SPINE_X] * 2, [head - 0.3, height - 0.4], color=style.HAIRLINE, lw=1.6, zorder=1)
+    _draw_rows(axes, rows, columns)
+    if title:
+        axes.text(0.8, height - top - 0.5, _FOOT, va="center", fontsize=5.2, color=style.FAINT)
+    return figure
+
+
+def _shortened(title: str) -> str:
+    """Return as much of a sentence as one line holds."""
+    longest = 122
+    return title if len(title) <= longest else f"{title[: longest - 2].rsplit(' ', 1)[0]} …"
+
+
+def _draw_rows(axes: Axes, rows: list[StoryRow], columns: dict[str, bool]) -> None:
+    """Draw the spine, every row on it, and the measures."""
+    end = _HEAD + sum(row.height for row in rows)
+    axes.plot([_SPINE_X] * 2, [_HEAD - 0.3, end - 0.4], color=style.HAIRLINE, lw=1.6, zorder=1)
     longest = max(
         (row.course.n_fractions_planned or 0 for row in rows if row.course is not None), default=1
     )
-    drug_max = max((e.oral_morphine_mg_day or 0 for e in _events(rows)), default=0.0)
-    top = head
+    placed: list[Placed] = []
+    top = _HEAD
     for row in rows:
         _draw_row(axes, row, top)
         if row.course is not None:
             _draw_course(axes, row, top, longest)
+            if any(columns.values()):
+                _draw_treatment_band(axes, top, row.height)
         if row.event is not None:
-            _draw_measures(axes, row.event, top + 0.5, drug_max)
+            placed.append((top + 0.5, row.event))
         top += row.height
-    return figure
+    draw_measures(axes, placed, columns)
 
 
-def _rows(result: CaseResult) -> list[_Row]:
-    """Courses and events in one order."""
-    history = result.history
-    rows = [
-        _course_row(course, order, is_today=False)
-        for course, order in zip(history.courses, history.course_orders, strict=True)
-    ]
-    last = history.courses[-1] if history.courses else None
-    today = _course_row(result.current, result.current_order, is_today=True)
-    if last is not None:
-        interval = f"interval since {last.name}: {_interval(last, result.current)}"
-        today = replace(today, text=(*today.text, interval))
-    rows.append(today)
-    rows.extend(_event_row(event) for event in history.events)
-    return sorted(rows, key=lambda row: row.order)
-
-
-def _events(rows: Iterable[_Row]) -> list[HistoryEvent]:
-    return [row.event for row in rows if row.event is not None]
-
-
-def _wrapped(text: str, n_chars: int, n_lines: int) -> tuple[str, ...]:
-    """Break text into lines, ending in dots where it does not fit."""
-    return tuple(textwrap.wrap(text, n_chars, max_lines=n_lines, placeholder=" …"))
-
-
-def _event_row(event: HistoryEvent) -> _Row:
-    when = event.date.isoformat() if event.date else event.when
-    text = "" if event.text.strip() == event.title.strip() else event.text
-    return _Row(
-        event.order,
-        _wrapped(when or "date unknown", _WHEN_CHARS, 3),
-        _wrapped(event.title, _TITLE_CHARS, 2),
-        _wrapped(text, _TEXT_CHARS, 3),
-        event.date,
-        event=event,
+def _draw_treatment_band(axes: Axes, top: float, height: float) -> None:
+    """Mark in the columns of measures when dose was given."""
+    left = PAIN_X[0] - 1.0
+    band = Rectangle(
+        (left, top), DRUG_X[1] + 1.0 - left, height - 0.5, color=style.ACCENT, alpha=0.07, lw=0
     )
-
-
-def _course_row(course: Course, order: int, *, is_today: bool) -> _Row:
-    when = "date unknown"
-    if course.start or course.end:
-        start = course.start.isoformat() if course.start else UNKNOWN
-        when = start if course.end in (None, course.start) else f"{start} to {course.end}"
-    levels = joined((f"{p.structure} {compact(p.dose_gy)} Gy" for p in course.prescriptions), ", ")
-    detail = joined((course.site, levels, course.technique), " · ")
-    if course.is_stopped_early:
-        detail = joined(
-            (detail, f"stopped early: {course.stop_reason or 'reason unknown'}"), " · "
-        )
-    name = f"{course.name} (today's plan)" if is_today else course.name
-    return _Row(
-        order,
-        _wrapped(when, _WHEN_CHARS, 3),
-        _wrapped(name, _TITLE_CHARS, 1),
-        _wrapped(detail, _TEXT_CHARS, 3),
-        course.start,
-        course=course,
-        is_today=is_today,
+    axes.add_patch(band)
+    axes.text(
+        DRUG_X[1] + 0.6,
+        top + (height - 0.5) / 2,
+        "dose given",
+        ha="right",
+        va="center",
+        fontsize=5.2,
+        color=style.ACCENT,
     )
-
-
-def _columns_in_use(rows: list[_Row]) -> dict[str, bool]:
-    """Which of the columns on the right have anything in them."""
-    events = _events(rows)
-    return {
-        "pain": any(e.pain_score is not None for e in events),
-        "grade": any(e.muscle_grade for e in events),
-        "drug": any(e.oral_morphine_mg_day is not None for e in events),
-    }
 
 
 def _draw_head(axes: Axes, columns: dict[str, bool]) -> None:
-    """Column titles and the scale of pain."""
+    """Write the titles of the columns."""
     middle = 0.95
-    kwargs: dict[str, Any] = {"fontsize": 5.8, "color": style.SLATE, "va": "center"}
-    axes.text(_WHEN_X, middle, "WHEN", ha="right", **kwargs)
-    axes.text(_STORY_X, middle, "WHAT HAPPENED", ha="left", **kwargs)
-    if columns["pain"]:
-        low, high = _PAIN_X
-        axes.text((low + high) / 2, middle, "PAIN, 0–10", ha="center", **kwargs)
-        for value in (0, 5, 10):
-            x = low + (high - low) * value / 10
-            axes.text(x, 1.7, str(value), ha="center", **(kwargs | {"fontsize": 5}))
-    if columns["grade"]:
-        axes.text(_GRADE_X, middle, "MUSCLE\nGRADE", ha="center", linespacing=1.0, **kwargs)
-    if columns["drug"]:
-        axes.text(
-            sum(_DRUG_X) / 2,
-            middle,
-            "MORPHINE EQ.\nMG/DAY",
-            ha="center",
-            linespacing=1.0,
-            **kwargs,
-        )
+    words: dict[str, Any] = {"fontsize": 5.8, "color": style.SLATE, "va": "center"}
+    axes.text(_WHEN_X, middle, "WHEN", ha="right", **words)
+    axes.text(_STORY_X, middle, "WHAT HAPPENED", ha="left", **words)
+    draw_column_heads(axes, columns, middle)
     axes.plot([0, _WIDTH], [2.2, 2.2], color=style.HAIRLINE, lw=0.6)
 
 
-def _draw_row(axes: Axes, row: _Row, top: float) -> None:
+def _draw_row(axes: Axes, row: StoryRow, top: float) -> None:
     """Date, marker on the spine, title and text of one row."""
     if row.is_today:
         box = Rectangle((0, top - 0.32), _WIDTH, row.height - 0.1, color="#eef4fa", zorder=0, lw=0)
@@ -227,7 +222,7 @@ def _draw_row(axes: Axes, row: _Row, top: float) -> None:
     _write_story(axes, row, top, color)
 
 
-def _write_story(axes: Axes, row: _Row, top: float, color: str) -> None:
+def _write_story(axes: Axes, row: StoryRow, top: float, color: str) -> None:
     """Title with its kind, and the record's statement."""
     y = top + 0.5
     kind = "radiotherapy" if row.course else str(row.event.kind)  # type: ignore[union-attr]
@@ -253,7 +248,7 @@ def _write_story(axes: Axes, row: _Row, top: float, color: str) -> None:
         y += 0.86
 
 
-def _draw_course(axes: Axes, row: _Row, top: float, longest: int) -> None:
+def _draw_course(axes: Axes, row: StoryRow, top: float, longest: int) -> None:
     """Fractions delivered over fractions planned, as a bar."""
     course = row.course
     assert course is not None
@@ -301,65 +296,3 @@ def _draw_course(axes: Axes, row: _Row, top: float, longest: int) -> None:
         color=style.AMBER if course.is_stopped_early else style.ACCENT,
         weight="bold",
     )
-
-
-def _draw_measures(axes: Axes, event: HistoryEvent, y: float, drug_max: float) -> None:
-    """Pain with its range, muscle grade, morphine equivalent."""
-    if event.pain_score is not None:
-        low, high = event.pain_score
-        x0, x1 = (_PAIN_X[0] + (_PAIN_X[1] - _PAIN_X[0]) * v / 10 for v in (low, high))
-        axes.plot(list(_PAIN_X), [y, y], color=style.HAIRLINE, lw=0.8, zorder=1)
-        axes.plot([x0, x1], [y, y], color=style.RED, lw=3.2, solid_capstyle="round", zorder=3)
-        axes.plot([x0, x1], [y, y], color=style.RED, marker="o", ms=3.6, lw=0, zorder=3)
-        words = compact(low) if low == high else f"{compact(low)}–{compact(high)}"
-        axes.text(
-            x1 + 0.9, y - 0.02, words, va="center", fontsize=6.4, color=style.RED, weight="bold"
-        )
-    if event.muscle_grade:
-        axes.text(
-            _GRADE_X,
-            y,
-            event.muscle_grade,
-            ha="center",
-            va="center",
-            fontsize=7,
-            weight="bold",
-            color="#5a6b1f",
-        )
-    if event.oral_morphine_mg_day is not None and drug_max > 0:
-        width = (_DRUG_X[1] - _DRUG_X[0]) * event.oral_morphine_mg_day / drug_max
-        axes.add_patch(
-            Rectangle((_DRUG_X[0], y + 0.32), width, 0.22, color="#a23b72", lw=0, zorder=3)
-        )
-        axes.text(
-            _DRUG_X[0],
-            y - 0.1,
-            compact(event.oral_morphine_mg_day),
-            va="center",
-            fontsize=6.4,
-            color="#a23b72",
-            weight="bold",
-        )
-
-
-def _interval(first: Course, second: Course) -> str:
-    """The time between two courses, unknown where a date is."""
-    if first.end is None or second.start is None:
-        return UNKNOWN
-    return interval_text(first.end, second.start)
-
-
-def interval_text(first: date, second: date) -> str:
-    """Return the time between two dates in months, or days where it is short.
-
-    Examples
-    --------
-    >>> interval_text(date(2024, 1, 1), date(2025, 1, 1))
-    '12 months'
-    >>> interval_text(date(2024, 1, 1), date(2024, 1, 20))
-    '19 days'
-    """
-    days = (second - first).days
-    if days < 2 * DAYS_PER_MONTH:
-        return f"{days} days"
-    return f"{days / DAYS_PER_MONTH:.0f} months"

@@ -29,6 +29,7 @@ from rerad.core.clinical_history import (
     OpioidUse,
     PatientRecord,
     PhaseVolume,
+    PointDose,
     Statement,
     Surgery,
     SymptomScore,
@@ -167,6 +168,8 @@ def _courses() -> tuple[CourseRecord, ...]:
             phases=(boost, CoursePhase(name="empty")),
             references=references,
             institution="elsewhere",
+            partial_fractions=(0.5, 0.25),
+            point_doses=(PointDose(structure="Rectum", max_gy=44.5, source=UNKNOWN),),
         ),
         CourseRecord(key="course-2", order=20, text="nerves", title="Course 2", start=UNKNOWN),
     )

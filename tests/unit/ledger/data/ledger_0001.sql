@@ -244,7 +244,7 @@ CREATE TABLE patient_details (
 	CONSTRAINT one_revision_patient_details UNIQUE (record_id, revision), 
 	FOREIGN KEY(record_id) REFERENCES records (record_id)
 );
-INSERT INTO "patient_details" VALUES(1,1,1,'2026-01-01T00:00:00.000000Z',0,'633c8f3308d6a3842d0922d2fbe606122ad1c85ce7d50adf51b463e2a815ce40',0,'from before',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'[]','{}');
+INSERT INTO "patient_details" VALUES(1,1,1,'2026-01-01T00:00:00.000000Z',0,'633c8f3308d6a3842d0922d2fbe606122ad1c85ce7d50adf51b463e2a815ce40',0,'from before',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'{}');
 CREATE TABLE patients (
 	patient_id TEXT NOT NULL, 
 	added_utc TEXT NOT NULL, 

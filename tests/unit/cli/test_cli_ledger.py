@@ -1,0 +1,136 @@
+"""The ledger from the terminal: in, changed, out, checked; one sentence when it refuses."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rerad.case.history_files import read_history_file
+from rerad.cli.main import app
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "published_case" / "history.toml"
+ID = "PUBLISHED-CASE"
+
+
+class Terminal:
+    """Runs commands on one ledger."""
+
+    def __init__(self, where: Path) -> None:
+        self.environment = {"RERAD_LEDGER": str(where), "RERAD_ACTOR": "tester"}
+
+    def run(self, *words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, ["ledger", *words], env=self.environment)
+        assert done.exit_code == code, done.output
+        return done.output
+
+    def json(self, *words: str, code: int = 0) -> dict[str, object]:
+        return json.loads(self.run(*words, "--json", code=code))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    terminal = Terminal(tmp_path / "ledger.db")
+    terminal.run("import", str(EXAMPLE))
+    return terminal
+
+
+def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: Path) -> None:
+    assert terminal.run("show").split() == [ID]
+    for name in ("out.toml", "out.json"):
+        terminal.run("export", ID, "-o", str(tmp_path / name))
+        assert read_history_file(tmp_path / name) == read_history_file(EXAMPLE)
+    picture = tmp_path / "story.pdf"
+    assert terminal.json("timeline", ID, "-o", str(picture))["file"] == str(picture)
+    assert picture.read_bytes().startswith(b"%PDF")
+    shown = terminal.run("show", ID)
+    for words in (
+        "Paclitaxel 210 mg and carboplatin 400 mg every 21 days, six courses.",
+        "indeterminate response",
+        "the opioid dose after is unknown",
+        "better (grade 2+ to 4",
+        "stage: unknown",
+        "stop_reason: unknown",
+        "concurrent_with: not applicable",
+        "oral_morphine_mg_day: 180.0",
+        "to death: unknown days (the record says: three months after)",
+    ):
+        assert words in shown, words
+
+
+def test_records_are_added_revised_and_withdrawn(terminal: Terminal) -> None:
+    words = ("order=95", "text=Seen in clinic", "ecog=2", "is_alive=true", "date=2020-02-03")
+    terminal.run("add", "follow_up", *words, "--patient", ID)
+    terminal.run(
+        "revise", ID, "follow-up-95", "ecog=3", "--from-revision", "1", "--reason", "misread"
+    )
+    document = terminal.json("show", ID)
+    found = {r["key"]: r for r in document["records"]}  # type: ignore[attr-defined]
+    assert found["follow-up-95"]["ecog"] == 3
+    assert found["follow-up-95"]["revision"] == 2
+    assert found["follow-up-95"]["date"] == "2020-02-03"
+    terminal.run(
+        "withdraw", ID, "follow-up-95", "--from-revision", "2", "--reason", "wrong patient"
+    )
+    assert "follow-up-95" not in terminal.run("show", ID)
+    assert terminal.json("verify")["n_entries"] == 21
+
+
+def test_what_is_worked_out_follows_a_revision(terminal: Terminal) -> None:
+    terminal.run("revise", ID, "oxycodone", "dose_mg=80", "--from-revision", "1", "--reason", "x")
+    words = ("grade=3", "--from-revision", "1", "--reason", "x")
+    terminal.run("revise", ID, "strength-after", *words)
+    terminal.run("revise", ID, "patient", "age_years=48", "--from-revision", "1", "--reason", "x")
+    document = terminal.json("show", ID)
+    found = {r["key"]: r for r in document["records"]}  # type: ignore[attr-defined]
+    assert found["oxycodone"]["oral_morphine_mg_day"] == 240.0
+    assert found["strength-after"]["ordinal"] == 7
+    assert found["patient"]["age_years"] == 48
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["add", "cat", "order=1", "--patient", ID], "expected a kind of record among diagnosis"),
+        (["add", "death", "order", "--patient", ID], "expected key=value, got 'order'"),
+        (
+            ["add", "death", "order=1", "colour=red", "--patient", ID],
+            "unknown key 'death.0.col",
+        ),
+        (["add", "death", "order=1", "--patient", "X"], "'X' is not in the ledger; add the pat"),
+        (["import", str(EXAMPLE)], "'PUBLISHED-CASE' is in the ledger already"),
+        (["show", "X"], "patient 'X' is not in"),
+        (
+            ["revise", ID, "death", "cause=x", "--from-revision", "2", "--reason", "r"],
+            "revision 1",
+        ),
+        (["revise", ID, "death", "cause=x", "--from-revision", "1"], "needs a reason"),
+        (["revise", ID, "death", "--from-revision", "1", "--reason", "r"], "nothing would change"),
+        (["revise", ID, "death", "key=x", "--from-revision", "1"], "the key of a record stays"),
+        (["export", ID, "-o", "x.xlsx"], "expected"),
+        (["show", ID, "--ledger", "none.db"], "expected a ledger at none.db, found none"),
+    ],
+)
+def test_a_refusal_is_one_sentence(terminal: Terminal, words: list[str], expected: str) -> None:
+    said = terminal.json(*words, code=1)
+    assert said["status"] == "failed"
+    assert expected in str(said["error"])
+
+
+def test_an_edited_file_fails_the_check(terminal: Terminal) -> None:
+    head = str(terminal.json("verify")["head"])
+    terminal.run("verify", "--head", head)
+    connection = sqlite3.connect(terminal.environment["RERAD_LEDGER"])
+    connection.execute("DROP TRIGGER courses_no_update")
+    connection.execute("UPDATE courses SET n_fractions_delivered = 22 WHERE title = 'Course 2'")
+    connection.commit()
+    connection.close()
+    said = terminal.run("verify", code=1)
+    assert "course 'course-2' of patient 'PUBLISHED-CASE', revision 1 was edited" in said
+    assert "1 problems" in said
+
+
+def test_what_was_known_then(terminal: Terminal) -> None:
+    said = terminal.json("show", ID, "--as-of", "2020-01-01", code=1)
+    assert "is not in" in str(said["error"])
