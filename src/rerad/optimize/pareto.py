@@ -107,7 +107,7 @@ class ParetoSettings:
     least_weight: float = 0.02
     solve: SolveSettings = field(
         default_factory=lambda: SolveSettings(
-            max_evaluations=120, relative_tolerance=5e-3, patience=5
+            max_evaluations=300, relative_tolerance=5e-3, patience=5
         )
     )
 

@@ -180,6 +180,11 @@ class WorstCase:
         points = np.concatenate([term.indices for term in self.scenarios])
         object.__setattr__(self, "indices", checked_indices(self.name, points))
 
+    @property
+    def is_convex(self) -> bool:
+        """Whether it is convex in the fluence: where the objective is."""
+        return all(getattr(term, "is_convex", True) for term in self.scenarios)
+
     def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
         """Return the value, and its derivative by the dose of each point of each scenario."""
         values, slopes, start = [], [], 0

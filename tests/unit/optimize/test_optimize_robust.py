@@ -24,6 +24,7 @@ from rerad.optimize import (
     TailSide,
     Underdose,
     ValueCap,
+    VolumeBelow,
     WorstCase,
     axis_shifts,
     robust_multipliers,
@@ -254,6 +255,9 @@ def test_worst_case_lies_between_its_bounds_and_equals_what_does_not_differ():
     value, slope = worst.value_and_gradient(np.full(45, 50.0))
     assert value == 0.0
     assert not slope.any()
+    assert worst.is_convex
+    bent = VolumeBelow("D95%", np.arange(9), np.ones(9), 38.0, 0.05, 1.0)
+    assert not WorstCase("D95%", (bent,)).is_convex
 
 
 @settings(deadline=None, max_examples=40)
