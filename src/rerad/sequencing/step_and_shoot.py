@@ -9,8 +9,8 @@ that make the fluence, leakage included, in the least squares,
 and the segment that does least is left out until there are as few as asked for. Leaf positions are
 on column edges; :func:`rerad.optimize.refine_leaves` moves them from there.
 
-Not modelled here: leakage of the jaws, and tongue and groove, unless segments are asked to avoid
-it.
+Not modelled here: leakage of the jaws; tongue and groove is avoided, if asked to, but its dose is
+not.
 """
 
 import logging
@@ -42,8 +42,9 @@ class StepAndShootSettings:
     least_segment_mu : float
         A segment of fewer MU in a fraction is left out.
     avoids_tongue_and_groove : bool
-        Whether no strip between two rows that both want fluence may be covered by one of them
-        while the other is open longer than it must; takes more MU and segments.
+        Whether of two neighbouring cells the one that is open longer is open all the time that
+        the other is, so that no strip between rows is left under tongue and groove. It takes more
+        MU before refinement.
     park_mm : float
         How far behind the jaw closed pairs wait, where tips may pass those of their neighbours.
     feather_mm : float
@@ -53,10 +54,10 @@ class StepAndShootSettings:
         beam's largest are left outside the jaws.
     """
 
-    n_levels: int = 10
-    n_segments_max: int = 12
+    n_levels: int = 7
+    n_segments_max: int = 8
     least_segment_mu: float = 1.0
-    avoids_tongue_and_groove: bool = False
+    avoids_tongue_and_groove: bool = True
     park_mm: float = 3.0
     feather_mm: float = 20.0
     border_share: float = 0.005
