@@ -346,7 +346,8 @@ def bound_from_points(
 ) -> DoseBand:
     """Return the bound that highest doses of organs put on a course.
 
-    The organ may have had its highest dose anywhere; nothing is known elsewhere.
+    The organ, with a rim of one voxel, may have had its highest dose anywhere; nothing is known
+    elsewhere.
 
     Parameters
     ----------
@@ -372,9 +373,10 @@ def bound_from_points(
         raise InputError(msg)
     values = np.full(grid.shape, np.nan, dtype=np.float32)
     for mask, gy in highest_gy:
-        region = grid.region_of(mask.grid)
-        part = np.where(mask.fraction > 0, np.float32(gy), np.float32(np.nan))
-        values[region] = np.fmax(values[region], part)
+        # One voxel more all round: a dose read between voxel centres at the organ's edge needs
+        # its neighbours. No other organ is bounded by that rim alone.
+        organ = ndimage.binary_dilation(mask.on(grid) > 0, structure=np.ones((3, 3, 3)))
+        values[organ] = np.fmax(values[organ], np.float32(gy))
     names = ", ".join(f"{mask.name} {gy:g} Gy" for mask, gy in highest_gy)
     text = (
         f"Of {course.name} only the highest doses of organs are on record ({names}; {source}). "

@@ -1,0 +1,410 @@
+"""What a case leaves: earlier courses carried onto today's CT, every limit, what remains.
+
+No plan is made. Courses known from paper or points are judged on their upper bound, and the budget
+is worked out once more on the best estimate, so that both ends of the band are seen.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rerad import dicom
+from rerad.case.course_bands import with_bands
+from rerad.case.load import LoadedCase, load_case
+from rerad.core import Finding, Grid, Mask, RecoveryBasis, Severity
+from rerad.errors import CaseError, MissingDataError
+from rerad.evaluation import dvh
+from rerad.planning import (
+    BudgetRow,
+    PlanningInputs,
+    PriorCourse,
+    Progress,
+    dose_grid_for,
+    external_of,
+    rasterize_all,
+)
+from rerad.planning.budget import (
+    OrganLimit,
+    limit_organ,
+    make_budget,
+    required_alpha_betas_gy,
+    shortest_interval_months,
+    spelling_findings,
+)
+from rerad.planning.history import carry_prior, prior_findings
+from rerad.planning.reconstruct import DoseBand
+from rerad.planning.remaining_map import RemainingMap, remaining_map
+from rerad.planning.returned_plan import (
+    LimitContext,
+    ReturnedCheck,
+    ReturnedPlan,
+    check_returned_plan,
+)
+from rerad.radiobiology import (
+    NiederScore,
+    SpineLevel,
+    break_even_interval,
+    eqd2,
+    limits_for,
+    nieder_score,
+)
+
+CORD_ORGANS = ("spinal cord", "thecal sac")
+"""Organs that cord rules speak of."""
+
+
+@dataclass(frozen=True, slots=True)
+class CordScore:
+    """The Nieder score of one structure under one interval."""
+
+    structure: str
+    interval: str
+    score: NiederScore
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """From which interval today's prescription would fit in an organ under a discounted limit.
+
+    Parameters
+    ----------
+    structure, rule_set : str
+        Organ and whose limit.
+    planned_gy : float
+        Physical dose of today's course that the organ is taken to get in full.
+    months : float or None
+        None if no interval of the recovery table is long enough; NaN if the earlier dose is not
+        known.
+    """
+
+    structure: str
+    rule_set: str
+    planned_gy: float
+    months: float | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CaseBudget:
+    """What a case leaves.
+
+    Parameters
+    ----------
+    loaded : LoadedCase
+        The case, with bounded courses.
+    grid : Grid
+        Dose grid.
+    masks : dict of str to Mask
+        Structures on it.
+    priors : tuple of PriorCourse
+        Earlier courses on it.
+    rows : tuple of BudgetRow
+        On upper bounds, where a course is a band.
+    best_rows : tuple of BudgetRow
+        On best estimates; empty if no course is a band with one.
+    limits : tuple of OrganLimit
+        That a plan would be made under.
+    remaining : RemainingMap or None
+        Voxel by voxel; None without a limit.
+    break_even : tuple of BreakEven
+        For today's highest prescription.
+    cord : tuple of CordScore
+        Nieder score, where a level above the end of the conus is stated.
+    findings : tuple of Finding
+        What the reader must weigh.
+    """
+
+    loaded: LoadedCase
+    grid: Grid
+    masks: dict[str, Mask]
+    priors: tuple[PriorCourse, ...]
+    rows: tuple[BudgetRow, ...]
+    best_rows: tuple[BudgetRow, ...]
+    limits: tuple[OrganLimit, ...]
+    remaining: RemainingMap | None
+    break_even: tuple[BreakEven, ...]
+    cord: tuple[CordScore, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def n_fractions(self) -> int:
+        """Fractions of today's course."""
+        return self.loaded.inputs.current.n_fractions_planned or 0
+
+    @property
+    def prescription_gy(self) -> float:
+        """Highest prescription of today's course."""
+        levels = [item.dose_gy for item in self.loaded.inputs.current.prescriptions]
+        return max(levels, default=float("nan"))
+
+
+def budget_case(case: Path, *, level: SpineLevel | None = None, progress: Progress) -> CaseBudget:
+    """Work out what a case leaves.
+
+    Parameters
+    ----------
+    case : Path
+        Case folder or file.
+    level : SpineLevel or None
+        Where along the spine the cord is drawn; without it cord rules are not applied.
+    progress : callable
+        Told what is done.
+
+    Raises
+    ------
+    CaseError, MissingDataError
+        If today's number of fractions or a course's is unknown.
+    RegistrationError
+        If a registration is not good enough to sum on.
+    """
+    loaded, bands = with_bands(load_case(case), progress)
+    inputs = loaded.inputs
+    if not inputs.current.n_fractions_planned:
+        msg = f"{loaded.path}: current_course.n_fractions_planned must be known for a budget"
+        raise MissingDataError(msg)
+    grid = dose_grid_for(
+        inputs.image, external_of(inputs.structures), inputs.settings.dose_grid_mm
+    )
+    masks = rasterize_all(inputs.structures, grid)
+    priors = _carried(inputs, grid, progress)
+    rows, limits = make_budget(inputs, priors)
+    best_rows = _best_rows(inputs, bands, grid, priors, progress)
+    remaining = None
+    if limits:
+        n = inputs.current.n_fractions_planned
+        remaining = remaining_map(limits, masks, grid, n_fractions=n)
+    cord, said = _cord(inputs, priors, level)
+    body = masks[external_of(inputs.structures).name]
+    findings = [
+        *inputs.findings,
+        *prior_findings(priors, body.on(grid)),
+        *spelling_findings(inputs),
+        *said,
+        *_findings(inputs, rows),
+    ]
+    return CaseBudget(
+        loaded=loaded,
+        grid=grid,
+        masks=masks,
+        priors=priors,
+        rows=rows,
+        best_rows=best_rows,
+        limits=limits,
+        remaining=remaining,
+        break_even=_break_even(inputs, priors, rows),
+        cord=cord,
+        findings=tuple(findings),
+    )
+
+
+def _carried(inputs: PlanningInputs, grid: Grid, progress: Progress) -> tuple[PriorCourse, ...]:
+    """Return the earlier courses on the dose grid."""
+    alpha_betas = required_alpha_betas_gy(inputs)
+    return tuple(
+        carry_prior(
+            prior,
+            fixed=inputs.image,
+            grid=grid,
+            alpha_betas_gy=alpha_betas,
+            seed=inputs.settings.seed,
+            progress=progress,
+        )
+        for prior in inputs.priors
+    )
+
+
+def _best_rows(
+    inputs: PlanningInputs,
+    bands: tuple[DoseBand, ...],
+    grid: Grid,
+    priors: tuple[PriorCourse, ...],
+    progress: Progress,
+) -> tuple[BudgetRow, ...]:
+    """Return the budget on best estimates; empty if there is none."""
+    best = {band.course.name: band.best for band in bands if band.best is not None}
+    if not best:
+        return ()
+    known = {prior.course.name: prior for prior in priors if prior.course.name not in best}
+    others = replace(
+        inputs,
+        priors=tuple(
+            replace(item, study=replace(item.study, dose=best[item.course.name]))
+            for item in inputs.priors
+            if item.course.name in best
+        ),
+    )
+    alpha_betas = required_alpha_betas_gy(inputs)
+    for prior in others.priors:
+        known[prior.course.name] = carry_prior(
+            prior,
+            fixed=inputs.image,
+            grid=grid,
+            alpha_betas_gy=alpha_betas,
+            seed=inputs.settings.seed,
+            progress=progress,
+        )
+    ordered = tuple(known[item.course.name] for item in inputs.priors)
+    return make_budget(inputs, ordered)[0]
+
+
+def _findings(inputs: PlanningInputs, rows: tuple[BudgetRow, ...]) -> list[Finding]:
+    """Say where rule sets disagree, and what is missing from the sums."""
+    findings = []
+    missing = [course.name for course in inputs.courses_without_dose]
+    if missing:
+        text = (
+            f"No dose is on record for {', '.join(missing)}: what remains is unknown for every "
+            "organ; ask for the record, or state what was treated (treated_regions)."
+        )
+        findings.append(Finding(Severity.SERIOUS, "budget-unknown", text))
+    levels = [item.dose_gy for item in inputs.current.prescriptions]
+    if not levels:
+        return findings
+    wanted = max(levels)
+    for name in dict.fromkeys(row.structure for row in rows):
+        fits: dict[str, set[bool]] = {}
+        for row in rows:
+            if row.structure == name:
+                left = [s.remaining_physical_gy for s in row.scenarios]
+                answers = {value >= wanted for value in left if np.isfinite(value)}
+                fits[row.rule_set] = answers
+        every = set().union(*fits.values())
+        if len(every) == 2:
+            words = "; ".join(f"{key}: {_answer(value)}" for key, value in fits.items())
+            text = (
+                f"{name}: whether {wanted:g} Gy would fit in full depends on rule set or interval "
+                f"({words}). The rule sets are not blended."
+            )
+            findings.append(Finding(Severity.CAUTION, "rule-sets-disagree", text, name))
+    return findings
+
+
+def _answer(answers: set[bool]) -> str:
+    """Return yes, no, by interval or unknown."""
+    if len(answers) == 2:
+        return "depends on the interval"
+    return "unknown" if not answers else "fits" if True in answers else "does not fit"
+
+
+def _break_even(
+    inputs: PlanningInputs, priors: tuple[PriorCourse, ...], rows: tuple[BudgetRow, ...]
+) -> tuple[BreakEven, ...]:
+    """Return from which interval today's highest prescription fits, for discounted limits."""
+    n = inputs.current.n_fractions_planned
+    levels = [item.dose_gy for item in inputs.current.prescriptions]
+    if not n or not levels or not priors:
+        return ()
+    wanted, found = max(levels), []
+    table = inputs.settings.recovery_table
+    for row in rows:
+        limit = row.limit
+        if limit.recovery_basis is not RecoveryBasis.DISCOUNTED or limit.alpha_beta_gy is None:
+            continue
+        first = row.scenarios[0]
+        prior = first.prior_eqd2_gy / max(1.0 - first.recovery_fraction, 1e-9)
+        months: float | None = float("nan")
+        if np.isfinite(prior):
+            organ = limit_organ(row.structure) or row.structure
+            (typed,) = [
+                item
+                for item in limits_for(organ, row.rule_set, None)
+                if item.metric == limit.metric and item.limit_gy == limit.at_most
+            ][:1]
+            months = break_even_interval(
+                typed,
+                table,
+                organ,
+                prior_eqd2_gy=prior,
+                today_eqd2_gy=eqd2(wanted, n, limit.alpha_beta_gy),
+            )
+        found.append(BreakEven(row.structure, row.rule_set, wanted, months))
+    return tuple(found)
+
+
+def _cord(
+    inputs: PlanningInputs, priors: tuple[PriorCourse, ...], level: SpineLevel | None
+) -> tuple[tuple[CordScore, ...], list[Finding]]:
+    """Score the cord where there is one; refuse by name where there is none."""
+    drawn = [s for s in inputs.structures.structures if limit_organ(s.name) in CORD_ORGANS]
+    drawn = [s for s in drawn if not s.is_empty]
+    if not drawn or not priors or inputs.courses_without_dose:
+        return (), []
+    names = ", ".join(s.name for s in drawn)
+    if level is None or level is SpineLevel.BELOW_CONUS:
+        why = (
+            "the level along the spine is not stated; give --level"
+            if level is None
+            else "there is no spinal cord below the conus; cauda equina and plexus limits govern"
+        )
+        text = f"{names}: no cord rule (HyTEC, Nieder score) was applied, because {why}."
+        return (), [Finding(Severity.CAUTION, "cord-rules-not-applied", text, names)]
+    n = inputs.current.n_fractions_planned or 1
+    today = max((item.dose_gy for item in inputs.current.prescriptions), default=0.0)
+    known = shortest_interval_months(inputs)
+    intervals = {f"{known:.1f} months": known} if known is not None else {}
+    if known is None:
+        intervals = {"interval below 6 months": 5.9, "interval of 6 months or more": 6.0}
+    scores = []
+    for structure in drawn:
+        doses = [
+            dvh(p.physical_on_planning, structure, end_slab=inputs.settings.end_slab).max_gy
+            for p in priors
+        ]
+        given = [p.course.n_fractions_delivered or 1 for p in priors]
+        courses = [*zip(doses, given, strict=True), (today, n)]
+        if not all(np.isfinite(gy) for gy, _ in courses):
+            continue
+        for label, months in intervals.items():
+            score = nieder_score(courses, interval_months=months, level=level)
+            scores.append(CordScore(structure.name, label, score))
+    return tuple(scores), []
+
+
+def check_returned(
+    budget: CaseBudget, dose_path: Path, plan_path: Path | None, n_fractions: int | None
+) -> ReturnedCheck:
+    """Judge a plan made elsewhere under the limits of a case.
+
+    Parameters
+    ----------
+    budget : CaseBudget
+        Limits and earlier dose.
+    dose_path : Path
+        RTDOSE of the plan, total physical dose.
+    plan_path : Path or None
+        Its RTPLAN, for the number of fractions.
+    n_fractions : int or None
+        Instead of the RTPLAN.
+
+    Raises
+    ------
+    CaseError
+        If the number of fractions is not known, or plan and dose do not belong together.
+    """
+    label = dose_path.name
+    if plan_path is not None:
+        plan = dicom.read_plan(plan_path)
+        label = plan.label
+        named = {item.instance_uid for item in dicom.read_dose_reference(dose_path).plans}
+        if plan.instance_uid not in named:
+            msg = (
+                f"{dose_path.name} does not refer to the plan {plan_path.name}; give plan and "
+                "dose that belong together"
+            )
+            raise CaseError(msg)
+        n_fractions = plan.n_fractions_planned
+    if not n_fractions:
+        msg = f"{dose_path.name}: expected its RTPLAN or its number of fractions, got neither"
+        raise CaseError(msg)
+    inputs = budget.loaded.inputs
+    context = LimitContext(
+        limits=budget.limits,
+        structures={item.name: item for item in inputs.structures.structures},
+        grid=budget.grid,
+        end_slab=inputs.settings.end_slab,
+        accepted=frozenset(name for name, _ in inputs.settings.accepted_breaches),
+        is_lower_bound=bool(inputs.courses_without_dose),
+    )
+    return check_returned_plan(
+        ReturnedPlan(label, dicom.read_dose(dose_path), n_fractions), context
+    )

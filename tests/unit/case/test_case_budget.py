@@ -1,0 +1,164 @@
+"""`rerad budget` and `rerad export-limits` on the tiny patient."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from typer.testing import CliRunner
+
+from rerad import dicom
+from rerad.case import read_case, write_case
+from rerad.case.budget import budget_case, check_returned
+from rerad.case.budget_outputs import worst_slice
+from rerad.case.export_limits import export_limits, volume_name
+from rerad.case.files import CASE_FILE_NAME
+from rerad.case.history_schema import PointDoseTable, PriorCourseTable
+from rerad.cli.console import ExitCode
+from rerad.cli.main import app
+from rerad.core import Dose, Patient
+from rerad.dicom import PlanReference, StudyHeader
+from rerad.errors import CaseError, InputError
+from rerad.evaluation import Verdict
+from rerad.radiobiology import eqd2, physical_from_eqd2
+
+RUNNER = CliRunner()
+
+
+def quiet(_what, _share):
+    """Say nothing."""
+
+
+@pytest.fixture
+def point_case(tiny_case) -> Path:
+    """The tiny case with its earlier course known from the highest dose of the plexus only."""
+    path = tiny_case / CASE_FILE_NAME
+    file = read_case(path)
+    blank = {"dose_uid": "", "plan_uid": "", "structure_set_uid": "", "ct_series_uid": ""}
+    point = PointDoseTable(structure="SacralPlex_R", max_gy=45.0, source="summary sheet")
+    old = file.prior_course[0].model_dump()
+    prior = PriorCourseTable(**{**old, **blank, "point_doses": (point,)})
+    planning = file.planning.model_copy(
+        update={
+            "rule_set": "umich",
+            "compared_rule_sets": ("slevin2021",),
+            "recovery_table": "umich",
+            "limit_choice": "strictest",
+        }
+    )
+    write_case(file.model_copy(update={"prior_course": (prior,), "planning": planning}), path)
+    return tiny_case
+
+
+def returned(path: Path, image, gy, plan="1.2.3.77"):
+    dicom.write_dose(
+        Dose(np.full(image.grid.shape, gy), image.grid),
+        Patient("TINY-1"),
+        path,
+        study=StudyHeader(study_uid="1.2.3.8"),
+        plans=(PlanReference(plan, image.grid.frame_uid),),
+    )
+    return path
+
+
+def test_the_published_numbers_over_intervals(point_case):
+    """45 Gy in 25 to the plexus, 22 fractions to come: 31.06, 34.59, 39.53, 47.05 Gy."""
+    budget = budget_case(point_case, progress=quiet)
+    umich = next(row for row in budget.rows if row.rule_set == "umich")
+    got = [s.remaining_physical_gy for s in umich.scenarios]
+    assert got == pytest.approx([31.06, 34.59, 39.53, 47.05, 47.05], abs=0.00501)
+    slevin = next(row for row in budget.rows if row.rule_set == "slevin2021")
+    assert {s.recovery_fraction for s in slevin.scenarios} == {0.0}
+    # Voxel by voxel under the assumption that leaves least.
+    (organ,) = budget.remaining.organs
+    assert organ.least_gy == pytest.approx(31.06, abs=0.01)
+    assert organ.n_unknown == organ.n_exhausted == 0
+    (even,) = budget.break_even
+    assert (even.structure, even.rule_set, even.months) == ("SacralPlex_R", "umich", 12)
+    codes = {finding.code for finding in budget.findings}
+    assert {"rule-sets-disagree", "course-bounded-by-points"} <= codes
+
+
+def test_a_returned_plan_is_judged_on_the_sum(point_case, tiny, tmp_path):
+    budget = budget_case(point_case, progress=quiet)
+    fits = returned(tmp_path / "fits.dcm", tiny.today, 30.0)
+    check = check_returned(budget, fits, None, 22)
+    (result,) = check.goals
+    expected = eqd2(45, 25, 2.5) + eqd2(30, 22, 2.5)
+    assert result.value == pytest.approx(expected, abs=0.02)
+    assert result.verdict is Verdict.MET
+    assert check.is_within_limits
+    over = check_returned(budget, returned(tmp_path / "over.dcm", tiny.today, 33.0), None, 22)
+    assert over.goals[0].verdict is Verdict.EXCEEDED
+    # The same dose in half the fractions counts for more: the dose per fraction is its own.
+    half = check_returned(budget, fits, None, 11)
+    assert half.goals[0].value > expected + 2
+    with pytest.raises(CaseError, match="got neither"):
+        check_returned(budget, fits, None, None)
+
+
+def test_budget_on_the_command_line(point_case, tiny, tmp_path):
+    over = returned(tmp_path / "over.dcm", tiny.today, 40.0)
+    words = ["budget", str(point_case), "--out", str(tmp_path / "out"), "--json", "-q"]
+    result = RUNNER.invoke(app, [*words, "--dose", str(over), "--fractions", "22"])
+    assert result.exit_code == ExitCode.LIMIT_EXCEEDED, result.stderr
+    document = json.loads(result.stdout)
+    assert document["returned_plan"]["is_within_limits"] is False
+    assert document["courses"][0]["grade"] == "DVH or point doses only"
+    assert (tmp_path / "out" / "budget.png").stat().st_size > 10_000
+    text = RUNNER.invoke(app, [*words[:-2], "-q"]).stdout
+    assert "break-even" in text
+    assert "31.06" in text
+
+
+def test_limits_are_exported_nested_and_readable(point_case, tmp_path):
+    budget = budget_case(point_case, progress=quiet)
+    written = export_limits(budget, [35.0, 20.0, 32.0], tmp_path / "limits")
+    names = {item.name: item for item in written.volumes}
+    # 31.06 Gy are left: below 32 and 35, not below 20.
+    assert set(names) == {"zLt32_Any", "zLt35_Any", "zLt32_SacralPl_R", "zLt35_SacralPl_R"}
+    assert all(len(name) <= 16 for name in names)
+    read = dicom.read_structure_set(written.structures)
+    assert set(read.names) == set(names)
+    inner, outer = names["zLt32_SacralPl_R"], names["zLt35_SacralPl_R"]
+    assert inner.volume_cc <= outer.volume_cc
+    combined = pydicom.dcmread(written.doses[0])
+    assert combined.DoseType == "PHYSICAL"
+    assert "LEFT in 22 fx" in combined.DoseComment
+    values = combined.pixel_array * float(combined.DoseGridScaling)
+    expected = physical_from_eqd2(70 - eqd2(45, 25, 2.5), n_fractions=22, alpha_beta_gy=2.5)
+    assert values.max() == pytest.approx(expected, abs=0.01)
+
+
+def test_export_on_the_command_line_with_its_page(point_case, tmp_path):
+    words = ["export-limits", str(point_case), "--level-gy", "35", "--out", str(tmp_path / "lim")]
+    result = RUNNER.invoke(app, [*words, "--json", "-q"])
+    assert result.exit_code == ExitCode.DONE, result.stderr
+    files = [Path(name) for name in json.loads(result.stdout)["files"]]
+    assert all(path.is_file() for path in files)
+    page = next(path for path in files if path.suffix == ".pdf").read_bytes()
+    assert page.startswith(b"%PDF")
+
+
+def test_levels_that_draw_nothing_and_bad_levels_are_refused(point_case, tmp_path):
+    budget = budget_case(point_case, progress=quiet)
+    with pytest.raises(CaseError, match="no volume to draw"):
+        export_limits(budget, [20.0], tmp_path / "limits")
+    with pytest.raises(InputError, match="levels above 0 Gy"):
+        export_limits(budget, [0.0], tmp_path / "limits")
+    assert not (tmp_path / "limits").exists()
+
+
+def test_names_are_short_and_keep_the_side():
+    assert volume_name("SacralPlex_R", 30.0) == "zLt30_SacralPl_R"
+    assert volume_name("SacralPlex_L", None) == "zUnk_SacralPle_L"
+    assert volume_name("Bladder", 7.5) == "zLt7.5_Bladder"
+    assert all(len(volume_name("Bowel_Large_PRV05_R", level)) <= 16 for level in (5.0, 32.5))
+
+
+def test_the_map_shows_the_slice_with_least_left(point_case):
+    budget = budget_case(point_case, progress=quiet)
+    found = worst_slice(budget)
+    assert np.nanmin(found.remaining_gy) == pytest.approx(31.06, abs=0.01)
+    assert found.hu.shape == found.remaining_gy.shape
