@@ -42,6 +42,10 @@ _FLOOR = 0.1
 """Goals are minimised counted from so many ranges below their best, never from a far zero."""
 
 
+_PROBE = 0.05
+"""Share by which the first fluence is lowered to see by how much goals change."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ParetoGoal:
     """One axis of the trade.
@@ -213,8 +217,7 @@ class _Surface:
         Each plan's support is the half-space ``normal @ z >= bound``; normals sum to one.
         """
         totals = np.array([plan.totals for plan in self.plans])
-        first = totals[: len(self.goals)]
-        least, extent = first.min(axis=0), ranges_of(first)
+        least, extent = totals.min(axis=0), ranges_of(totals)
         normals = np.array([plan.weights for plan in self.plans]) * extent
         normals = normals / normals.sum(axis=1, keepdims=True)
         points = (totals - least) / extent
@@ -268,7 +271,7 @@ def pareto_set(
     InputError
         If there are fewer than two or more than three goals, or names repeat.
     ComputationError
-        If a goal has no finite value, or does not change when all dose is halved.
+        If a goal has no finite value, or does not change when all dose falls a little.
     """
     if not 2 <= len(goals) <= 3 or len({goal.name for goal in goals}) != len(goals):
         names = ", ".join(goal.name for goal in goals)
@@ -290,17 +293,17 @@ def pareto_set(
 def _anchors(surface: _Surface, start: Floats, progress: ParetoProgress | None) -> None:
     """Minimise each goal nearly alone.
 
-    Until there are plans, goals are counted relative to what they change by when all dose is
-    halved, which is no small change for any of them.
+    Until there are plans to measure the trade by, goals are counted relative to what they change
+    by when all dose falls by a little.
     """
     values, _ = surface.values_of(start)
-    halved, _ = surface.values_of(0.5 * start)
-    size = np.abs(values - halved)
-    surface.floors = np.minimum(values, halved) - _FLOOR * size
+    lower, _ = surface.values_of((1.0 - _PROBE) * start)
+    size = np.abs(values - lower)
+    surface.floors = np.minimum(values, lower) - _FLOOR * size
     if not np.all(np.isfinite(size)) or np.any(size <= 0):
         msg = (
-            "expected goals that change when the dose of the first fluence is halved, got "
-            f"{values.tolist()} and {halved.tolist()}"
+            f"expected goals that change when the first fluence falls by {100 * _PROBE:g} %, got "
+            f"{values.tolist()} and {lower.tolist()}"
         )
         raise ComputationError(msg)
     multipliers = None
@@ -318,7 +321,7 @@ def _anchors(surface: _Surface, start: Floats, progress: ParetoProgress | None) 
 def _widest(surface: _Surface) -> tuple[float, Floats | None, list[int]]:
     """Return where the approximations are furthest apart: gap, weights for a plan, its members."""
     points, normals, bounds = surface.scaled()
-    extent = ranges_of(np.array([plan.totals for plan in surface.plans[: points.shape[1]]]))
+    extent = ranges_of(np.array([plan.totals for plan in surface.plans]))
     widest: tuple[float, Floats | None, list[int]] = (0.0, None, [])
     for normal, offset, members in lower_facets(points):
         weights = np.maximum(normal, surface.settings.least_weight)

@@ -138,10 +138,11 @@ def _combined(pareto: ParetoSet, shares: Floats, excess: float) -> NavigatedPlan
 
 
 def knee(pareto: ParetoSet) -> int | None:
-    """Return the plan furthest below the plane through the plans that are best in one goal each.
+    """Return the plan with the least sum of goals, each counted in its range over the plans.
 
-    There a little more of one goal costs the most of another, whichever way: it is computed from
-    the plans, in ranges of the goals, and is not a recommendation.
+    Of two goals it is the plan furthest below the line through the two that are best in one goal
+    each [2]_; there a little more of one costs the most of the other, whichever way. It is
+    computed from the plans and is not a recommendation.
 
     Parameters
     ----------
@@ -151,14 +152,8 @@ def knee(pareto: ParetoSet) -> int | None:
     Returns
     -------
     int or None
-        Number of the plan; None if no plan lies below the plane, or there is none because one
-        plan is best in two goals.
+        Number of the plan; None if that plan is also the best in one goal: then nothing bends.
     """
     scaled = (pareto.values - pareto.values.min(axis=0)) / pareto.ranges
-    best = [int(plan) for plan in scaled.argmin(axis=0)]
-    if len(set(best)) < len(best):
-        return None
-    normal = np.linalg.lstsq(scaled[best], np.ones(len(best)))[0]
-    depth = 1.0 - scaled @ normal
-    plan = int(depth.argmax())
-    return plan if depth[plan] > 1e-6 else None
+    plan = int(scaled.sum(axis=1).argmin())
+    return None if scaled[plan].min() <= 0 else plan

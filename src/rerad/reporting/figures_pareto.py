@@ -150,7 +150,7 @@ def _handles(
             Line2D([], [], color=style.ACCENT, lw=1.2, label="combinations: at most this")
         )
     if knee(pareto) is not None:
-        label = "knee, computed: furthest below\nthe plans best in one goal"
+        label = "knee, computed: least sum of\ngoals, each in its range"
         handles.append(Line2D([], [], label=label, **_plain(_KNEE)))
     if current is not None:
         handles.append(Line2D([], [], label="current plan", **_plain(_CURRENT)))

@@ -256,7 +256,7 @@ def test_navigation_refuses_what_it_does_not_know(two):
         navigate(found, {"bowel": 3.0})
     with pytest.raises(InputError, match="finite values"):
         navigate(found, {"target": float("nan")})
-    with pytest.raises(InputError, match="expected 10 shares of 0 or more"):
+    with pytest.raises(InputError, match=f"expected {found.n_plans} shares of 0 or more"):
         combine(found, np.full(found.n_plans, -1.0))
 
 
@@ -277,10 +277,10 @@ def some_set(values):
     )
 
 
-def test_knee_is_the_deepest_plan_below_the_extremes():
+def test_knee_has_the_least_sum_of_goals_in_their_ranges():
     assert knee(some_set([[0, 10], [5, 0], [1, 6], [1.5, 2], [4, 0.5]])) == 3
     assert knee(some_set([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0.4, 0.4, 0.4], [0.7, 0.6, 0.5]])) == 3
-    assert knee(some_set([[0, 10], [5, 0]])) is None
+    assert knee(some_set([[0, 10], [5, 0], [4, 9]])) is None  # the best sum is an extreme plan
     assert knee(some_set([[0, 0], [5, 3]])) is None
 
 
@@ -313,7 +313,9 @@ def test_what_is_no_pareto_problem_is_refused():
         ParetoGoal("core", ())
     with pytest.raises(InputError, match="at least 2 plans"):
         ParetoSettings(n_plans=1)
-    with pytest.raises(ComputationError, match="goals that change when the dose"):
+    with pytest.raises(
+        ComputationError, match="goals that change when the first fluence falls by 5 %"
+    ):
         pareto_set(problem, goals, ParetoSettings(), start=np.full(60, np.nan))
     with pytest.raises(InputError, match="expected 2 plans of 2 goals"):
         ParetoSet(
