@@ -16,6 +16,7 @@ from rerad.cli.eqd2 import eqd2
 from rerad.cli.export_limits import export_limits
 from rerad.cli.gap import gap
 from rerad.cli.import_ import import_
+from rerad.cli.interrupt import interrupt
 from rerad.cli.ledger import ledger_app
 from rerad.cli.remaining import remaining
 from rerad.cli.run import run
@@ -42,6 +43,7 @@ app.add_typer(ledger_app, name="ledger")
 app.command()(accumulate)
 app.command()(budget)
 app.command("export-limits")(export_limits)
+app.command()(interrupt)
 app.command()(eqd2)
 app.command()(remaining)
 app.command()(gap)

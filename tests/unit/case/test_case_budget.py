@@ -21,7 +21,7 @@ from rerad.core import Dose, Patient
 from rerad.dicom import PlanReference, StudyHeader
 from rerad.errors import CaseError, InputError
 from rerad.evaluation import Verdict
-from rerad.radiobiology import eqd2, physical_from_eqd2
+from rerad.radiobiology import bed, eqd2, physical_from_eqd2
 
 RUNNER = CliRunner()
 
@@ -162,3 +162,35 @@ def test_the_map_shows_the_slice_with_least_left(point_case):
     found = worst_slice(budget)
     assert np.nanmin(found.remaining_gy) == pytest.approx(31.06, abs=0.01)
     assert found.hu.shape == found.remaining_gy.shape
+
+
+def test_interruption_on_the_command_line(point_case, tiny, tmp_path):
+    """40/22 stopped after 15; the plexus had 45/25 and the full prescription since."""
+    dose = returned(tmp_path / "plan.dcm", tiny.today, 40.0)
+    words = ["interrupt", str(point_case), "--delivered", "15", "--dose", str(dose), "-q"]
+    words += ["--into", "7", "--into", "3", "--out", str(tmp_path / "stop")]
+    result = RUNNER.invoke(app, [*words, "--json"])
+    assert result.exit_code == ExitCode.DONE, result.stderr
+    document = json.loads(result.stdout)
+    assert document["bed_deficit_gy"] == pytest.approx(bed(40, 22, 10) * 7 / 22, abs=1e-6)
+    stop, _same, seven, three = document["options"]
+    had = eqd2(45, 25, 2.5) + eqd2(40, 22, 2.5) * 15 / 22
+    assert stop["organs"][0]["value_gy"] == pytest.approx(had, abs=0.02)
+    for option in (seven, three):
+        more = eqd2(option["n_fractions"] * option["fraction_gy"], option["n_fractions"], 2.5)
+        assert option["limited_by"] == "SacralPlex_R"
+        assert had + more == pytest.approx(70.0, abs=0.02)
+    assert (tmp_path / "stop" / "interruption.png").stat().st_size > 10_000
+    text = RUNNER.invoke(app, words).stdout
+    assert "decided by SacralPlex_R" in text
+    assert "missing 15.04 Gy" in text
+
+
+def test_interruption_without_the_plan_says_so(point_case, tmp_path):
+    words = ["interrupt", str(point_case), "--delivered", "15", "--out", str(tmp_path / "stop")]
+    document = json.loads(RUNNER.invoke(app, [*words, "--json", "-q"]).stdout)
+    assert "organs-at-full-prescription" in {f["code"] for f in document["findings"]}
+    assert len(document["options"]) == 2 + 7
+    refused = RUNNER.invoke(app, [*words, "-q", "--replan", "5"])
+    assert refused.exit_code == ExitCode.FAILED
+    assert "plan the rest" in refused.stderr
