@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rerad.core import Dose, DoseScope, Goal, StructureSet
+from rerad.core import Dose, DoseScope, Goal, StructureKind, StructureSet
 from rerad.evaluation import (
     Dvh,
     GoalResult,
@@ -60,6 +60,8 @@ def goal_problem(goal: Goal, structures: StructureSet, prescribed: Sequence[str]
     """
     metric, name = parse_metric(goal.metric), goal.structure
     is_prescribed = name in prescribed
+    if name in structures and structures[name].kind is StructureKind.SUPPORT:
+        return f"{name} is a support, not a part of the patient"
     if metric.kind is MetricKind.CONFORMITY and not is_prescribed:
         return f"{metric.name} is of a prescribed target, and {name} is none"
     is_target = name in structures and structures[name].kind.is_target

@@ -221,13 +221,15 @@ def test_delivered_fractions_have_the_same_shape(judge: Callable) -> None:
         ("GTV R50% <= 5", "the target GTV has none"),
         ("Body CI >= 0.7", "of a prescribed target, and Body is none"),
         ("GTV CI >= 0.7", "of a prescribed target, and GTV is none"),
+        ("Couch Dmax <= 10 Gy", "Couch is a support"),
     ],
 )
 def test_goals_that_no_plan_could_answer_are_known_before(
     text: str, problem: str | None, structures: StructureSet
 ) -> None:
     gross = replace(structures["PTV_4000"], name="GTV", kind=StructureKind.GTV)
-    drawn = replace(structures, structures=(*structures.structures, gross))
+    couch = replace(structures["Bladder"], name="Couch", kind=StructureKind.SUPPORT)
+    drawn = replace(structures, structures=(*structures.structures, gross, couch))
     found = goal_problem(parse_goal(text), drawn, ["PTV_4000"])
     assert (found is None) if problem is None else (found is not None and problem in found)
 

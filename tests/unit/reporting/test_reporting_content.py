@@ -21,7 +21,14 @@ from rerad.reporting.document import (
     SignatureLines,
     Table,
 )
-from rerad.reporting.wording import Citations, goal_value_cell, number, verdict_cell
+from rerad.reporting.wording import (
+    Citations,
+    bound_text,
+    goal_text,
+    goal_value_cell,
+    number,
+    verdict_cell,
+)
 
 ORDER = [
     "who",
@@ -282,6 +289,43 @@ def test_a_value_beside_its_limit_shows_on_which_side_it_lies(case_result: CaseR
     assert goal_value_cell(goal).text == "80.02"
     assert goal_value_cell(replace(goal, value=80.0)).text == "80.0"
     assert goal_value_cell(replace(goal, value=80.0004)).text == "80.000"
+
+
+def test_goals_show_their_rank_and_what_is_breached_stands_above(case_result: CaseResult) -> None:
+    breach = Finding(
+        Severity.SERIOUS,
+        "limit-knowingly-exceeded",
+        "planned: the limit D0.1cc <= 67 Gy of X is knowingly exceeded by 2.00 Gy in X&PTV",
+        "X",
+    )
+    first, second, *others = case_result.planned.goals
+    ranked = replace(first, goal=replace(first.goal, priority=2))
+    hard = replace(second, goal=replace(second.goal, is_hard=True))
+    planned = replace(case_result.planned, goals=(ranked, hard, *others))
+    result = replace(case_result, planned=planned, findings=(breach,))
+    section = next(s for s in report_content(result).sections if s.key == "goals")
+    above, table = section.blocks
+    assert list(texts(above))[:2] == [
+        "Knowingly exceeded",
+        "planned: the limit D0.1cc ≤ 67 Gy of X is knowingly exceeded by 2.00 Gy in X&PTV",
+    ]
+    assert isinstance(table, Table)
+    goals = [row[1].sub for row in table.rows]
+    assert goals[0].startswith("priority 2; this plan")
+    assert goals[1].startswith("hard limit; this plan")
+    assert "priority" not in "".join(goals[2:])
+
+
+def test_an_index_has_two_decimals_and_no_unit(case_result: CaseResult) -> None:
+    first = case_result.planned.goals[0]
+    goal = Goal("GTV_Nerve", "CI", first.goal.scope, "", at_least=0.7)
+    result = replace(first, goal=goal, value=0.5512, low=0.5512, high=0.5512)
+    assert goal_value_cell(result).text == "0.55"
+    assert bound_text(goal) == "≥ 0.7"
+    assert goal_text(goal) == "CI ≥ 0.7"
+    assert goal.text == "CI >= 0.7"
+    close = replace(result, value=0.6996)
+    assert goal_value_cell(close).text == "0.700"
 
 
 def test_findings_are_typeset_and_never_show_nan(case_result: CaseResult) -> None:
