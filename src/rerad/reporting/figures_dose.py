@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rerad.core import Dose, RecoveryBasis, StructureKind
+from rerad.evaluation import MetricKind, parse_metric
 from rerad.planning.result import CaseResult
 from rerad.reporting import style
 from rerad.reporting.content_plan import ISODOSE_PERCENTS
@@ -96,7 +97,11 @@ def eqd2_isodoses(dose: Dose, limit_gy: float | None) -> Isodoses:
 
 
 def raw_limit_gy(result: CaseResult, alpha_beta_gy: float) -> float | None:
-    """Return the lowest limit for a raw sum at an alpha/beta, the only kind that a map shows."""
+    """Return the lowest limit for a raw sum at an alpha/beta, the only kind that a map shows.
+
+    Of near-maxima only: a limit on a mean says nothing about a place.
+    """
+    near_maxima = {MetricKind.MAX, MetricKind.DOSE_AT_VOLUME}
     limits = [
         goal_result.goal.at_most
         for goal_result in result.planned.goals
@@ -104,6 +109,7 @@ def raw_limit_gy(result: CaseResult, alpha_beta_gy: float) -> float | None:
         and goal_result.goal.alpha_beta_gy == alpha_beta_gy
         and goal_result.goal.unit == "Gy"
         and goal_result.goal.at_most is not None
+        and parse_metric(goal_result.goal.metric).kind in near_maxima
     ]
     return min((limit for limit in limits if limit is not None), default=None)
 

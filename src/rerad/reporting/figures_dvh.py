@@ -109,14 +109,17 @@ def _draw_curves(
 def limit_places(result: CaseResult) -> list[tuple[str, float, float]]:
     """Return where limits are marked: structure, dose in Gy, volume in per cent.
 
-    Only limits for a raw sum on a dose at a volume, because the curves are raw sums. Marks at
-    one dose are stacked so that each can be seen.
+    Only limits for a raw sum on a dose at a volume, at the alpha/beta of the curve, because the
+    curves are raw sums. Marks at one dose are stacked so that each can be seen.
     """
     places: list[tuple[str, float, float]] = []
+    drawn_with = {row.structure: row.alpha_beta_gy for row in result.summary}
     for goal in (item.goal for item in result.planned.goals):
         curve = result.planned.cumulative_dvhs.get(goal.structure)
         is_raw = goal.recovery_basis is not RecoveryBasis.DISCOUNTED
         if curve is None or goal.scope is not DoseScope.CUMULATIVE or not is_raw:
+            continue
+        if drawn_with.get(goal.structure, goal.alpha_beta_gy) != goal.alpha_beta_gy:
             continue
         percent = _volume_percent(goal.metric, curve)
         if goal.at_most is None or goal.unit != "Gy" or percent is None:

@@ -46,6 +46,18 @@ def test_a_limit_for_a_discounted_sum_is_not_marked_on_a_raw_one(case_result: Ca
     assert raw_limit_gy(case_result, 2.0) == 67.0
 
 
+def test_a_limit_at_another_alpha_beta_or_on_a_mean_is_marked_nowhere(
+    case_result: CaseResult,
+) -> None:
+    own = next(g for g in case_result.planned.goals if g.goal.structure == "SacralPlex_R")
+    other = replace(own, goal=replace(own.goal, at_most=70.0, alpha_beta_gy=2.5))
+    mean = replace(own, goal=replace(own.goal, at_most=20.0, metric="Dmean"))
+    goals = (other, mean, *case_result.planned.goals)
+    result = replace(case_result, planned=replace(case_result.planned, goals=goals))
+    assert limit_places(result) == limit_places(case_result)
+    assert raw_limit_gy(result, 2.0) == 67.0
+
+
 def test_every_judged_structure_has_a_planned_and_a_delivered_curve(
     case_result: CaseResult,
 ) -> None:
