@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rerad.core import Course, Dose, Plan
+from rerad.core import Course, Dose, DoseScope, Goal, Plan
 from rerad.dosecalc import dose_in_body, final_dose, load_machine
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.imaging import load_hounsfield_curve
@@ -30,7 +30,7 @@ from rerad.phantoms import Tg119Case, make_c_shape, make_multi_target
 from rerad.planning import (
     MediumSettings,
     ObjectiveSettings,
-    PhysicalCap,
+    PlanGoal,
     PlanOutcome,
     PlanRequest,
     PlanSettings,
@@ -73,15 +73,21 @@ class Trial:
         What is read.
     objectives : dict
         Weights that differ from the proposal of `rerad import`.
-    caps : tuple of PhysicalCap
-        Bounds on organs.
+    goals : tuple of Goal
+        With priorities: the targets first, then what is to be spared.
+    column_width_mm : float
+        Beamlets along the leaf travel.
+    collimator_angle_deg : float
+        Of all beams; at 90 the leaves travel along the body.
     """
 
     gantry_angles_deg: tuple[float, ...]
     normalise: tuple[str, str, float]
     rows: tuple[Row, ...]
     objectives: dict[str, float]
-    caps: tuple[PhysicalCap, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    column_width_mm: float = 2.5
+    collimator_angle_deg: float = 0.0
 
 
 C_SHAPE = Trial(
@@ -95,14 +101,17 @@ C_SHAPE = Trial(
         Row("Core", "Dmean", "", float("nan"), float("nan")),
     ),
     objectives={
-        "target_overdose_percent": 106.0,
-        "target_importance": 1000.0,
-        "target_overdose_importance": 300.0,
-        "organ_importance": 20.0,
-        "normal_tissue_importance": 5.0,
-        "smoothness_importance": 0.5,
+        "target_overdose_percent": 108.0,
+        "target_importance": 450.0,
+        "target_overdose_importance": 500.0,
+        "organ_importance": 100.0,
+        "normal_tissue_importance": 0.5,
+        "smoothness_importance": 0.02,
     },
-    caps=(PhysicalCap("Core", 9.0),),
+    goals=(
+        Goal("PTV_5000", "D95%", DoseScope.PLAN, "Gy", at_least=50.0, priority=1),
+        Goal("Core", "D10%", DoseScope.PLAN, "Gy", at_most=10.0, priority=2),
+    ),
 )
 
 MULTI_TARGET = Trial(
@@ -117,12 +126,15 @@ MULTI_TARGET = Trial(
         Row("PTV_1250", "D10%", "<= 25", 24.18, 2.72),
     ),
     objectives={
-        "target_overdose_percent": 103.0,
-        "target_importance": 1000.0,
-        "target_overdose_importance": 1000.0,
-        "normal_tissue_importance": 5.0,
-        "smoothness_importance": 0.5,
+        "target_overdose_percent": 102.0,
+        "target_importance": 3000.0,
+        "target_overdose_importance": 3000.0,
+        "normal_tissue_importance": 1.0,
+        "falloff_per_mm": 0.25,
+        "falloff_end_percent": 25.0,
+        "smoothness_importance": 0.02,
     },
+    collimator_angle_deg=90.0,
 )
 
 
@@ -145,17 +157,20 @@ def make_request(case: Tg119Case, trial: Trial, arguments: argparse.Namespace) -
         masks=masks,
         body=masks[body.name],
         machine=load_machine(arguments.machine),
-        beams=coplanar_beams(trial.gantry_angles_deg, 0.0, (0.0, 0.0, 0.0)),
+        beams=coplanar_beams(trial.gantry_angles_deg, trial.collimator_angle_deg, (0.0, 0.0, 0.0)),
         organ_caps=(),
-        physical_caps=trial.caps,
+        physical_caps=(),
         objectives=ObjectiveSettings(**{**table["objectives"], **trial.objectives}),
         settings=PlanSettings(
-            column_width_mm=arguments.column_width,
+            column_width_mm=trial.column_width_mm,
             field_margin_mm=beams["field_margin_mm"],
             n_correction_passes=arguments.passes,
             max_evaluations=arguments.evaluations,
             seed=planning["seed"],
+            n_leaf_refinements=arguments.refinements,
+            dose_rate_mu_min=arguments.dose_rate,
         ),
+        goals=tuple(PlanGoal(goal, None, 50.0) for goal in trial.goals),
     )
 
 
@@ -260,9 +275,10 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--grid", type=float, default=2.0, help="dose grid spacing in mm")
-    parser.add_argument("--column-width", type=float, default=5.0, help="beamlet width in mm")
     parser.add_argument("--evaluations", type=int, default=400)
     parser.add_argument("--passes", type=int, default=3, help="correction passes")
+    parser.add_argument("--refinements", type=int, default=2, help="of leaf positions")
+    parser.add_argument("--dose-rate", type=float, default=300.0, help="MU per minute")
     parser.add_argument("--machine", default="generic_6mv")
     parser.add_argument("--case", choices=("c-shape", "multi-target"), help="only this one")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
