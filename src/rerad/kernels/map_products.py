@@ -166,8 +166,8 @@ def _unfold_rows(quarters, v, maps):
     flat, size = quarters.ravel(), np.uint64(quarters.shape[2] * quarters.shape[3])
     after, before = maps[y + v].ravel(), maps[y - 1 - v].ravel()
     at = np.uint64(v * quarters.shape[3])
-    right, left = np.uint64(4 * x), np.uint64(4 * x - 4)
-    for _ in range(x):
+    for u in range(x):
+        right, left = np.uint64(4 * (x + u)), np.uint64(4 * (x - 1 - u))
         even, odd = load_4(flat, at), load_4(flat, at + size)
         even_x, odd_x = load_4(flat, at + size + size), load_4(flat, at + size + size + size)
         even, odd = add(even, odd), subtract(even, odd)
@@ -177,8 +177,6 @@ def _unfold_rows(quarters, v, maps):
         store(before, right, add(odd, odd_x))
         store(before, left, subtract(odd, odd_x))
         at += FOUR
-        right += FOUR
-        left -= FOUR
 
 
 @njit(cache=True)
@@ -194,8 +192,8 @@ def _fold_maps(chunks, g, b, px, folded):
         at = np.uint64(v * folded.shape[2])
         after = first + np.uint64(n_v // 2 + v) * row
         before = first + np.uint64(n_v // 2 - 1 - v) * row
-        right, left = np.uint64(2 * n_u), np.uint64(2 * n_u - 4)
-        for _ in range(n_u // 2):
+        for u in range(n_u // 2):
+            right, left = np.uint64(2 * n_u + 4 * u), np.uint64(2 * n_u - 4 - 4 * u)
             one = multiply_add(sign, load_4(maps, after + left), load_4(maps, after + right))
             two = multiply_add(sign, load_4(maps, before + left), load_4(maps, before + right))
             p, q = after, before
@@ -207,8 +205,6 @@ def _fold_maps(chunks, g, b, px, folded):
             store(flat, at, add(one, two))
             store(flat, at + size, subtract(one, two))
             at += FOUR
-            right += FOUR
-            left -= FOUR
 
 
 @njit(cache=True, parallel=True)
