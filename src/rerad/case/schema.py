@@ -54,6 +54,11 @@ class BeamsTable(Strict):
     field_margin_mm: Annotated[float, Field(ge=0, le=30)] = Field(
         description="Beamlets opened around the projected targets"
     )
+    dose_rate_mu_min: Annotated[float, Field(ge=0, le=3000)] = Field(
+        default=0.0,
+        description="MU a minute while leaves sweep; 0 takes the machine's. A lower rate needs "
+        "fewer monitor units and leaks less, and takes longer",
+    )
 
 
 class ObjectivesTable(Strict):
@@ -94,6 +99,9 @@ class ObjectivesTable(Strict):
     )
     organ_limit_margin_gy: Annotated[float, Field(ge=0, le=10)] = Field(
         description="Planned this far below each cumulative limit (EQD2), for what leaves change"
+    )
+    monitor_unit_importance: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Of the monitor units, relative to uniform open fields"
     )
 
 
@@ -168,6 +176,9 @@ class PlanningTable(Strict):
     )
     n_correction_passes: Annotated[int, Field(ge=0, le=6)] = Field(
         description="Optimisations repeated against the final dose"
+    )
+    n_leaf_refinements: Annotated[int, Field(ge=0, le=4)] = Field(
+        default=0, description="Times that leaves are refined on their own dose at the end"
     )
     max_evaluations: Annotated[int, Field(ge=10, le=5000)] = Field(
         description="Evaluations of the objective in the first optimisation"

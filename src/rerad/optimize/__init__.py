@@ -2,7 +2,10 @@
 
 from rerad.optimize.constraints import DoseCap, Multipliers, ValueCap
 from rerad.optimize.delivery import SweepLeakage
+from rerad.optimize.leaf_motion import LeafSettings
+from rerad.optimize.leaf_positions import Refinement, delivered_dose, refine_leaves
 from rerad.optimize.lexicographic import Level, LevelOutcome, LevelsSolution, solve_levels
+from rerad.optimize.monitor_units import MonitorUnits
 from rerad.optimize.objectives import (
     CumulativeDose,
     CumulativeMean,
@@ -48,11 +51,13 @@ __all__ = [
     "FluenceSmoothness",
     "FluenceTerm",
     "Geud",
+    "LeafSettings",
     "Level",
     "LevelOutcome",
     "LevelsSolution",
     "LinearDose",
     "MeanDose",
+    "MonitorUnits",
     "Multipliers",
     "NavigatedPlan",
     "OrganPrice",
@@ -66,6 +71,7 @@ __all__ = [
     "PricePair",
     "Problem",
     "Progress",
+    "Refinement",
     "RobustPrice",
     "ShiftedDose",
     "Solution",
@@ -82,12 +88,14 @@ __all__ = [
     "WorstCase",
     "axis_shifts",
     "combine",
+    "delivered_dose",
     "falloff_threshold",
     "knee",
     "navigate",
     "pareto_set",
     "price_on_grid",
     "price_per_eqd2_gy",
+    "refine_leaves",
     "robust_multipliers",
     "robust_price",
     "robust_problem",

@@ -108,13 +108,21 @@ class SweepLeakage:
 
     def gradient(self, open_mu: Floats, by_dose: Floats) -> Floats:
         """Return the derivative of ``by_dose @ dose_gy(x)`` by the open times."""
-        _, row_share, rise_share = self._rows(open_mu)
-        by_mu = self.transmission * (self.dose_per_mu_gy @ by_dose.astype(np.float32))
+        by_mu = self.dose_per_mu_gy @ by_dose.astype(np.float32)
+        return self._slopes(open_mu, self.transmission * by_mu.astype(np.float64))[1]
+
+    def metersets_and_slopes(self, open_mu: Floats) -> tuple[Floats, Floats]:
+        """Return the monitor units of each beam, and the derivative of their sum."""
+        return self._slopes(open_mu, np.ones(len(self.grids)))
+
+    def _slopes(self, open_mu: Floats, by_mu: Floats) -> tuple[Floats, Floats]:
+        """Return metersets, and the derivative of their sum weighted by `by_mu`."""
+        metersets, row_share, rise_share = self._rows(open_mu)
         # each beamlet rises from its left neighbour and is risen from by its right one
         flow = row_share[:, :, None] * rise_share
         by_open = flow[:, :, :-1] - flow[:, :, 1:]
         by_open *= by_mu[:, None, None]
-        return np.asarray(by_open.ravel()[self._place], dtype=np.float64)
+        return metersets, np.asarray(by_open.ravel()[self._place], dtype=np.float64)
 
     def wanted_mu(self, open_mu: Floats) -> Floats:
         """Return the fluence of each beamlet, leakage included: what a sequencer shall give."""

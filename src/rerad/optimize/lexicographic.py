@@ -144,7 +144,8 @@ def solve_levels(
     levels: Sequence[Level],
     settings: SolveSettings,
     *,
-    start: Solution | None = None,
+    start: Floats | None = None,
+    multipliers: Multipliers | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> LevelsSolution:
@@ -158,8 +159,10 @@ def solve_levels(
         Highest priority first; names differ from each other's.
     settings : SolveSettings
         Of each level; the budget is each level's own.
-    start : Solution or None
-        Of an earlier run with the same caps, for a warm start.
+    start : ndarray of shape (n_beamlets,) or None
+        First fluence, for a warm start.
+    multipliers : Multipliers or None
+        Of an earlier run with the same caps.
     progress, watch : callable or None
         As for :func:`rerad.optimize.solve`.
 
@@ -167,10 +170,9 @@ def solve_levels(
     -------
     LevelsSolution
     """
-    multipliers = None if start is None else start.multipliers
-    fluence = _uniform(problem, levels) if start is None else start.fluence_mu
+    fluence = _uniform(problem, levels) if start is None else start
     done: list[tuple[Level, LevelOutcome]] = []
-    bounds: tuple[ValueCap, ...] = ()
+    bounds = problem.value_caps
     solution: Solution | None = None
     for number, level in enumerate(levels):
         later = [term for item in levels[number + 1 :] for term in item.terms]

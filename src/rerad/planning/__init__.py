@@ -16,14 +16,11 @@ from rerad.planning.pipeline import (
     rasterize_all,
     run_pipeline,
 )
-from rerad.planning.replan import (
-    PlanOutcome,
-    PlanRequest,
-    PlanSettings,
-    coplanar_beams,
-    isocenter_of,
-    make_plan,
-)
+from rerad.planning.plan_outcome import PlanOutcome
+from rerad.planning.plan_request import PlanGoal, PlanRequest, PlanSettings, PlanState
+from rerad.planning.points import Points
+from rerad.planning.prices import TolerancePrices
+from rerad.planning.replan import Listeners, coplanar_beams, isocenter_of, make_plan
 from rerad.planning.result import (
     BudgetRow,
     BudgetScenario,
@@ -43,22 +40,27 @@ __all__ = [
     "Convergence",
     "DeliveryState",
     "LimitChoice",
+    "Listeners",
     "Medium",
     "MediumSettings",
     "ObjectiveSettings",
     "OrganCap",
     "PhysicalCap",
+    "PlanGoal",
     "PlanOutcome",
     "PlanRequest",
     "PlanSettings",
+    "PlanState",
     "PlanningInputs",
     "PlanningSettings",
+    "Points",
     "PriorCourse",
     "PriorInput",
     "Progress",
     "Stopwatch",
     "SummaryRow",
     "TargetDelivery",
+    "TolerancePrices",
     "coplanar_beams",
     "dose_grid_for",
     "external_of",

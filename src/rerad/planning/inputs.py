@@ -69,6 +69,8 @@ class ObjectiveSettings:
         exceeding it is only penalised.
     organ_limit_margin_gy : float
         EQD2 that the optimiser stays below each limit, for what sequencing changes afterwards.
+    monitor_unit_importance : float
+        Of the monitor units, relative to those of uniform open fields.
     """
 
     target_overdose_percent: float
@@ -83,6 +85,7 @@ class ObjectiveSettings:
     smoothness_importance: float
     organ_limits_are_hard: bool
     organ_limit_margin_gy: float
+    monitor_unit_importance: float = 0.0
 
 
 class LimitChoice(StrEnum):
@@ -130,6 +133,10 @@ class PlanningSettings:
         Of everything random.
     accepted_breaches : tuple of (str, str)
         Organs whose limit may be exceeded, each with the reason.
+    n_leaf_refinements : int
+        Times that leaf positions are refined on the dose of the apertures at the end.
+    dose_rate_mu_min : float or None
+        Meterset rate of sweeping beams; None takes the machine's.
     """
 
     rule_set: str
@@ -146,6 +153,8 @@ class PlanningSettings:
     max_evaluations: int
     seed: int
     accepted_breaches: tuple[tuple[str, str], ...] = ()
+    n_leaf_refinements: int = 0
+    dose_rate_mu_min: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.dose_grid_mm <= 10:

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rerad.core import (
-    DoseScope,
     Finding,
-    Goal,
     Grid,
     Image,
     Mask,
@@ -43,9 +41,12 @@ from rerad.planning.judge import (
     target_deliveries,
 )
 from rerad.planning.medium import Medium, make_medium
-from rerad.planning.replan import PlanOutcome, PlanRequest, PlanSettings, make_plan
-from rerad.planning.result import CaseResult, DeliveryState
-from rerad.planning.terms import OrganCap, PhysicalCap
+from rerad.planning.plan_goals import hard_cumulative_caps, physical_caps, plan_goals
+from rerad.planning.plan_outcome import PlanOutcome
+from rerad.planning.plan_request import PlanRequest, PlanSettings
+from rerad.planning.replan import make_plan
+from rerad.planning.result import CaseResult, DeliveryState, PriorCourse
+from rerad.planning.terms import OrganCap
 from rerad.structures import rasterize
 
 BODY_MARGIN_MM = 10.0
@@ -172,7 +173,7 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     watch.lap("remaining tolerance")
 
     medium = make_medium(inputs.image, inputs.structures, masks[body.name], grid, inputs.medium)
-    request = _request(inputs, medium, masks, masks[body.name], limits)
+    request = _request(inputs, medium, masks, limits, priors)
     outcome = make_plan(request, progress)
     watch.lap("plan: optimise, sequence, recalculate")
 
@@ -218,8 +219,8 @@ def _request(
     inputs: PlanningInputs,
     medium: Medium,
     masks: dict[str, Mask],
-    body: Mask,
     limits: Sequence[OrganLimit],
+    priors: tuple[PriorCourse, ...],
 ) -> PlanRequest:
     """State the plan that is wanted."""
     settings = inputs.settings
@@ -242,11 +243,12 @@ def _request(
         grid=medium.patient.grid,
         density=medium.density,
         masks=masks,
-        body=body,
+        body=masks[external_of(inputs.structures).name],
         machine=inputs.machine,
         beams=inputs.beams,
-        organ_caps=caps,
+        organ_caps=(*caps, *hard_cumulative_caps(inputs, priors)),
         physical_caps=physical_caps(inputs.goals),
+        goals=plan_goals(inputs, priors),
         objectives=inputs.objectives,
         settings=PlanSettings(
             column_width_mm=settings.column_width_mm,
@@ -254,19 +256,9 @@ def _request(
             n_correction_passes=settings.n_correction_passes,
             max_evaluations=settings.max_evaluations,
             seed=settings.seed,
+            n_leaf_refinements=settings.n_leaf_refinements,
+            dose_rate_mu_min=settings.dose_rate_mu_min,
         ),
-    )
-
-
-def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
-    """Return the goals that bound a near-maximum of this plan's own dose."""
-    return tuple(
-        PhysicalCap(goal.structure, goal.at_most)
-        for goal in goals
-        if goal.scope is DoseScope.PLAN
-        and goal.at_most is not None
-        and goal.unit == "Gy"
-        and goal.metric.startswith(("Dmax", "D0.", "D1cc", "D2cc", "D1%", "D2%"))
     )
 
 

@@ -20,6 +20,7 @@ from rerad.core import (
     TreatmentHistory,
 )
 from rerad.evaluation import Dvh, GoalResult, Verdict
+from rerad.optimize import LevelOutcome
 from rerad.registration import RegistrationQuality
 
 
@@ -241,12 +242,21 @@ class Convergence:
         Why it stopped.
     passes : tuple of PassAgreement
         How far the optimiser was from the final dose, pass by pass.
+    cap_violation_gy : float
+        Largest excess over a hard cap in the optimiser, in Gy of this plan's physical dose.
+    levels : tuple of LevelOutcome
+        What came of each level of priority; empty where no goal has one.
+    refinement : tuple of float
+        Objective of the final dose, caps included, before and after each leaf refinement.
     """
 
     objective: tuple[float, ...]
     term_values: Mapping[str, float]
     status: str
     passes: tuple[PassAgreement, ...] = ()
+    cap_violation_gy: float = 0.0
+    levels: tuple[LevelOutcome, ...] = ()
+    refinement: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

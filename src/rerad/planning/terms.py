@@ -41,6 +41,8 @@ class OrganCap:
         patient had none.
     excludes_targets : bool
         Whether voxels inside a target are left out, because the breach there is accepted.
+    tag : str
+        Tells limits of one structure apart.
     """
 
     structure: str
@@ -49,14 +51,27 @@ class OrganCap:
     alpha_beta_gy: float
     prior: Dose | None
     excludes_targets: bool
+    tag: str = ""
+
+    @property
+    def label(self) -> str:
+        """Structure and tag, for names of objectives and caps."""
+        return f"{self.structure} {self.tag}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class PhysicalCap:
-    """An upper bound on this plan's physical dose in a structure, in Gy."""
+    """An upper bound on this plan's physical dose in a structure, in Gy; penalised, or hard."""
 
     structure: str
     limit_gy: float
+    is_hard: bool = False
+    metric: str = ""
+
+    @property
+    def label(self) -> str:
+        """Structure and metric, for names of objectives and caps."""
+        return f"{self.structure} {self.metric}".strip()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -208,7 +223,7 @@ def organ_terms(
         if settings.organ_importance > 0:
             terms.append(
                 CumulativeOverdose(
-                    f"{cap.structure} limit",
+                    f"{cap.label} limit",
                     *common,
                     cap.aim_eqd2_gy,
                     settings.organ_importance,
@@ -217,7 +232,7 @@ def organ_terms(
         if settings.organ_mean_importance > 0:
             terms.append(
                 CumulativeMean(
-                    f"{cap.structure} mean",
+                    f"{cap.label} mean",
                     *common,
                     cap.limit_eqd2_gy,
                     settings.organ_mean_importance,
@@ -250,7 +265,7 @@ def organ_caps(
             physical = physical_from_eqd2(
                 left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy
             )
-            hard.append(DoseCap(f"{cap.structure} cap", indices, np.asarray(physical)))
+            hard.append(DoseCap(f"{cap.label} cap", indices, np.asarray(physical)))
     return tuple(hard)
 
 
@@ -283,6 +298,18 @@ def physical_terms(
     for cap in caps:
         indices, shares = points.of_mask(anatomy.masks[cap.structure])
         if len(indices) and settings.organ_importance > 0:
-            name = f"{cap.structure} dose"
+            name = f"{cap.label} dose"
             terms.append(Overdose(name, indices, shares, cap.limit_gy, settings.organ_importance))
     return terms
+
+
+def physical_hard_caps(
+    anatomy: Anatomy, points: Points, caps: Sequence[PhysicalCap]
+) -> tuple[DoseCap, ...]:
+    """Return hard bounds on this plan's own dose as caps on every voxel."""
+    hard = []
+    for cap in caps:
+        indices, _ = points.of_mask(anatomy.masks[cap.structure])
+        if cap.is_hard and len(indices):
+            hard.append(DoseCap(f"{cap.label} dose cap", indices, cap.limit_gy))
+    return tuple(hard)

@@ -12,7 +12,11 @@ from rerad.sequencing.deliverability import (
     check_deliverable,
     deliverability_report,
 )
-from rerad.sequencing.sliding_window import SequenceSettings, sequence_sliding_window
+from rerad.sequencing.sliding_window import (
+    SequenceSettings,
+    sequence_sliding_window,
+    sweep_mu_per_mm,
+)
 from rerad.sequencing.split import split_field, split_weights
 from rerad.sequencing.step_and_shoot import StepAndShootSettings, sequence_step_and_shoot
 
@@ -31,4 +35,5 @@ __all__ = [
     "sequence_step_and_shoot",
     "split_field",
     "split_weights",
+    "sweep_mu_per_mm",
 ]

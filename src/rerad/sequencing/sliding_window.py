@@ -272,13 +272,18 @@ def leaf_numbers(fluence: Fluence, machine: Machine) -> NDArray[np.int64]:
     return first + np.arange(len(edges) - 1)
 
 
+def sweep_mu_per_mm(machine: Machine, settings: SequenceSettings) -> float:
+    """Return the MU that pass while a leaf at its greatest planned speed moves 1 mm."""
+    mu_per_s = (settings.dose_rate_mu_min or machine.dose_rate_mu_min) / 60.0
+    return mu_per_s / (machine.mlc.leaf_speed_max_mm_s * settings.speed_share)
+
+
 def _sweep(edges_mm: Floats, machine: Machine, settings: SequenceSettings) -> FieldSweep:
     mlc = machine.mlc
-    mu_per_s = (settings.dose_rate_mu_min or machine.dose_rate_mu_min) / 60.0
     return FieldSweep(
         edges_mm=edges_mm,
         park_mm=settings.park_mm,
-        mu_per_mm=mu_per_s / (mlc.leaf_speed_max_mm_s * settings.speed_share),
+        mu_per_mm=sweep_mu_per_mm(machine, settings),
         gap_mm=mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + ROUNDING_MARGIN_MM,
         transmission=mlc.transmission,
     )

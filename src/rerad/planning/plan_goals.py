@@ -1,0 +1,71 @@
+"""The case's own goals as the planner needs them: hard caps, and goals with their earlier dose."""
+
+from collections.abc import Sequence
+
+from rerad.core import Dose, DoseScope, Goal
+from rerad.planning.budget import discounted_prior
+from rerad.planning.inputs import PlanningInputs
+from rerad.planning.levels import is_near_maximum
+from rerad.planning.plan_request import PlanGoal
+from rerad.planning.result import PriorCourse
+from rerad.planning.terms import OrganCap, PhysicalCap
+
+
+def plan_goals(inputs: PlanningInputs, priors: Sequence[PriorCourse]) -> tuple[PlanGoal, ...]:
+    """Return the goals that steer the optimiser: those with a priority, and hard ones.
+
+    The user's cumulative goals are on the raw sum, as they are judged.
+    """
+    prescribed = {item.structure: item.dose_gy for item in inputs.current.prescriptions}
+    highest = max(prescribed.values(), default=None)
+    return tuple(
+        PlanGoal(goal, _prior(goal, priors), prescribed.get(goal.structure, highest))
+        for goal in inputs.goals
+        if goal.is_hard or goal.priority is not None
+    )
+
+
+def _prior(goal: Goal, priors: Sequence[PriorCourse]) -> Dose | None:
+    if goal.scope is DoseScope.PLAN or goal.alpha_beta_gy is None:
+        return None
+    return discounted_prior(priors, goal.alpha_beta_gy, 0.0)
+
+
+def hard_cumulative_caps(
+    inputs: PlanningInputs, priors: Sequence[PriorCourse]
+) -> tuple[OrganCap, ...]:
+    """Return the case's own hard near-maxima of cumulative EQD2 as caps on every voxel."""
+    accepted = dict(inputs.settings.accepted_breaches)
+    return tuple(
+        OrganCap(
+            structure=goal.structure,
+            limit_eqd2_gy=goal.at_most,
+            aim_eqd2_gy=goal.at_most - inputs.objectives.organ_limit_margin_gy,
+            alpha_beta_gy=goal.alpha_beta_gy,
+            prior=discounted_prior(priors, goal.alpha_beta_gy, 0.0),
+            excludes_targets=goal.structure in accepted,
+            tag=goal.metric,
+        )
+        for goal in inputs.goals
+        if goal.is_hard
+        and goal.scope is DoseScope.CUMULATIVE
+        and goal.at_most is not None
+        and goal.alpha_beta_gy is not None
+        and is_near_maximum(goal)
+    )
+
+
+def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
+    """Return the goals that bound a near-maximum of this plan's own dose, hard or not.
+
+    Goals with a priority are worked on at their level instead.
+    """
+    return tuple(
+        PhysicalCap(goal.structure, goal.at_most, goal.is_hard, goal.metric)
+        for goal in goals
+        if goal.scope is DoseScope.PLAN
+        and goal.at_most is not None
+        and goal.unit == "Gy"
+        and goal.priority is None
+        and is_near_maximum(goal)
+    )

@@ -1,0 +1,40 @@
+"""A finished plan and what is known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rerad.core import Dose, Finding, Plan
+from rerad.planning.plan_request import PlanState
+from rerad.planning.prices import TolerancePrices
+from rerad.planning.result import Convergence
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanOutcome:
+    """A deliverable plan and its dose.
+
+    Parameters
+    ----------
+    plan : Plan
+        Checked against the machine.
+    dose : Dose
+        Final physical dose of all planned fractions.
+    convergence : Convergence
+        Of the last optimisation.
+    complexity : mapping of str to float
+        Of the leaf sequence.
+    findings : tuple of Finding
+        What could not be limited.
+    prices : TolerancePrices or None
+        Of the hard caps; None without any.
+    state : PlanState or None
+        To go on from.
+    """
+
+    plan: Plan
+    dose: Dose
+    convergence: Convergence
+    complexity: Mapping[str, float]
+    findings: tuple[Finding, ...]
+    prices: TolerancePrices | None = None
+    state: PlanState | None = field(default=None, repr=False)

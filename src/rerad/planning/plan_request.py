@@ -1,0 +1,166 @@
+"""What a plan is made of, and what comes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.core import (
+    BeamGeometry,
+    Course,
+    Dose,
+    Goal,
+    Grid,
+    Image,
+    Machine,
+    Mask,
+    PatientPosition,
+)
+from rerad.errors import InputError
+from rerad.planning.inputs import ObjectiveSettings
+from rerad.planning.terms import OrganCap, PhysicalCap
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """How a plan is made.
+
+    Parameters
+    ----------
+    column_width_mm, field_margin_mm : float
+        Beamlet width along the leaf travel; opening around the projected targets.
+    n_correction_passes : int
+        Repetitions with the final dose's difference as background.
+    max_evaluations : int
+        Of the first optimisation; corrections start warm and take half.
+    seed : int
+        Of the sampled voxels.
+    n_leaf_refinements : int
+        Times that leaf positions are refined on the dose of the apertures at the end.
+    dose_rate_mu_min : float or None
+        Meterset rate of sweeping beams; None takes the machine's. A lower one needs fewer monitor
+        units and leaks less, and takes longer.
+    is_leakage_modelled : bool
+        Whether the optimiser knows what closed leaves let through; False only to compare.
+    """
+
+    column_width_mm: float
+    field_margin_mm: float
+    n_correction_passes: int
+    max_evaluations: int
+    seed: int
+    n_leaf_refinements: int = 0
+    dose_rate_mu_min: float | None = None
+    is_leakage_modelled: bool = True
+
+    def __post_init__(self) -> None:
+        if self.dose_rate_mu_min is not None and not self.dose_rate_mu_min > 0:
+            msg = f"expected a dose rate above 0 MU/min, got {self.dose_rate_mu_min}"
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanGoal:
+    """A clinical goal that steers the optimiser.
+
+    Parameters
+    ----------
+    goal : Goal
+        With a priority, or hard.
+    prior : Dose or None
+        Earlier EQD2 at the goal's alpha/beta, for cumulative goals; None if there was none.
+    prescription_gy : float or None
+        What goals in percent are relative to: the structure's own prescription, else the highest.
+    """
+
+    goal: Goal
+    prior: Dose | None
+    prescription_gy: float | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanRequest:
+    """What a plan is made of.
+
+    Parameters
+    ----------
+    label : str
+        Of the plan.
+    course : Course
+        Prescriptions and planned fractions.
+    grid : Grid
+        The dose grid.
+    density : Image
+        Mass density of all that beams pass; the dose grid is a crop of its grid.
+    masks : mapping of str to Mask
+        Structures on crops of the dose grid.
+    body : Mask
+        Outline of the patient.
+    machine : Machine
+        To plan for.
+    beams : tuple of BeamGeometry
+        Directions.
+    organ_caps : tuple of OrganCap
+        Cumulative limits.
+    physical_caps : tuple of PhysicalCap
+        Bounds on this plan's own dose.
+    objectives : ObjectiveSettings
+        Weights.
+    settings : PlanSettings
+        How it is made.
+    goals : tuple of PlanGoal
+        Goals with a priority: they are worked on in that order; and hard ones.
+    """
+
+    label: str
+    course: Course
+    grid: Grid
+    density: Image
+    masks: Mapping[str, Mask]
+    body: Mask
+    machine: Machine
+    beams: tuple[BeamGeometry, ...]
+    organ_caps: tuple[OrganCap, ...]
+    physical_caps: tuple[PhysicalCap, ...]
+    objectives: ObjectiveSettings
+    settings: PlanSettings
+    goals: tuple[PlanGoal, ...] = ()
+
+    @property
+    def position(self) -> PatientPosition:
+        """How the patient lies."""
+        return self.density.patient_position
+
+    @property
+    def n_fractions(self) -> int:
+        """Planned fractions."""
+        if not self.course.n_fractions_planned:
+            msg = f"{self.course.name}: expected a planned number of fractions of at least 1"
+            raise InputError(msg)
+        return self.course.n_fractions_planned
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanState:
+    """How far a plan has come, enough to go on from there.
+
+    Parameters
+    ----------
+    n_passes_done : int
+        Correction passes that are complete.
+    fluence_mu : ndarray of shape (n_beamlets,)
+        Open times over all fractions.
+    background_gy : ndarray of shape (n_points,)
+        Final dose less that of the operator, from the last complete pass; zeros before.
+    multipliers : tuple of ndarray
+        Of the hard caps, in their order.
+    stiffness : float
+        Of the caps; 0 if there are no multipliers yet.
+    """
+
+    n_passes_done: int
+    fluence_mu: NDArray[np.float64]
+    background_gy: NDArray[np.float64]
+    multipliers: tuple[NDArray[np.float64], ...]
+    stiffness: float
