@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 
 N_FRACTIONS, N_BEAMS, COLUMN_MM = 25, 9, 5.0
-LEVELS, SEGMENTS = (5, 7, 10, 15, 20, 30), (3, 5, 8, 12)
+LEVELS, SEGMENTS = (5, 7, 10, 15, 20, 30), (3, 5, 12)
 RATES_MU_MIN = (600.0, 300.0, 150.0)
 
 
@@ -29,6 +29,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--machine", default="generic_6mv")
     parser.add_argument("--grid", type=float, default=5.0, help="voxel size, mm")
     parser.add_argument("--evaluations", type=int, default=60)
+    parser.add_argument("--only", default="", help="rows whose name holds this text")
     parser.add_argument("--final", choices=("pencil-beam", "collapsed-cone"))
     return parser.parse_args()
 
@@ -147,6 +148,8 @@ def report(case: Case, machine, name: str, plan, args: argparse.Namespace) -> No
     from rerad.optimize.leaf_positions import delivered_dose, refine_leaves
     from rerad.sequencing import check_deliverable
 
+    if args.only not in name:
+        return
     settings = LeafSettings(max_evaluations=args.evaluations)
     value = case.problem.value_by_dose
     before, background, seconds = None, None, 0.0
@@ -207,12 +210,13 @@ def main() -> None:
         make = partial(sequence_sliding_window, settings=settings)
         plan = plan_of(case, case.machine, make)
         report(case, case.machine, f"sliding window, {rate:.0f} MU/min", plan, args)
-    kinds = [(still, f"still, {n} levels", {"n_levels": n, "n_segments_max": 99}) for n in LEVELS]
-    kinds += [(still, f"still, 10 levels, {n} segments", {"n_segments_max": n}) for n in SEGMENTS]
-    kinds += [
-        (still, "still, no tongue and groove", {"avoids_tongue_and_groove": True}),
+    kinds = [
+        (still, "still", {}),
+        (still, "still, tongue and groove", {"avoids_tongue_and_groove": False}),
         (bound, "still, no interdigitation", {}),
     ]
+    kinds += [(still, f"still, {n} segments", {"n_segments_max": n}) for n in SEGMENTS]
+    kinds += [(still, f"still, {n} levels", {"n_levels": n, "n_segments_max": 99}) for n in LEVELS]
     for machine, name, changes in kinds:
         chosen = replace(StepAndShootSettings(), **changes)
         plan = plan_of(case, machine, partial(sequence_step_and_shoot, settings=chosen))
