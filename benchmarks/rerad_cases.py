@@ -83,13 +83,14 @@ DEMO_ORGANS = (
 
 @dataclass(frozen=True, slots=True)
 class Fineness:
-    """How finely a benchmark is run: dose voxels, evaluations, corrections."""
+    """How finely a benchmark is run: dose voxels, evaluations, corrections, leaf refinements."""
 
     dose_grid_mm: float = 3.0
     max_evaluations: int = 150
     n_correction_passes: int = 2
     prior_grid_mm: float = 4.0
     prior_evaluations: int = 60
+    n_leaf_refinements: int = 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -180,6 +181,7 @@ def make_inputs(today: Today, prior: PriorInput, fineness: Fineness) -> Planning
             max_evaluations=fineness.max_evaluations,
             seed=planning["seed"],
             accepted_breaches=today.accepted,
+            n_leaf_refinements=fineness.n_leaf_refinements,
         ),
         objectives=ObjectiveSettings(**table["objectives"]),
     )
