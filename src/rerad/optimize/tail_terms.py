@@ -325,8 +325,15 @@ def read_dose(cumulative: CumulativeDose | None, dose_gy: Floats) -> tuple[Float
 
 def tail_shares(read: Floats, shares: Floats, part: float, side: TailSide) -> Floats:
     """Return how much of each point lies in the hottest or coldest `part` of the volume."""
-    order = np.argsort(-read if side is TailSide.HOTTEST else read, kind="stable")
+    keys = -read if side is TailSide.HOTTEST else read
+    near = np.arange(len(keys))
+    n_near = int(2.0 * part * len(keys)) + 16
+    if n_near < len(keys):
+        # A small tail needs no sorting of the rest, unless its points are small as well.
+        few = np.argpartition(keys, n_near)[:n_near]
+        near = few if float(shares[few].sum()) >= part else near
+    order = near[np.argsort(keys[near], kind="stable")]
     ahead = np.cumsum(shares[order]) - shares[order]
-    taken = np.empty_like(shares)
+    taken = np.zeros_like(shares)
     taken[order] = np.clip(part - ahead, 0.0, shares[order])
     return taken

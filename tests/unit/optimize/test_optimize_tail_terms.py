@@ -15,6 +15,7 @@ from rerad.optimize import (
     VolumeAbove,
     VolumeBelow,
 )
+from rerad.optimize.tail_terms import tail_shares
 
 POINTS = np.arange(4)
 SHARES = np.array([1.0, 1.0, 1.0, 1.0])
@@ -54,6 +55,23 @@ def test_tail_mean_is_the_least_of_its_definition():
         for eta in np.concatenate([dose, np.linspace(0, 60, 500)])
     ]
     assert value(term, dose) == pytest.approx(min(of_eta), rel=1e-12)
+
+
+@pytest.mark.parametrize("side", list(TailSide))
+@pytest.mark.parametrize("skew", [0.0, 4.0])
+def test_a_small_tail_of_many_points_is_that_of_a_full_sort(side, skew):
+    """Slow twin: take points in order of dose, one by one, until the part is full."""
+    rng = np.random.default_rng(7)
+    dose = rng.uniform(0, 60, 2000)
+    sign = -1.0 if side is TailSide.HOTTEST else 1.0
+    shares = np.exp(skew * sign * dose / 60)  # skewed: points of the tail are the smallest
+    shares /= shares.sum()
+    for part in (1e-5, 0.01, 0.2, 1.0):
+        left, expected = part, np.zeros(2000)
+        for n in np.argsort(sign * dose):
+            expected[n] = min(shares[n], left)
+            left -= expected[n]
+        assert tail_shares(dose, shares, part, side) == pytest.approx(expected, abs=1e-12)
 
 
 def test_tail_mean_bounds_the_dose_at_its_volume():
