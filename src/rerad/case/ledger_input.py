@@ -1,5 +1,6 @@
 """What a user gives to the ledger: a file, or a kind with keys and values, to records."""
 
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from rerad.core.clinical_history import (
 )
 from rerad.core.record_documents import from_document, to_document
 from rerad.errors import CaseError, InputError
+from rerad.exchange import courses_of_bundle
 
 
 def history_of_path(path: Path, patient_id: str) -> ClinicalHistory:
@@ -32,7 +34,7 @@ def history_of_path(path: Path, patient_id: str) -> ClinicalHistory:
     Parameters
     ----------
     path : Path
-        ``history.toml``, its JSON, a ``case.toml``, or a case folder.
+        ``history.toml``, its JSON, ``.fhir.json``, a ``case.toml``, or a case folder.
     patient_id : str
         Needed for a case file, which has none; empty for the others.
 
@@ -45,6 +47,8 @@ def history_of_path(path: Path, patient_id: str) -> ClinicalHistory:
     CaseError
         If the file is not right, or a case file comes without patient ID.
     """
+    if path.name.lower().endswith(".fhir.json"):
+        return _history_of_bundle(path)
     is_case = path.is_dir() or path.name == "case.toml"
     if not is_case:
         return read_history_file(path)
@@ -52,6 +56,21 @@ def history_of_path(path: Path, patient_id: str) -> ClinicalHistory:
         msg = f"{path} is a case, which names no patient: give the ID with --patient"
         raise CaseError(msg)
     return case_history(read_case(path), patient_id)
+
+
+def _history_of_bundle(path: Path) -> ClinicalHistory:
+    """Return patient and courses of a FHIR bundle."""
+    try:
+        bundle = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        msg = f"{path} cannot be read as FHIR JSON: {error}"
+        raise CaseError(msg) from error
+    try:
+        imported = courses_of_bundle(bundle if isinstance(bundle, dict) else {})
+        return ClinicalHistory(imported.patient, imported.courses)
+    except InputError as error:
+        msg = f"{path}: {error}"
+        raise CaseError(msg) from error
 
 
 def record_of_words(kind: str, words: Sequence[str]) -> ClinicalRecord:

@@ -5,14 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rerad.case.files import write_json
 from rerad.case.history_files import write_history_file
-from rerad.core.clinical_history import ClinicalHistory, CourseRecord, kind_of
-from rerad.core.record_documents import item_document, to_document
+from rerad.core.clinical_history import ClinicalHistory, CourseRecord
+from rerad.core.record_documents import to_document
 from rerad.errors import CaseError
+from rerad.exchange import fhir_bundle, write_research_tables
 from rerad.ledger import Receipt, Verification
 from rerad.outcome import course_outcome, survival_times
 
-FORMS = "FILE.toml, .json, .fhir.json; without a patient, a folder for CSV."
+FORMS = "FILE.toml, FILE.json, FILE.fhir.json, or a new folder for CSV tables."
 """What can be written."""
 
 
@@ -123,7 +125,11 @@ def _words(value: Any) -> str:
 
 
 def write_export(
-    histories: Iterable[ClinicalHistory], out: Path, *, is_one: bool
+    histories: Iterable[ClinicalHistory],
+    out: Path,
+    *,
+    is_one: bool,
+    alpha_betas_gy: tuple[float, ...] = (),
 ) -> tuple[Path, ...]:
     """Write one history as a file, or all as a folder of tables.
 
@@ -135,6 +141,8 @@ def write_export(
         File whose ending says the form, or a folder that is not there.
     is_one : bool
         Whether one patient was named.
+    alpha_betas_gy : tuple of float
+        Of the EQD2 that FHIR holds as radiobiologic metric.
 
     Returns
     -------
@@ -146,15 +154,14 @@ def write_export(
     CaseError
         If the ending says no form.
     """
-    if is_one and out.suffix:
-        history = next(iter(histories))
+    if not is_one and out.suffix:
+        msg = f"{out} is one file, and all patients were asked for: name a patient, or a folder"
+        raise CaseError(msg)
+    if not out.suffix:
+        return write_research_tables(histories, out)
+    history = next(iter(histories))
+    if out.name.lower().endswith(".fhir.json"):
+        write_json(out, fhir_bundle(history, alpha_betas_gy=alpha_betas_gy))
+    else:
         write_history_file(history, out)
-        return (out,)
-    msg = f"expected {FORMS} got {out}"
-    raise CaseError(msg)
-
-
-def record_fields(history: ClinicalHistory) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return kind and fields of every record of a history."""
-    for record in (history.patient, *history.records):
-        yield kind_of(record), item_document(record)
+    return (out,)

@@ -210,13 +210,18 @@ def export(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help=ledger_output.FORMS)],
     where: LedgerOption,
+    alpha_beta: Annotated[
+        list[float] | None, typer.Option("--alpha-beta", help="Gy, of the EQD2 in FHIR; repeat.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a patient's history, or a table of each kind of record of all patients."""
     with reporting_errors(as_json=as_json), _opened(where) as ledger:
         ids = (patient,) if patient else patient_ids(ledger)
         histories = (read_history(ledger, name) for name in ids)
-        files = ledger_output.write_export(histories, out, is_one=bool(patient))
+        files = ledger_output.write_export(
+            histories, out, is_one=bool(patient), alpha_betas_gy=tuple(alpha_beta or ())
+        )
     if as_json:
         print_json({"status": "done", "files": [str(file) for file in files]})
         return

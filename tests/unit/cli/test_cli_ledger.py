@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from rerad.case.history_files import read_history_file
 from rerad.cli.main import app
+from rerad.core.clinical_history import CourseRecord
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "published_case" / "history.toml"
 ID = "PUBLISHED-CASE"
@@ -57,6 +58,30 @@ def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: 
         "to death: unknown days (the record says: three months after)",
     ):
         assert words in shown, words
+
+
+def test_courses_go_out_as_fhir_and_come_back(terminal: Terminal, tmp_path: Path) -> None:
+    bundle = tmp_path / "out.fhir.json"
+    terminal.run("export", ID, "-o", str(bundle), "--alpha-beta", "3", "--alpha-beta", "10")
+    other = Terminal(tmp_path / "other.db")
+    other.run("import", str(bundle))
+    other.run("export", ID, "-o", str(tmp_path / "back.json"))
+    back = read_history_file(tmp_path / "back.json")
+    assert back.of_kind(CourseRecord) == read_history_file(EXAMPLE).of_kind(CourseRecord)
+    assert back.patient == read_history_file(EXAMPLE).patient
+    text = bundle.read_text(encoding="utf-8")
+    assert "EQD2Gy(a/b=3)" in text
+    bundle.write_text(text.replace('"cGy"', '"Gy"'), encoding="utf-8")
+    said = Terminal(tmp_path / "third.db").json("import", str(bundle), code=1)
+    assert "with UCUM code cGy" in str(said["error"])
+
+
+def test_all_patients_go_out_as_tables(terminal: Terminal, tmp_path: Path) -> None:
+    files = terminal.json("export", "-o", str(tmp_path / "tables"))["files"]
+    names = {Path(file).name for file in files}  # type: ignore[attr-defined]
+    assert {"course.csv", "symptom.csv", "systemic_therapy_drugs.csv"} <= names
+    said = terminal.json("export", "-o", "all.json", code=1)
+    assert "all patients were asked for" in str(said["error"])
 
 
 def test_records_are_added_revised_and_withdrawn(terminal: Terminal) -> None:

@@ -1,0 +1,87 @@
+"""CSV tables: every record a row, absence said in words, all files or none."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rerad.core.clinical_history import (
+    NOT_APPLICABLE,
+    UNKNOWN,
+    ClinicalHistory,
+    CoursePhase,
+    CourseRecord,
+    Death,
+    PatientRecord,
+    PhaseVolume,
+)
+from rerad.errors import InputError
+from rerad.exchange import write_research_tables
+
+
+def history(name: str) -> ClinicalHistory:
+    volumes = (
+        PhaseVolume(structure="GTV", prescribed_gy=55.0),
+        PhaseVolume(structure="PTV", prescribed_gy=UNKNOWN),
+    )
+    course = CourseRecord(
+        key="c1",
+        order=1,
+        text='a, "quoted" text\nof two lines',
+        title="C1",
+        stop_reason=NOT_APPLICABLE,
+        n_fractions_planned=25,
+        phases=(CoursePhase(name="a", volumes=volumes), CoursePhase(name="b")),
+        partial_fractions=(0.5, 0.25),
+    )
+    patient = PatientRecord(patient_id=name, text="x")
+    return ClinicalHistory(patient, (course, Death(key="d", order=2, text="", cause=UNKNOWN)))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_every_record_is_a_row_and_absence_has_a_word(tmp_path: Path) -> None:
+    files = write_research_tables((history(n) for n in ("A", "B")), tmp_path / "out")
+    assert [f.name for f in files] == [
+        "course.csv",
+        "course_phases.csv",
+        "course_phases_volumes.csv",
+        "death.csv",
+        "patient.csv",
+    ]
+    courses = rows(tmp_path / "out" / "course.csv")
+    assert [(r["patient_id"], r["key"]) for r in courses] == [("A", "c1"), ("B", "c1")]
+    assert courses[0]["text"] == 'a, "quoted" text\nof two lines'
+    assert (courses[0]["n_fractions_planned"], courses[0]["n_fractions_planned_absent"]) == (
+        "25",
+        "",
+    )
+    assert (courses[0]["stop_reason"], courses[0]["stop_reason_absent"]) == ("", "not applicable")
+    assert (courses[0]["start"], courses[0]["start_absent"]) == ("", "not asked")
+    assert courses[0]["partial_fractions"] == "0.5; 0.25"
+    volumes = rows(tmp_path / "out" / "course_phases_volumes.csv")
+    assert [
+        (r["record"], r["phases_at"], r["volumes_at"], r["structure"]) for r in volumes[:2]
+    ] == [
+        ("c1", "0", "0", "GTV"),
+        ("c1", "0", "1", "PTV"),
+    ]
+    assert (volumes[1]["prescribed_gy"], volumes[1]["prescribed_gy_absent"]) == ("", "unknown")
+
+
+def test_all_files_or_none(tmp_path: Path) -> None:
+    def failing() -> Iterator[ClinicalHistory]:
+        yield history("A")
+        msg = "the power fails"
+        raise RuntimeError(msg)
+
+    with pytest.raises(RuntimeError, match="the power fails"):
+        write_research_tables(failing(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "there").mkdir()
+    with pytest.raises(InputError, match=r"expected .*there not to be there"):
+        write_research_tables([history("A")], tmp_path / "there")
