@@ -1,6 +1,11 @@
 """Nerves on CT, PET and MR: centre lines, straight views, diameters, uptake, comparison."""
 
-from rerad.nerves.caliber import CaliberProfile, CaliberSettings, measure_caliber
+from rerad.nerves.caliber import (
+    CaliberProfile,
+    CaliberSettings,
+    fill_from_contours,
+    measure_caliber,
+)
 from rerad.nerves.compare import (
     Measured,
     NerveComparison,
@@ -46,6 +51,7 @@ __all__ = [
     "UptakeSettings",
     "Verdict",
     "compare_sides",
+    "fill_from_contours",
     "frames_along",
     "join_paths",
     "measure_caliber",

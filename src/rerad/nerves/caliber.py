@@ -7,20 +7,23 @@ the path is moved, and how far the noise of neighbours is alike; the second meas
 What the fit cannot see is said: no diameter is given where the contrast is not above the noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import binary_dilation, gaussian_filter1d
 
-from rerad.core import Image, NervePath
+from rerad.core import Grid, Image, ImageUnit, Modality, NervePath, Structure
 from rerad.errors import FrameMismatchError, InputError
 from rerad.nerves.path import path_from_points
-from rerad.nerves.straighten import PathFrames, frames_along
+from rerad.nerves.straighten import PathFrames, frames_along, straighten
 from rerad.nerves.tube_fit import FitLimits, Neighborhood, TubeFit, fit_tube
 from rerad.nerves.tube_model import Resolution, cross_spread
+from rerad.structures import rasterize
 
 _SMOOTH_MM = 3.0
+_CUT_MM = 10.0
+_REACH_MM = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,14 @@ class CaliberSettings:
     largest_shift_mm : float
         How far the centre may lie from the path.
     least_contrast_to_noise : float
-        Below this the place is not measured.
+        Contrast over what the fit leaves unexplained; below this the place is not measured.
     largest_sd_mm : float
         Above this uncertainty of the diameter the place is not measured.
+    soft_hu : tuple of float
+        On CT, voxels beyond these values (gas, bone), and those beside them, are not used.
+    fat_hu : tuple of float
+        On CT, a place is measured only where the surroundings found are fat: beside muscle or
+        bone the edge found may be another's.
     """
 
     every_mm: float = 2.0
@@ -54,8 +62,10 @@ class CaliberSettings:
     first_diameter_mm: float = 5.5
     diameter_range_mm: tuple[float, float] = (1.0, 20.0)
     largest_shift_mm: float = 3.0
-    least_contrast_to_noise: float = 2.0
+    least_contrast_to_noise: float = 3.3
     largest_sd_mm: float = 1.5
+    soft_hu: tuple[float, float] = (-300.0, 160.0)
+    fat_hu: tuple[float, float] = (-150.0, -50.0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,6 +79,8 @@ class CaliberProfile:
     arc_mm, diameter_mm, sd_mm, contrast, background, noise : ndarray of shape (M,)
         Place on the path; diameter and its standard deviation; value inside less surroundings,
         surroundings, and noise, in the unit of the image.
+    is_contoured : ndarray of bool of shape (M,)
+        Where the diameter is that of the user's contours, for want of a measured one.
     """
 
     path: NervePath
@@ -78,6 +90,7 @@ class CaliberProfile:
     contrast: NDArray[np.float64]
     background: NDArray[np.float64]
     noise: NDArray[np.float64]
+    is_contoured: NDArray[np.bool_]
 
 
 def measure_caliber(
@@ -113,6 +126,7 @@ def measure_caliber(
     settings = settings or CaliberSettings()
     _require_together(image, path)
     covariance = resolution.covariance(image.grid)
+    image = _cropped(image, path)
     first = _fit_all(image, path, covariance, settings, None)
     moved = _recentred(path, first)
     last = _fit_all(image, moved, covariance, settings, first)
@@ -125,6 +139,7 @@ def measure_caliber(
         contrast=np.array([fit.contrast for fit in fits]),
         background=np.array([fit.background for fit in fits]),
         noise=np.array([fit.noise for fit in fits]),
+        is_contoured=np.zeros(len(fits), dtype=bool),
     )
 
 
@@ -142,8 +157,57 @@ def _require_together(image: Image, path: NervePath) -> None:
         raise InputError(msg)
 
 
+def fill_from_contours(
+    profile: CaliberProfile, structure: Structure, *, sd_mm: float
+) -> CaliberProfile:
+    """Take the diameter of the user's contours where none could be measured.
+
+    The diameter is that of the circle with the area that a plane across the path cuts from the
+    contoured volume.
+
+    Parameters
+    ----------
+    profile : CaliberProfile
+        Measured.
+    structure : Structure
+        Contours of the same nerve.
+    sd_mm : float
+        Uncertainty of a contoured diameter: what observers differ by.
+
+    Returns
+    -------
+    CaliberProfile
+        With `is_contoured` where it was filled.
+    """
+    missing = np.isnan(profile.diameter_mm)
+    if not missing.any():
+        return profile
+    points = profile.path.points_mm
+    low, high = points.min(axis=0) - _CUT_MM, points.max(axis=0) + _CUT_MM
+    i, j, k = np.ceil(high - low).astype(int) + 1
+    corner = (float(low[0]), float(low[1]), float(low[2]))
+    grid = Grid((int(k), int(j), int(i)), corner, (1.0, 1.0, 1.0), profile.path.frame_uid)
+    share = rasterize(structure, grid).on(grid)
+    solid = Image(share, grid, Modality.CT, ImageUnit.ARBITRARY)
+    cut = straighten(solid, profile.path, half_width_mm=_CUT_MM, step_mm=0.5).values
+    area = np.nansum(cut, axis=(1, 2)) * 0.25
+    drawn = np.interp(profile.arc_mm, profile.path.arc_mm, 2 * np.sqrt(area / np.pi))
+    is_filled = missing & (drawn > 0.5)
+    return replace(
+        profile,
+        diameter_mm=np.where(is_filled, drawn, profile.diameter_mm),
+        sd_mm=np.where(is_filled, sd_mm, profile.sd_mm),
+        is_contoured=is_filled,
+    )
+
+
 def voxels_around(
-    image: Image, path: NervePath, frames: PathFrames, place: int, reach: tuple[float, float]
+    image: Image,
+    path: NervePath,
+    frames: PathFrames,
+    place: int,
+    reach: tuple[float, float],
+    usable: NDArray[np.bool_] | None = None,
 ) -> Neighborhood:
     """Return the voxels within a cylinder around a point of a path.
 
@@ -159,6 +223,8 @@ def voxels_around(
         Index of the point.
     reach : tuple of float
         Radius and half length of the cylinder, in mm.
+    usable : ndarray of bool of shape (K, J, I), optional
+        Voxels that may be used; all if None.
 
     Returns
     -------
@@ -182,6 +248,8 @@ def voxels_around(
         - 0.5 * bend * (along**2)[:, None]
     )
     near = (np.abs(along) <= half_mm) & (np.sum(across**2, axis=1) <= radius_mm**2)
+    if usable is not None:
+        near &= usable[kji[:, 0], kji[:, 1], kji[:, 2]]
     kji = kji[near]
     values = image.values[kji[:, 0], kji[:, 1], kji[:, 2]].astype(np.float64)
     return Neighborhood(values, across[near], along[near], kji)
@@ -235,20 +303,43 @@ def _fit_all(
             start_mm = np.interp(arc, before.arc_mm[known], seen[known])
         grain = before.noise_grain
     places = np.clip(np.rint(arc / path.arc_mm[1]).astype(int), 0, len(path.points_mm) - 1)
+    usable = _soft(image, settings)
+    surroundings = settings.fat_hu if image.unit is ImageUnit.HU else (-np.inf, np.inf)
     fits = []
     for place, first_mm in zip(places, start_mm, strict=True):
         spread = cross_spread(covariance, frames.normal[place], frames.binormal[place])
         reach = (0.5 * first_mm + settings.rim_mm, 0.5 * settings.slab_mm)
-        near = voxels_around(image, path, frames, int(place), reach)
+        near = voxels_around(image, path, frames, int(place), reach, usable)
         limits = FitLimits(
             settings.diameter_range_mm,
             settings.largest_shift_mm,
             settings.least_contrast_to_noise,
             settings.largest_sd_mm,
+            surroundings,
             grain,
         )
         fits.append(fit_tube(near, float(first_mm), spread, limits))
     return _Pass(arc, frames, fits)
+
+
+def _cropped(image: Image, path: NervePath) -> Image:
+    """Return the part of an image that a path can need."""
+    grid = image.grid
+    low = grid.indices(path.points_mm.min(axis=0) - _REACH_MM)
+    high = grid.indices(path.points_mm.max(axis=0) + _REACH_MM)
+    a = np.clip(np.floor(low).astype(int), 0, np.asarray(grid.shape) - 1)
+    b = np.clip(np.ceil(high).astype(int) + 1, a + 1, grid.shape)
+    part = grid.crop((int(a[0]), int(a[1]), int(a[2])), (int(b[0]), int(b[1]), int(b[2])))
+    values = image.values[a[0] : b[0], a[1] : b[1], a[2] : b[2]]
+    return replace(image, values=values, grid=part, instance_uids=())
+
+
+def _soft(image: Image, settings: CaliberSettings) -> NDArray[np.bool_] | None:
+    """Return which voxels of a CT are soft tissue with no bone or gas beside them."""
+    if image.unit is not ImageUnit.HU:
+        return None
+    low, high = settings.soft_hu
+    return ~binary_dilation((image.values < low) | (image.values > high))
 
 
 def _recentred(path: NervePath, found: _Pass) -> NervePath:

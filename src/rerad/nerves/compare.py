@@ -126,6 +126,8 @@ class NerveComparison:
         With side, such as ``L5_R``.
     diameter : Measured
         Largest mean over the window.
+    is_diameter_contoured : bool
+        Whether it is that of the user's contours, at least in part.
     other_diameter : Measured
         The other side's at the same place.
     z : float
@@ -148,6 +150,7 @@ class NerveComparison:
 
     name: str
     diameter: Measured
+    is_diameter_contoured: bool
     other_diameter: Measured
     z: float
     normal: NormalRoot | None
@@ -234,6 +237,7 @@ def compare_sides(
     return NerveComparison(
         name=measured.name,
         diameter=diameter,
+        is_diameter_contoured=_is_contoured(measured.caliber, diameter.arc_mm),
         other_diameter=opposite,
         z=float(z),
         normal=normal,
@@ -307,6 +311,11 @@ def _excess(
         if not best.is_known or difference.value > best.value:
             best, opposite = difference, b
     return best, opposite
+
+
+def _is_contoured(caliber: CaliberProfile, arc_mm: float) -> bool:
+    near = np.abs(caliber.arc_mm - arc_mm) <= 5.0
+    return bool(np.any(caliber.is_contoured[near]))
 
 
 def _at(uptake: UptakeProfile, arc_mm: float) -> tuple[float, bool]:

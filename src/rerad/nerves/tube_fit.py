@@ -37,6 +37,8 @@ class FitLimits:
         Below this nothing is believed.
     largest_sd_mm : float
         Above this uncertainty of the diameter nothing is believed.
+    surroundings : tuple of float
+        Nothing is believed where the background found lies beyond.
     noise_grain : float
         Standard deviation in voxels of the Gaussian that correlates the noise in a slice.
     """
@@ -45,6 +47,7 @@ class FitLimits:
     largest_shift_mm: float
     least_contrast_to_noise: float
     largest_sd_mm: float
+    surroundings: tuple[float, float]
     noise_grain: float
 
 
@@ -232,6 +235,7 @@ def _judged(
     is_seen = (
         abs(contrast) > limits.least_contrast_to_noise * noise
         and sd_mm < limits.largest_sd_mm
+        and limits.surroundings[0] <= linear[0] <= limits.surroundings[1]
         and 1.02 * low < 2 * p[0] < 0.98 * high
         and float(np.max(np.abs(p[1:]))) < 0.98 * limits.largest_shift_mm
     )
