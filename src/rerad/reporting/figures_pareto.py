@@ -110,8 +110,8 @@ def _panel(
         axes.plot(x[best], y[best], zorder=5, **_plain(_KNEE))
     if current is not None:
         axes.plot(current[pair[0]], current[pair[1]], zorder=6, **_plain(_CURRENT))
-    axes.set_xlabel(_label(pareto, pair[0]), color=style.SLATE)
-    axes.set_ylabel(_label(pareto, pair[1]), color=style.SLATE)
+    axes.set_xlabel(_label(pareto, pair[0]), color=style.SLATE, fontsize=7)
+    axes.set_ylabel(_label(pareto, pair[1]), color=style.SLATE, fontsize=7)
     axes.margins(0.06)
 
 
