@@ -17,9 +17,10 @@ from rerad.case.files import case_path, write_json
 from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
 from rerad.case.outputs import run_document, write_dicom
+from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state, state_hash
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
-from rerad.planning import CaseResult, Progress, run_pipeline
+from rerad.planning import CaseListeners, CaseResult, GoalNow, Progress, run_pipeline
 from rerad.planning.pipeline import require_structures
 from rerad.reporting import write_report
 
@@ -31,6 +32,10 @@ RUN_FILE_NAME = "run.json"
 
 RESULT_FOLDER_NAME = "result"
 """Where a run writes inside a case folder, unless told otherwise."""
+
+
+OnGoals = Callable[[tuple[GoalNow, ...]], None]
+"""Told how the goals stand."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,9 +105,13 @@ def run_case(
     *,
     out: Path | None = None,
     steps_before: tuple[StepTime, ...] = (),
+    on_goals: OnGoals | None = None,
     progress: Progress,
 ) -> RunReport:
     """Run a case.
+
+    While the plan is made, how far it has come is kept beside the case file; a run that was
+    stopped goes on from there when the same case is run again.
 
     Parameters
     ----------
@@ -113,6 +122,8 @@ def run_case(
         there is replaced when the new one is complete.
     steps_before : tuple of StepTime
         What the caller did before, for the record of the run.
+    on_goals : callable or None
+        Told how the goals stand while the plan is made.
     progress : callable
         Told what is being done and the share of it done.
 
@@ -131,7 +142,7 @@ def run_case(
     # Courses known from paper or points only: judged on their upper bound.
     loaded, _ = with_bands(check.loaded, progress)
     read_seconds = time.perf_counter() - started
-    result = run_pipeline(loaded.inputs, progress)
+    result = planned(loaded, on_goals, progress)
     folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
     reading = StepTime("reading the case", round(read_seconds, 3))
     steps = (*steps_before, reading, *result.provenance.steps)
@@ -139,6 +150,19 @@ def run_case(
     with replacing(folder) as temporary:
         result = _write(result, loaded, temporary, progress)
     return _report(result, folder)
+
+
+def planned(loaded: LoadedCase, on_goals: OnGoals | None, progress: Progress) -> CaseResult:
+    """Plan a loaded case, from where an earlier run of the same inputs stopped if one did."""
+    path = case_path(loaded.path).parent / STATE_FILE_NAME
+    inputs = state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
+    resume = load_state(path, inputs)
+    if resume is not None:
+        progress(f"going on after {resume.n_passes_done} finished passes", 0.0)
+    listeners = CaseListeners(goals=on_goals, keep=StateKeeper(path, inputs))
+    result = run_pipeline(loaded.inputs, progress, listeners=listeners, resume=resume)
+    path.unlink(missing_ok=True)
+    return result
 
 
 def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progress) -> CaseResult:

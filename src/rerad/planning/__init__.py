@@ -1,5 +1,6 @@
 """The pipeline from prior courses to a deliverable plan."""
 
+from rerad.planning.goal_watch import CaseListeners, GoalNow
 from rerad.planning.inputs import (
     LimitChoice,
     ObjectiveSettings,
@@ -10,16 +11,18 @@ from rerad.planning.inputs import (
 )
 from rerad.planning.medium import Medium, MediumSettings, make_medium
 from rerad.planning.pipeline import (
+    PreparedCase,
     Stopwatch,
     dose_grid_for,
     external_of,
+    judge_case,
+    prepare_case,
     rasterize_all,
     run_pipeline,
 )
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_request import PlanGoal, PlanRequest, PlanSettings, PlanState
 from rerad.planning.points import Points
-from rerad.planning.prices import TolerancePrices
 from rerad.planning.replan import Listeners, coplanar_beams, isocenter_of, make_plan
 from rerad.planning.result import (
     BudgetRow,
@@ -30,15 +33,18 @@ from rerad.planning.result import (
     PriorCourse,
     SummaryRow,
     TargetDelivery,
+    TolerancePrices,
 )
 from rerad.planning.terms import OrganCap, PhysicalCap
 
 __all__ = [
     "BudgetRow",
     "BudgetScenario",
+    "CaseListeners",
     "CaseResult",
     "Convergence",
     "DeliveryState",
+    "GoalNow",
     "LimitChoice",
     "Listeners",
     "Medium",
@@ -54,6 +60,7 @@ __all__ = [
     "PlanningInputs",
     "PlanningSettings",
     "Points",
+    "PreparedCase",
     "PriorCourse",
     "PriorInput",
     "Progress",
@@ -65,8 +72,10 @@ __all__ = [
     "dose_grid_for",
     "external_of",
     "isocenter_of",
+    "judge_case",
     "make_medium",
     "make_plan",
+    "prepare_case",
     "rasterize_all",
     "run_pipeline",
 ]

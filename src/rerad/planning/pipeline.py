@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from rerad.planning.checks import (
     overlap_findings,
     record_findings,
 )
+from rerad.planning.goal_watch import CaseListeners
 from rerad.planning.history import carry_prior, prior_findings
 from rerad.planning.inputs import PlanningInputs, Progress
 from rerad.planning.judge import (
@@ -43,9 +44,9 @@ from rerad.planning.judge import (
 from rerad.planning.medium import Medium, make_medium
 from rerad.planning.plan_goals import hard_cumulative_caps, physical_caps, plan_goals
 from rerad.planning.plan_outcome import PlanOutcome
-from rerad.planning.plan_request import PlanRequest, PlanSettings
+from rerad.planning.plan_request import PlanRequest, PlanSettings, PlanState
 from rerad.planning.replan import make_plan
-from rerad.planning.result import CaseResult, DeliveryState, PriorCourse
+from rerad.planning.result import BudgetRow, CaseResult, DeliveryState, PriorCourse
 from rerad.planning.terms import OrganCap
 from rerad.structures import rasterize
 
@@ -127,34 +128,64 @@ def require_structures(inputs: PlanningInputs) -> None:
         raise MissingDataError(msg)
 
 
-def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
-    """Carry a case from its history to a judged plan.
+@dataclass(frozen=True, eq=False, slots=True)
+class PreparedCase:
+    """A case with everything worked out that comes before planning.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        What it was made of.
+    masks : mapping of str to Mask
+        Structures on crops of the dose grid.
+    priors : tuple of PriorCourse
+        Earlier courses on the dose grid.
+    budget : tuple of BudgetRow
+        What remains of every limit.
+    limits : tuple of OrganLimit
+        Limits to plan and judge under.
+    medium : Medium
+        What beams pass; its patient's grid is the dose grid.
+    request : PlanRequest
+        The plan that is wanted.
+    """
+
+    inputs: PlanningInputs
+    masks: dict[str, Mask]
+    priors: tuple[PriorCourse, ...]
+    budget: tuple[BudgetRow, ...]
+    limits: tuple[OrganLimit, ...]
+    medium: Medium
+    request: PlanRequest
+
+    @property
+    def judgement(self) -> Judgement:
+        """What a plan of this case is judged on."""
+        grid = self.request.grid
+        return Judgement(self.inputs, self.priors, self.limits, self.masks, grid)
+
+
+def prepare_case(
+    inputs: PlanningInputs, progress: Progress, *, watch: Stopwatch | None = None
+) -> PreparedCase:
+    """Carry earlier courses onto today's CT, work out what is left, and state the plan wanted.
 
     Parameters
     ----------
     inputs : PlanningInputs
         Data, choices and goals.
     progress : callable
-        Told what is being done and the share of it done.
-
-    Returns
-    -------
-    CaseResult
-        Its provenance holds the steps; versions and inputs are added by whoever read the files.
-
-    Raises
-    ------
-    ReradError
-        With one sentence on what is missing or wrong.
+        Told what is being done.
+    watch : Stopwatch or None
+        Gets the seconds of each step.
     """
-    watch = Stopwatch()
+    watch = watch or Stopwatch()
     require_structures(inputs)
     body = external_of(inputs.structures)
     grid = dose_grid_for(inputs.image, body, inputs.settings.dose_grid_mm)
     progress("drawing structures on the dose grid", 0.0)
     masks = rasterize_all(inputs.structures, grid)
     watch.lap("structures on the dose grid")
-
     alpha_betas = required_alpha_betas_gy(inputs)
     priors = tuple(
         carry_prior(
@@ -171,14 +202,63 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     progress("working out what tolerance is left", 0.0)
     budget, limits = make_budget(inputs, priors)
     watch.lap("remaining tolerance")
-
     medium = make_medium(inputs.image, inputs.structures, masks[body.name], grid, inputs.medium)
     request = _request(inputs, medium, masks, limits, priors)
-    outcome = make_plan(request, progress)
-    watch.lap("plan: optimise, sequence, recalculate")
+    return PreparedCase(inputs, masks, priors, budget, limits, medium, request)
 
+
+def run_pipeline(
+    inputs: PlanningInputs,
+    progress: Progress,
+    *,
+    listeners: CaseListeners | None = None,
+    resume: PlanState | None = None,
+) -> CaseResult:
+    """Carry a case from its history to a judged plan.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        Data, choices and goals.
+    progress : callable
+        Told what is being done and the share of it done.
+    listeners : CaseListeners or None
+        Told how the goals stand while the plan is made, and of states to keep.
+    resume : PlanState or None
+        Of the same inputs, to go on from.
+
+    Returns
+    -------
+    CaseResult
+        Its provenance holds the steps; versions and inputs are added by whoever read the files.
+
+    Raises
+    ------
+    ReradError
+        With one sentence on what is missing or wrong.
+    """
+    watch = Stopwatch()
+    prepared = prepare_case(inputs, progress, watch=watch)
+    told = (listeners or CaseListeners()).for_case(prepared.judgement)
+    outcome = make_plan(prepared.request, progress, listeners=told, resume=resume)
+    watch.lap("plan: optimise, sequence, recalculate")
     progress("judging the plan", 0.0)
-    judgement = Judgement(inputs, priors, limits, masks, grid)
+    result = judge_case(prepared, outcome)
+    watch.lap("DVHs and goals")
+    return replace(result, provenance=Provenance(rerad_version="", steps=tuple(watch.steps)))
+
+
+def judge_case(prepared: PreparedCase, outcome: PlanOutcome) -> CaseResult:
+    """Judge a plan of a prepared case; the provenance is left to the caller.
+
+    Parameters
+    ----------
+    prepared : PreparedCase
+        The case.
+    outcome : PlanOutcome
+        The plan and its final dose on the dose grid.
+    """
+    inputs, judgement = prepared.inputs, prepared.judgement
     planned_n = inputs.current.n_fractions_planned or 0
     delivered_n = inputs.current.n_fractions_delivered
     plan_dvhs = physical_dvhs(judgement, outcome.dose)
@@ -186,9 +266,7 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
     delivered = None
     if delivered_n is not None and delivered_n < planned_n:
         delivered = delivery_state(judgement, outcome.dose, plan_dvhs, delivered_n)
-    summary = summary_rows(judgement, planned, delivered)
-    findings = _findings(judgement, outcome, request, medium, (planned, delivered))
-    watch.lap("DVHs and goals")
+    states = (planned, delivered)
     return CaseResult(
         title=inputs.title,
         history=inputs.history,
@@ -196,22 +274,23 @@ def run_pipeline(inputs: PlanningInputs, progress: Progress) -> CaseResult:
         current_order=inputs.current_order,
         planning_image=inputs.image,
         structures=inputs.structures,
-        masks=masks,
+        masks=prepared.masks,
         pet_suv=inputs.pet_suv,
         mr=inputs.mr,
-        priors=priors,
-        budget=budget,
+        priors=prepared.priors,
+        budget=prepared.budget,
         machine=inputs.machine,
         plan=outcome.plan,
         planned=planned,
         delivered=delivered,
-        summary=summary,
+        summary=summary_rows(judgement, planned, delivered),
         targets=target_deliveries(inputs),
         convergence=outcome.convergence,
         complexity=outcome.complexity,
         assumptions=inputs.assumptions,
-        findings=findings,
-        provenance=Provenance(rerad_version="", steps=tuple(watch.steps)),
+        findings=_findings(judgement, outcome, prepared.request, prepared.medium, states),
+        provenance=Provenance(rerad_version="", steps=()),
+        prices=outcome.prices,
     )
 
 

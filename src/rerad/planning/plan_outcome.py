@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from rerad.core import Dose, Finding, Plan
 from rerad.planning.plan_request import PlanState
-from rerad.planning.prices import TolerancePrices
-from rerad.planning.result import Convergence
+from rerad.planning.result import Convergence, TolerancePrices
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,33 +1,11 @@
 """What a Gy more of tolerance would buy: the multipliers of hard caps, laid on the patient."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from rerad.optimize import PriceMap, Solution, price_on_grid, price_per_eqd2_gy
+from rerad.optimize import Solution, price_on_grid, price_per_eqd2_gy
 from rerad.planning.plan_request import PlanRequest
 from rerad.planning.points import Points
+from rerad.planning.result import TolerancePrices
 
 UNIT = "fall of the optimiser's objective per Gy of tolerance"
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class TolerancePrices:
-    """Prices of all hard limits on dose.
-
-    Parameters
-    ----------
-    map : PriceMap
-        Voxel by voxel.
-    organs : mapping of str to float
-        Fall of the objective if a whole organ had a Gy more: the sum over its voxels; by the
-        name of the limit.
-    objective : float
-        Value of the objective that falls, for comparison.
-    """
-
-    map: PriceMap
-    organs: Mapping[str, float]
-    objective: float
 
 
 def tolerance_prices(

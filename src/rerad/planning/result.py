@@ -20,7 +20,7 @@ from rerad.core import (
     TreatmentHistory,
 )
 from rerad.evaluation import Dvh, GoalResult, Verdict
-from rerad.optimize import LevelOutcome
+from rerad.optimize import LevelOutcome, PriceMap
 from rerad.registration import RegistrationQuality
 
 
@@ -260,6 +260,26 @@ class Convergence:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class TolerancePrices:
+    """Prices of all hard limits on dose.
+
+    Parameters
+    ----------
+    map : PriceMap
+        Voxel by voxel.
+    organs : mapping of str to float
+        Fall of the objective if a whole organ had a Gy more: the sum over its voxels; by the
+        name of the limit.
+    objective : float
+        Value of the objective that falls, for comparison.
+    """
+
+    map: PriceMap
+    organs: Mapping[str, float]
+    objective: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class CaseResult:
     """Everything a run found.
 
@@ -307,6 +327,8 @@ class CaseResult:
         What a clinician must weigh.
     provenance : Provenance
         Versions, inputs, settings, seconds.
+    prices : TolerancePrices or None
+        What a Gy more of tolerance would buy; None without hard limits.
     """
 
     title: str
@@ -331,6 +353,7 @@ class CaseResult:
     assumptions: tuple[str, ...]
     findings: tuple[Finding, ...]
     provenance: Provenance
+    prices: TolerancePrices | None = None
 
     @property
     def is_within_limits(self) -> bool:
