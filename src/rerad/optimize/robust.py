@@ -265,11 +265,9 @@ def robust_problem(
         for scenario, shift in enumerate(shifted.shifts_mm)
         for cap in nominal.caps
     )
-    background = nominal.background_dose_gy
+    background, leakage = nominal.background_dose_gy, nominal.leakage
     if background is not None:
-        repeated = [background[shifted.followed]] * (shifted.n_scenarios - 1)
-        background = np.concatenate([background, *repeated])
-    leakage = nominal.leakage
+        background = background[shifted.nominal_points]
     if leakage is not None:
         per_mu = leakage.dose_per_mu_gy[:, shifted.nominal_points]
         leakage = replace(leakage, dose_per_mu_gy=per_mu)
