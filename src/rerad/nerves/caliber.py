@@ -339,7 +339,7 @@ def _soft(image: Image, settings: CaliberSettings) -> NDArray[np.bool_] | None:
     if image.unit is not ImageUnit.HU:
         return None
     low, high = settings.soft_hu
-    return ~binary_dilation((image.values < low) | (image.values > high))
+    return np.asarray(~binary_dilation((image.values < low) | (image.values > high)))
 
 
 def _recentred(path: NervePath, found: _Pass) -> NervePath:
