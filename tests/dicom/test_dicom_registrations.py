@@ -7,7 +7,12 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, SpatialRegistrationStorage, generate_uid
+from pydicom.uid import (
+    DeformableSpatialRegistrationStorage,
+    ExplicitVRLittleEndian,
+    SpatialRegistrationStorage,
+    generate_uid,
+)
 from scipy.spatial.transform import Rotation
 
 from rerad import dicom
@@ -101,3 +106,74 @@ def test_a_dose_names_its_plan(written):
     assert reference.plans[0].instance_uid == written.plan.instance_uid
     assert reference.patient.patient_id == "TINY-1"
     assert reference.frame_uid == written.dose.grid.frame_uid
+
+
+def write_deformable(path: Path, vectors, *, before=None, orientation=(1, 0, 0, 0, 1, 0)):
+    grid = Dataset()
+    grid.ImagePositionPatient = [-10.0, -20.0, -30.0]
+    grid.ImageOrientationPatient = list(orientation)
+    grid.GridDimensions = list(vectors.shape[2::-1])
+    grid.GridResolution = [4.0, 5.0, 6.0]
+    grid.VectorGridData = vectors.astype("<f4").tobytes()
+    one = Dataset()
+    one.SourceFrameOfReferenceUID = EARLIER
+    one.DeformableRegistrationGridSequence = Sequence([grid])
+    after = item(TODAY, matrix())
+    one.PostDeformationMatrixRegistrationSequence = Sequence(
+        [_single(after.MatrixRegistrationSequence[0].MatrixSequence[0])]
+    )
+    if before is not None:
+        step = item(TODAY, before).MatrixRegistrationSequence[0].MatrixSequence[0]
+        one.PreDeformationMatrixRegistrationSequence = Sequence([_single(step)])
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = DeformableSpatialRegistrationStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.Modality = "REG"
+    dataset.FrameOfReferenceUID = TODAY
+    dataset.DeformableRegistrationSequence = Sequence([one])
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    return path
+
+
+def _single(step):
+    """Matrices before and after the deformation stand in their item, not in a sequence."""
+    made = Dataset()
+    made.FrameOfReferenceTransformationMatrixType = "RIGID"
+    made.FrameOfReferenceTransformationMatrix = step.FrameOfReferenceTransformationMatrix
+    return made
+
+
+def test_a_deformable_registration_leads_points_to_their_source(tmp_path):
+    vectors = np.zeros((3, 4, 5, 3))
+    vectors[1, 2, 3] = (1.0, -2.0, 3.0)
+    path = write_deformable(tmp_path / "def.dcm", vectors)
+    (field,) = dicom.read_deformable_registration(path)
+    assert (field.from_frame_uid, field.to_frame_uid) == (EARLIER, TODAY)
+    point = field.grid.points((1, 2, 3))
+    np.testing.assert_allclose(point, (2.0, -10.0, -24.0))
+    # The vector is added in today's frame, then the matrix leads to the source frame.
+    x, y, z = point + np.array((1.0, -2.0, 3.0))
+    expected = matrix() @ (x, y, z, 1.0)
+    got = field.rigid.inverse().apply(point + field.vectors_mm[1, 2, 3])
+    np.testing.assert_allclose(got, expected[:3], atol=1e-6)
+
+
+def test_deformable_registrations_that_would_be_guessed_are_refused(tmp_path):
+    vectors = np.zeros((3, 4, 5, 3))
+    path = write_deformable(tmp_path / "pre.dcm", vectors, before=matrix())
+    with pytest.raises(DicomError, match="before the deformation grid"):
+        dicom.read_deformable_registration(path)
+    path = write_deformable(tmp_path / "tilt.dcm", vectors, orientation=(0, 1, 0, 1, 0, 0))
+    with pytest.raises(DicomError, match="along the patient axes"):
+        dicom.read_deformable_registration(path)
+    dataset = pydicom.dcmread(write_deformable(tmp_path / "short.dcm", vectors))
+    grid = dataset.DeformableRegistrationSequence[0].DeformableRegistrationGridSequence[0]
+    grid.VectorGridData = b"\0" * 16
+    dataset.save_as(tmp_path / "short.dcm")
+    with pytest.raises(DicomError, match="got 16 bytes"):
+        dicom.read_deformable_registration(tmp_path / "short.dcm")
+    rigid_file = write(tmp_path / "reg.dcm", [item(EARLIER, matrix())])
+    with pytest.raises(DicomError, match="deformable spatial registration"):
+        dicom.read_deformable_registration(rigid_file)

@@ -12,7 +12,7 @@ from rerad.accumulation.ensemble import (
     ensemble_interval,
     sample_transforms,
 )
-from rerad.accumulation.map_dose import map_dose
+from rerad.accumulation.map_dose import map_dose, map_dose_mean
 from rerad.accumulation.strategies import (
     OrganSum,
     StrategySettings,
@@ -40,6 +40,7 @@ __all__ = [
     "discount",
     "ensemble_interval",
     "map_dose",
+    "map_dose_mean",
     "organ_sum",
     "phase_eqd2",
     "proposed_strategy_settings",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rerad.accumulation.map_dose import map_dose
-from rerad.core import Dose, DoseQuantity, Grid, RecordGrade, RigidTransform
+from rerad.core import Dose, DoseQuantity, Grid, RecordGrade, Transform
 from rerad.errors import InputError, QuantityMismatchError
 from rerad.radiobiology import to_eqd2
 
@@ -79,7 +79,7 @@ class CourseDose:
         What to call it.
     phases : tuple of PhaseDose
         At least one.
-    transform : RigidTransform
+    transform : RigidTransform or DisplacementField
         From the frame of its doses to the frame of the sum.
     recovery_fraction : float
         Share of its EQD2 taken as forgotten, 0 to 1.
@@ -89,7 +89,7 @@ class CourseDose:
 
     name: str
     phases: tuple[PhaseDose, ...]
-    transform: RigidTransform
+    transform: Transform
     recovery_fraction: float = 0.0
     grade: RecordGrade = RecordGrade.DOSE_GRID
 

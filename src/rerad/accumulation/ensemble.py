@@ -7,12 +7,16 @@ shape of the dose. How uncertain the registration is, the caller says; no number
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from rerad.core import Dose, RigidTransform
+from rerad.core import DisplacementField, Dose, RigidTransform
 from rerad.errors import InputError
+
+Moved = TypeVar("Moved", RigidTransform, DisplacementField, RigidTransform | DisplacementField)
+"""What is drawn is of the kind of what it is drawn around."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +49,19 @@ class RegistrationSpread:
 
 
 def sample_transforms(
-    transform: RigidTransform,
+    transform: Moved,
     spread: RegistrationSpread,
     *,
     center_mm: tuple[float, float, float],
     n: int,
     rng: np.random.Generator,
-) -> tuple[RigidTransform, ...]:
+) -> tuple[Moved, ...]:
     """Draw transforms around a registration.
 
     Parameters
     ----------
-    transform : RigidTransform
-        The registration.
+    transform : RigidTransform or DisplacementField
+        The registration; a field is moved as a whole.
     spread : RegistrationSpread
         Its uncertainty, normally distributed, axes independent.
     center_mm : tuple of float

@@ -23,7 +23,7 @@ from rerad.core.plan import DoseScope, Goal, Plan, Prescription, RecoveryBasis
 from rerad.core.provenance import InputRecord, Provenance, StepTime
 from rerad.core.structure import Contour, Mask, Structure, StructureKind
 from rerad.core.study import StructureSet, Study
-from rerad.core.transform import RigidTransform
+from rerad.core.transform import DisplacementField, RigidTransform, Transform
 
 __all__ = [
     "Beam",
@@ -32,6 +32,7 @@ __all__ = [
     "Contour",
     "ControlPoint",
     "Course",
+    "DisplacementField",
     "Dose",
     "DoseQuantity",
     "DoseScope",
@@ -72,6 +73,7 @@ __all__ = [
     "StructureKind",
     "StructureSet",
     "Study",
+    "Transform",
     "TreatmentHistory",
     "describe_quantity",
 ]

@@ -14,7 +14,11 @@ from rerad.dicom.image_writing import write_image
 from rerad.dicom.images import read_image
 from rerad.dicom.plan_writing import PriorReference, write_plan
 from rerad.dicom.plans import check_plan, read_plan
-from rerad.dicom.registrations import SpatialRegistration, read_registration
+from rerad.dicom.registrations import (
+    SpatialRegistration,
+    read_deformable_registration,
+    read_registration,
+)
 from rerad.dicom.structure_set_writing import write_structure_set
 from rerad.dicom.structure_sets import check_structure_set, read_structure_set
 from rerad.dicom.study import FolderScan, SkippedFile, scan_folder
@@ -33,6 +37,7 @@ __all__ = [
     "UidFactory",
     "check_plan",
     "check_structure_set",
+    "read_deformable_registration",
     "read_dose",
     "read_dose_reference",
     "read_effective_dose",
