@@ -11,6 +11,7 @@ from rerad.case.load import LoadedCase, load_case
 from rerad.case.measured import MeasuredCurve, read_measured
 from rerad.case.outputs import run_summary
 from rerad.case.pareto_file import inputs_hash, load_pareto, save_pareto
+from rerad.case.plan_case import PlanReport, export_plan, plan_case, plan_summary
 from rerad.case.run import CheckReport, RunReport, check_case, run_case
 from rerad.case.schema import CaseFile
 from rerad.case.slab import read_slab
@@ -26,6 +27,7 @@ __all__ = [
     "ImportReport",
     "LoadedCase",
     "MeasuredCurve",
+    "PlanReport",
     "RunReport",
     "accumulate_case",
     "accumulate_files",
@@ -33,10 +35,13 @@ __all__ = [
     "check_case",
     "commission_machine",
     "commission_summary",
+    "export_plan",
     "import_folder",
     "inputs_hash",
     "load_case",
     "load_pareto",
+    "plan_case",
+    "plan_summary",
     "read_case",
     "read_measured",
     "read_slab",

@@ -18,6 +18,7 @@ from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
 from rerad.case.outputs import run_document, write_dicom
 from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state, state_hash
+from rerad.case.written_plan import require_as_written
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
 from rerad.planning import CaseListeners, CaseResult, GoalNow, Progress, run_pipeline
@@ -146,7 +147,7 @@ def run_case(
     folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
     reading = StepTime("reading the case", round(read_seconds, 3))
     steps = (*steps_before, reading, *result.provenance.steps)
-    result = replace(result, provenance=_provenance(loaded, steps))
+    result = replace(result, provenance=provenance_of(loaded, steps))
     with replacing(folder) as temporary:
         result = _write(result, loaded, temporary, progress)
     return _report(result, folder)
@@ -171,6 +172,7 @@ def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progr
     since = time.perf_counter()
     progress("writing DICOM", 0.0)
     write_dicom(result, loaded.patient, folder / "dicom")
+    require_as_written(result.plan, folder / "dicom" / "RTPLAN.dcm")
     steps.append(StepTime("DICOM written", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     since = time.perf_counter()
@@ -203,10 +205,13 @@ def _report(result: CaseResult, folder: Path) -> RunReport:
     )
 
 
-def _provenance(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance:
+def provenance_of(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance:
     """Return versions, settings, inputs and steps."""
     file = loaded.file
-    settings: dict[str, str | int | float | bool | None] = {}
+    text = loaded.path.read_text(encoding="utf-8")
+    settings: dict[str, str | int | float | bool | None] = {
+        "inputs_hash": state_hash(loaded.records, text)
+    }
     for name in ("planning", "beams", "objectives"):
         for key, value in getattr(file, name).model_dump().items():
             is_plain = isinstance(value, str | int | float | bool)

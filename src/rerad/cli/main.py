@@ -13,11 +13,13 @@ from rerad.cli.console import BANNER
 from rerad.cli.demo import demo
 from rerad.cli.dose import dose
 from rerad.cli.eqd2 import eqd2
+from rerad.cli.export import export
 from rerad.cli.export_limits import export_limits
 from rerad.cli.gap import gap
 from rerad.cli.import_ import import_
 from rerad.cli.interrupt import interrupt
 from rerad.cli.ledger import ledger_app
+from rerad.cli.plan import plan
 from rerad.cli.remaining import remaining
 from rerad.cli.run import run
 from rerad.cli.schema import schema
@@ -34,7 +36,9 @@ app = typer.Typer(
 app.command()(demo)
 app.command("import")(import_)
 app.command()(check)
+app.command()(plan)
 app.command()(run)
+app.command()(export)
 app.command()(dose)
 app.command()(commission)
 app.command()(suv)

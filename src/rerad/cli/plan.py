@@ -1,0 +1,48 @@
+"""``rerad plan``: the plan alone, with the goals falling into place."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rerad.case import PlanReport, plan_case, plan_summary
+from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
+from rerad.cli.console import BANNER, ExitCode, print_json, reporting_errors, say
+from rerad.cli.goal_board import GoalBoard
+
+INTERRUPTED = 130
+
+
+def plan(
+    case: CaseArgument,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the plan.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a plan under what was given before; stop it any time, it goes on where it was."""
+    say(BANNER, is_quiet=quiet)
+    try:
+        with reporting_errors(as_json=as_json), GoalBoard(is_quiet=quiet) as steps:
+            report = plan_case(case, out=out, on_goals=steps.goals, progress=steps)
+    except KeyboardInterrupt:
+        typer.echo("rerad: stopped; the same command goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(plan_summary(report))
+    else:
+        print_goals(report)
+    if not report.result.is_within_limits:
+        raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
+
+
+def print_goals(report: PlanReport) -> None:
+    """Print every goal with its value in the final dose, and where the plan is."""
+    console = Console() if Console().is_terminal else Console(width=140)
+    table = Table("structure", "goal", "value", "verdict", title="final dose of the plan")
+    for result in report.result.planned.goals:
+        goal = result.goal
+        table.add_row(goal.structure, goal.text, f"{result.value:.4g}", str(result.verdict))
+    console.print(table)
+    typer.echo(str(report.folder))
