@@ -38,7 +38,7 @@ GOALS_S = {
     "CT to RTPLAN": 60.0,
 }
 SHIFT_MM = (3.0, 3.0, 3.0)
-"""Set-up error along each axis, and reach of a misregistration of the earlier dose."""
+"""Set-up error along each axis, and reach of a misregistration (there at least a voxel)."""
 
 
 def six_goals() -> tuple[Goal, ...]:
@@ -150,11 +150,13 @@ class Rows:
 
         request = self.request
 
+        reach = tuple(max(a, b) for a, b in zip(SHIFT_MM, request.grid.spacing_mm, strict=True))
+
         def make() -> tuple[object, int]:
             caps = tuple(
                 replace(
                     cap,
-                    prior=worst_prior_within(cap.prior, request.masks[cap.structure], SHIFT_MM),
+                    prior=worst_prior_within(cap.prior, request.masks[cap.structure], reach),
                 )
                 for cap in request.organ_caps
             )

@@ -101,8 +101,8 @@ C_SHAPE = Trial(
         Row("Core", "Dmean", "", float("nan"), float("nan")),
     ),
     objectives={
-        "target_overdose_percent": 108.0,
-        "target_importance": 450.0,
+        "target_overdose_percent": 109.0,
+        "target_importance": 350.0,
         "target_overdose_importance": 500.0,
         "organ_importance": 100.0,
         "normal_tissue_importance": 0.5,

@@ -83,7 +83,11 @@ DEMO_ORGANS = (
 
 @dataclass(frozen=True, slots=True)
 class Fineness:
-    """How finely a benchmark is run: dose voxels, evaluations, corrections, leaf refinements."""
+    """How finely a benchmark is run, and how much is asked for.
+
+    Dose voxels, evaluations, correction passes and leaf refinements; `asked` times the prescribed
+    dose is asked for in every target, to see how much the limits allow.
+    """
 
     dose_grid_mm: float = 3.0
     max_evaluations: int = 150
@@ -91,6 +95,7 @@ class Fineness:
     prior_grid_mm: float = 4.0
     prior_evaluations: int = 60
     n_leaf_refinements: int = 1
+    asked: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -153,7 +158,17 @@ def make_inputs(today: Today, prior: PriorInput, fineness: Fineness) -> Planning
     return PlanningInputs(
         title="benchmark",
         history=TreatmentHistory(Patient("BENCH"), "", (prior.course,), (10,), (), ()),
-        current=Course("Course 2", "", "IMRT", today.prescriptions, today.n_fractions, None),
+        current=Course(
+            "Course 2",
+            "",
+            "IMRT",
+            tuple(
+                Prescription(item.structure, fineness.asked * item.dose_gy)
+                for item in today.prescriptions
+            ),
+            today.n_fractions,
+            None,
+        ),
         current_order=20,
         image=today.image,
         structures=today.structures,
@@ -182,6 +197,7 @@ def make_inputs(today: Today, prior: PriorInput, fineness: Fineness) -> Planning
             seed=planning["seed"],
             accepted_breaches=today.accepted,
             n_leaf_refinements=fineness.n_leaf_refinements,
+            dose_rate_mu_min=beams["dose_rate_mu_min"],
         ),
         objectives=ObjectiveSettings(**table["objectives"]),
     )
@@ -439,6 +455,7 @@ def planned_dose(
             n_correction_passes=0,
             max_evaluations=fineness.prior_evaluations,
             seed=planning["seed"],
+            dose_rate_mu_min=beams["dose_rate_mu_min"],
         ),
     )
     return make_plan(request, quiet).dose
