@@ -8,8 +8,9 @@ Every case is planned three times with the same beams, machine, target objective
 final engine:
 
 - rerad: each voxel of an organ is capped at what the limit leaves after its own earlier dose;
-- uniform: each organ is capped at one physical dose, what the limit leaves after the highest
-  earlier dose of the organ (at the limit's own metric, such as D0.1cc);
+- uniform: each organ is capped at one physical dose, what the limit leaves after the organ's
+  maximum earlier dose (`--uniform-from near-maximum`: after its D0.1cc or D0.5cc, whichever the
+  limit is stated for);
 - ignore and scale: the earlier dose is not known to the optimiser, which holds the limits for the
   new plan alone; then all monitor units are lowered by one factor until every cumulative limit
   holds.
@@ -45,8 +46,9 @@ BAR_GAIN_GY, BAR_OPTIMISER_GY, BAR_FINAL_GY = 3.0, 0.03, 0.5
 class Judge:
     """Reads plans of one case against its cumulative limits."""
 
-    def __init__(self, case: ReradCase) -> None:
+    def __init__(self, case: ReradCase, uniform_from: str = "maximum") -> None:
         self.case = case
+        self.uniform_from = uniform_from
         _, self.limits = make_budget(case.inputs, case.priors)
         self.accepted = dict(case.inputs.settings.accepted_breaches)
         self.n_fractions = case.inputs.current.n_fractions_planned
@@ -75,6 +77,13 @@ class Judge:
             return 0.0
         slab = self.case.inputs.settings.end_slab
         return evaluate_metric(limit.goal.metric, dvh(total, self.region(limit), end_slab=slab))
+
+    def highest_prior(self, limit: OrganLimit) -> float:
+        """Return what a planner without voxelwise sums subtracts from a limit."""
+        if limit.prior is None or self.uniform_from == "near-maximum":
+            return self.near_max(limit, None)
+        slab = self.case.inputs.settings.end_slab
+        return evaluate_metric("Dmax", dvh(limit.prior, self.region(limit), end_slab=slab))
 
     def eqd2(self, dose: Dose, alpha_beta_gy: float) -> Dose:
         """Return the EQD2 of all planned fractions of the new course."""
@@ -137,7 +146,7 @@ def request_for(case: ReradCase, judge: Judge, method: str) -> PlanRequest:
     for limit in judge.limits:
         prior, at_most = limit.prior, limit.goal.at_most
         if method == "uniform":
-            prior, at_most = None, at_most - judge.near_max(limit, None)
+            prior, at_most = None, at_most - judge.highest_prior(limit)
         elif method == "ignore and scale":
             prior = None
         if at_most <= margin:
@@ -178,9 +187,9 @@ def request_for(case: ReradCase, judge: Judge, method: str) -> PlanRequest:
     )
 
 
-def plan_all_ways(case: ReradCase) -> dict:
+def plan_all_ways(case: ReradCase, uniform_from: str) -> dict:
     """Plan a case three times and judge each plan."""
-    judge = Judge(case)
+    judge = Judge(case, uniform_from)
     found = {}
     for method in METHODS:
         began, cpu = time.perf_counter(), time.process_time()
@@ -343,6 +352,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, default=2, help="correction passes")
     parser.add_argument("--refinements", type=int, default=1, help="of leaf positions")
     parser.add_argument("--asked", type=float, default=1.0, help="times the prescribed dose")
+    parser.add_argument("--uniform-from", choices=("maximum", "near-maximum"), default="maximum")
     parser.add_argument("--coarse", action="store_true", help="5 mm, for a look")
     return parser.parse_args()
 
@@ -365,7 +375,7 @@ def main() -> None:
     for name, make in all_cases(fineness).items():
         if arguments.cases and not any(part in name for part in arguments.cases):
             continue
-        rows[name] = plan_all_ways(make())
+        rows[name] = plan_all_ways(make(), arguments.uniform_from)
         took = sum(found["wall_s"] for found in rows[name]["methods"].values())
         print(f"{name}: {took:.0f} s", flush=True)
         write(rows, arguments.out, fineness, time.perf_counter() - began, load_before)
