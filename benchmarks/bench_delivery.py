@@ -12,6 +12,7 @@ difference to the final dose as background and reports the objective of the fina
 
 import argparse
 import os
+import re
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +30,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--machine", default="generic_6mv")
     parser.add_argument("--grid", type=float, default=5.0, help="voxel size, mm")
     parser.add_argument("--evaluations", type=int, default=60)
-    parser.add_argument("--only", default="", help="rows whose name holds this text")
+    parser.add_argument("--only", default="", help="rows whose name this pattern finds")
     parser.add_argument("--final", choices=("pencil-beam", "collapsed-cone"))
     return parser.parse_args()
 
@@ -148,7 +149,7 @@ def report(case: Case, machine, name: str, plan, args: argparse.Namespace) -> No
     from rerad.optimize.leaf_positions import delivered_dose, refine_leaves
     from rerad.sequencing import check_deliverable
 
-    if args.only not in name:
+    if re.search(args.only, name) is None:
         return
     settings = LeafSettings(max_evaluations=args.evaluations)
     value = case.problem.value_by_dose
