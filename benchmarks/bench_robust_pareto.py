@@ -35,7 +35,6 @@ from rerad.optimize import (
     SolveSettings,
     axis_shifts,
     pareto_set,
-    robust_multipliers,
     robust_price,
     robust_problem,
     shifted_dose,
@@ -198,16 +197,12 @@ def run_robust(scene: Scene, nominal, arguments: argparse.Namespace, rows: list[
     )
     names = [term.name for term in robust.terms if term.name.endswith("too little")]
     whole = robust_problem(robust, shifted, worst_case=names)
-    alike = [len(cap.indices) for cap in robust.caps] == [
-        len(cap.indices) for cap in scene.problem.caps
-    ]
     found = timed(
         f"robust, {shifted.n_scenarios} scenarios",
         lambda: solve(
             whole,
-            SolveSettings(relative_tolerance=3e-4),
+            SolveSettings(relative_tolerance=1e-3),
             start=nominal.fluence_mu,
-            multipliers=robust_multipliers(whole, nominal.multipliers) if alike else None,
         ),
         rows,
     )

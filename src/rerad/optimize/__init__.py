@@ -20,7 +20,6 @@ from rerad.optimize.pareto_result import ParetoSet
 from rerad.optimize.problem import LinearDose, Problem, uniform_start_mu
 from rerad.optimize.robust import (
     WorstCase,
-    robust_multipliers,
     robust_problem,
     worst_case_cap,
     worst_case_eqd2,
@@ -96,7 +95,6 @@ __all__ = [
     "price_on_grid",
     "price_per_eqd2_gy",
     "refine_leaves",
-    "robust_multipliers",
     "robust_price",
     "robust_problem",
     "shifted_dose",

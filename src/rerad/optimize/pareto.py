@@ -189,6 +189,9 @@ class _Surface:
             for number, term in enumerate(goal.terms)
         ]
         problem = replace(self.problem, terms=(*self.problem.terms, *weighted))
+        if multipliers is not None:
+            first = _first_stiffness(problem, self.settings.solve)
+            multipliers = replace(multipliers, stiffness=first)
         found: Solution = solve(problem, self.settings.solve, start=start, multipliers=multipliers)
         fluence = found.fluence_mu.astype(np.float32)
         values, base = self.values_of(fluence.astype(np.float64))
@@ -222,6 +225,17 @@ class _Surface:
         normals = normals / normals.sum(axis=1, keepdims=True)
         points = (totals - least) / extent
         return points, normals, (normals @ points.T).min(axis=1)
+
+
+def _first_stiffness(problem: Problem, settings: SolveSettings) -> float:
+    """Return the stiffness that a solve begins with.
+
+    It grows while a solve goes on. The next one starts from the multipliers that were found but
+    not from the stiffness: caps that are stiff from the first step hold it where it is.
+    """
+    curvature = problem.curvature_by_dose()
+    seen = curvature[curvature > 0]
+    return settings.cap_stiffness * (float(seen.mean()) if len(seen) else 1.0)
 
 
 def _mean_multipliers(given: Sequence[Multipliers]) -> Multipliers:

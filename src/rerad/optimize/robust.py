@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rerad.errors import InputError
-from rerad.optimize.constraints import Multipliers
 from rerad.optimize.problem import Problem
 from rerad.optimize.shifted_dose import Shift, ShiftedDose
 from rerad.optimize.terms import DoseTerm, Floats, checked_indices
@@ -235,7 +234,8 @@ def robust_problem(
     Returns
     -------
     Problem
-        A start must be given to :func:`rerad.optimize.solve`: the fluence of the nominal problem.
+        A start must be given to :func:`rerad.optimize.solve`: the fluence of the nominal problem,
+        but not its multipliers; their caps are not those that will be tight, and stiff already.
         Background and leakage, if any, are those of each point without shift.
 
     Raises
@@ -279,21 +279,6 @@ def robust_problem(
         background_dose_gy=background,
         leakage=leakage,
     )
-
-
-def robust_multipliers(robust: Problem, nominal: Multipliers) -> Multipliers:
-    """Return first multipliers of a robust problem: the nominal ones without shift, else zero.
-
-    Parameters
-    ----------
-    robust : Problem
-        From :func:`robust_problem`.
-    nominal : Multipliers
-        Of the solution of the nominal problem.
-    """
-    others = robust.caps[len(nominal.caps) :]
-    zeros = tuple(np.zeros(len(cap.indices)) for cap in others)
-    return replace(nominal, caps=robust.caps, values=(*nominal.values, *zeros))
 
 
 def _in_scenarios(term: DoseTerm, shifted: ShiftedDose) -> tuple[DoseTerm, ...]:

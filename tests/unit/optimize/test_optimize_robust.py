@@ -13,7 +13,6 @@ from rerad.errors import InputError
 from rerad.optimize import (
     Aim,
     DoseCap,
-    Multipliers,
     OrganRisk,
     Overdose,
     Problem,
@@ -27,7 +26,6 @@ from rerad.optimize import (
     VolumeBelow,
     WorstCase,
     axis_shifts,
-    robust_multipliers,
     robust_price,
     robust_problem,
     shifted_dose,
@@ -292,13 +290,7 @@ def plans():
     problem = nominal_problem()
     nominal = solve(problem, SolveSettings(max_evaluations=1500))
     robust = robust_problem(problem, SHIFTED, worst_case=["PTV"])
-    start = robust_multipliers(robust, nominal.multipliers)
-    solution = solve(
-        robust,
-        SolveSettings(max_evaluations=3000),
-        start=nominal.fluence_mu,
-        multipliers=start,
-    )
+    solution = solve(robust, SolveSettings(max_evaluations=3000), start=nominal.fluence_mu)
     return nominal, robust, solution
 
 
@@ -352,10 +344,6 @@ def test_leakage_and_bounds_of_sums_are_carried_over():
     for scenario in (0, 4):
         where = SHIFTED.points_in(scenario, CORE, "core")
         assert dose[where] == pytest.approx(leaked[CORE], rel=1e-4)
-    held = Multipliers.start(problem.caps, 1.0, (bound,), 2.0)
-    warm = robust_multipliers(robust, held)
-    assert warm.sums == (bound,)
-    assert [len(v) for v in warm.values] == [len(c.indices) for c in robust.caps]
 
 
 def test_no_shift_is_the_nominal_problem():
