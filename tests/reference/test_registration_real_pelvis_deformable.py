@@ -39,7 +39,7 @@ SMOOTH_MM = 40.0
 
 @pytest.fixture(scope="module")
 def scene(shared_data):
-    """Real CT today; the same CT warped by a known smooth field, with noise, as the earlier one."""
+    """Real CT today; the same warped by a known smooth field, with noise, as the earlier one."""
     volume = nib.load(shared_data / "pelvis_ct" / "ct.nii.gz")
     ras = np.asarray(volume.dataobj)
     affine = volume.affine

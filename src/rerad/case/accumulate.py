@@ -19,6 +19,7 @@ from rerad.accumulation import (
     proposed_strategy_settings,
 )
 from rerad.core import (
+    DisplacementField,
     Dose,
     Finding,
     Grid,
@@ -27,6 +28,7 @@ from rerad.core import (
     RigidTransform,
     Severity,
     StructureSet,
+    Transform,
 )
 from rerad.dicom import DoseDerivation, PlanReference, StudyHeader
 from rerad.errors import CaseError, FrameMismatchError, InputError
@@ -38,6 +40,10 @@ MODEL = "linear-quadratic EQD2, each dose converted on its own grid at its own f
 
 SUM_SEED = 1
 """Of the ensemble of registrations: the same files give the same interval."""
+
+
+Registration = dicom.SpatialRegistration | DisplacementField
+"""What a REG file may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ def accumulate_files(
             f"{len(patients)} patient IDs; never add doses of two people"
         )
         raise CaseError(msg)
-    found = [dicom.read_registration(path) for path in registrations]
+    found = read_registrations(registrations)
     frame_uid = onto.frame_uid if onto is not None else references[-1].frame_uid
     courses = []
     for item, reference in zip(files, references, strict=True):
@@ -161,7 +167,24 @@ def accumulate_files(
     )
 
 
-def _course(item: DoseFile, dose: Dose, transform: RigidTransform) -> CourseDose:
+def read_registrations(paths: Sequence[Path]) -> list[Registration]:
+    """Read REG files, rigid or deformable.
+
+    Raises
+    ------
+    DicomError
+        If a file is neither.
+    """
+    found: list[Registration] = []
+    for path in paths:
+        if dicom.is_deformable_registration(path):
+            found.extend(dicom.read_deformable_registration(path))
+        else:
+            found.append(dicom.read_registration(path))
+    return found
+
+
+def _course(item: DoseFile, dose: Dose, transform: Transform) -> CourseDose:
     """Return one file as a course."""
     given = item.n_fractions_delivered
     phase = PhaseDose(
@@ -178,10 +201,12 @@ def _course(item: DoseFile, dose: Dose, transform: RigidTransform) -> CourseDose
 def transform_between(
     from_frame_uid: str,
     to_frame_uid: str,
-    registrations: Sequence[dicom.SpatialRegistration],
+    registrations: Sequence[Registration],
     where: str,
-) -> RigidTransform:
+) -> Transform:
     """Return the transform between two frames: none needed, or that of a registration.
+
+    A deformable registration is taken before a rigid one, if both are given.
 
     Raises
     ------
@@ -191,6 +216,13 @@ def transform_between(
     if from_frame_uid == to_frame_uid:
         return RigidTransform.identity(to_frame_uid)
     for registration in registrations:
+        if isinstance(registration, DisplacementField):
+            ends = registration.from_frame_uid, registration.to_frame_uid
+            if ends == (from_frame_uid, to_frame_uid):
+                return registration
+    for registration in registrations:
+        if isinstance(registration, DisplacementField):
+            continue
         try:
             return registration.between(from_frame_uid, to_frame_uid)
         except FrameMismatchError:

@@ -19,9 +19,25 @@ from rerad.accumulation import (
     phase_eqd2,
     proposed_strategy_settings,
 )
-from rerad.case.accumulate import SUM_SEED, Accumulation, DoseFile, summed, transform_between
+from rerad.case.accumulate import (
+    SUM_SEED,
+    Accumulation,
+    DoseFile,
+    Registration,
+    read_registrations,
+    summed,
+    transform_between,
+)
+from rerad.case.deform import DeformableChoice, deform
 from rerad.case.load import LoadedCase, load_case
-from rerad.core import Finding, RecordGrade, RigidTransform, Severity, StructureSet
+from rerad.core import (
+    Finding,
+    RecordGrade,
+    RigidTransform,
+    Severity,
+    StructureSet,
+    Transform,
+)
 from rerad.dicom import PlanReference
 from rerad.errors import CaseError, RegistrationError
 from rerad.evaluation import dvh
@@ -36,6 +52,7 @@ def accumulate_case(
     *,
     registrations: Sequence[Path] = (),
     today: DoseFile | None = None,
+    deformable: DeformableChoice | None = None,
     progress: Progress,
 ) -> Accumulation:
     """Register, convert, map and add the earlier courses of a case.
@@ -50,6 +67,9 @@ def accumulate_case(
         REG files; where one leads from a course's frame to today's, it is used as given.
     today : DoseFile or None
         A plan on the planning CT to be added as the last course.
+    deformable : DeformableChoice or None
+        Register deformably on top of the rigid registration; None for rigid only. A field that is
+        not assured is left aside, and a finding says why.
     progress : callable
         Told what is done.
 
@@ -63,13 +83,17 @@ def accumulate_case(
     if not inputs.priors and today is None:
         msg = f"{loaded.path}: no course has a dose_uid; there is nothing to accumulate"
         raise CaseError(msg)
-    found = [dicom.read_registration(path) for path in registrations]
+    found = read_registrations(registrations)
     courses: list[CourseDose] = []
     findings: list[Finding] = []
     is_assured = True
     for prior in inputs.priors:
         transform, said = _transform(loaded, prior, found, progress)
         findings.extend(said)
+        if deformable is not None and isinstance(transform, RigidTransform):
+            progress(f"registering the CT of {prior.course.name} deformably", 0.3)
+            transform, said = deform(loaded.inputs, prior, transform, deformable)
+            findings.extend(said)
         is_assured = is_assured and transform is not None
         courses.append(_course(loaded, prior, transform))
     plans = _plans(loaded)
@@ -110,9 +134,9 @@ def _plans(loaded: LoadedCase) -> tuple[PlanReference, ...]:
 def _transform(
     loaded: LoadedCase,
     prior: PriorInput,
-    registrations: Sequence[dicom.SpatialRegistration],
+    registrations: Sequence[Registration],
     progress: Progress,
-) -> tuple[RigidTransform | None, tuple[Finding, ...]]:
+) -> tuple[Transform | None, tuple[Finding, ...]]:
     """Return the transform of a course and what to say; None if it is not assured."""
     fixed = loaded.inputs.image
     frame = prior.study.image.grid.frame_uid
@@ -140,7 +164,7 @@ def _transform(
     return transform, quality.findings if quality is not None else ()
 
 
-def _course(loaded: LoadedCase, prior: PriorInput, transform: RigidTransform | None) -> CourseDose:
+def _course(loaded: LoadedCase, prior: PriorInput, transform: Transform | None) -> CourseDose:
     """Return an earlier course ready to be added."""
     course, dose = prior.course, prior.study.dose
     planned, delivered = course.n_fractions_planned, course.n_fractions_delivered

@@ -16,6 +16,7 @@ from rerad.case.accumulate import (
     write_sums,
 )
 from rerad.case.accumulate_history import accumulate_case
+from rerad.case.deform import DeformableChoice
 from rerad.cli.arguments import JsonOption, QuietOption
 from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
 
@@ -47,6 +48,12 @@ def accumulate(
     today: Annotated[
         Path | None, typer.Option("--today", help="With a case: RTDOSE on the planning CT.")
     ] = None,
+    deformable: Annotated[
+        bool, typer.Option("--deformable", help="With a case: register deformably, if assured.")
+    ] = False,
+    guide: Annotated[
+        list[str] | None, typer.Option("--guide", help="Structure on both CTs that leads it.")
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -69,6 +76,7 @@ def accumulate(
                 alpha_beta,
                 registrations=registration or (),
                 today=files[0] if files else None,
+                deformable=DeformableChoice(tuple(guide or ())) if deformable else None,
                 progress=steps,
             )
         else:

@@ -5,6 +5,8 @@ be read without guessing is refused with the reason. What is written gets new UI
 whole or not at all.
 """
 
+from rerad.dicom.deidentify import DeidentifiedFolder, deidentify_folder
+from rerad.dicom.deidentify_key import PseudonymKey, new_key
 from rerad.dicom.dose_references import DoseReference, read_dose_reference
 from rerad.dicom.dose_writing import DoseDerivation, PlanReference, write_dose
 from rerad.dicom.doses import read_dose, read_effective_dose
@@ -16,6 +18,7 @@ from rerad.dicom.plan_writing import PriorReference, write_plan
 from rerad.dicom.plans import check_plan, read_plan
 from rerad.dicom.registrations import (
     SpatialRegistration,
+    is_deformable_registration,
     read_deformable_registration,
     read_registration,
 )
@@ -25,18 +28,23 @@ from rerad.dicom.study import FolderScan, SkippedFile, scan_folder
 from rerad.dicom.uids import UidFactory
 
 __all__ = [
+    "DeidentifiedFolder",
     "DoseDerivation",
     "DoseReference",
     "FolderItem",
     "FolderScan",
     "PlanReference",
     "PriorReference",
+    "PseudonymKey",
     "SkippedFile",
     "SpatialRegistration",
     "StudyHeader",
     "UidFactory",
     "check_plan",
     "check_structure_set",
+    "deidentify_folder",
+    "is_deformable_registration",
+    "new_key",
     "read_deformable_registration",
     "read_dose",
     "read_dose_reference",

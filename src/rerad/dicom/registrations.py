@@ -153,6 +153,12 @@ def rigid(
 
 
 @guard_parser
+def is_deformable_registration(path: Path) -> bool:
+    """Return whether a file says that it is a Deformable Spatial Registration."""
+    return text_of(read_dataset(Path(path)), "SOPClassUID") == DeformableSpatialRegistrationStorage
+
+
+@guard_parser
 def read_deformable_registration(path: Path) -> tuple[DisplacementField, ...]:
     """Read a Deformable Spatial Registration.
 
