@@ -1,0 +1,199 @@
+"""The steps that every way of making a plan shares: optimise, sequence, recalculate, compare."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.core import Dose, Finding, Machine, Plan, Severity
+from rerad.optimize import (
+    Level,
+    LevelOutcome,
+    Multipliers,
+    Problem,
+    Solution,
+    SolveSettings,
+    Watch,
+    solve,
+    solve_levels,
+)
+from rerad.planning.agreement import agreement
+from rerad.planning.inputs import Progress
+from rerad.planning.leaves import sequence, wanted_fluence
+from rerad.planning.plan_request import PlanState
+from rerad.planning.plan_task import PlanTask
+from rerad.planning.result import PassAgreement
+from rerad.sequencing import complexity
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Delivered:
+    """A leaf sequence and the dose that it really gives.
+
+    Parameters
+    ----------
+    plan : Plan
+        Leaves.
+    dose : Dose
+        Final physical dose on the dose grid.
+    at_points_gy : ndarray of shape (n_points,)
+        The same at the optimiser's points.
+    findings : tuple of Finding
+        Beams that are not in it.
+    """
+
+    plan: Plan
+    dose: Dose
+    at_points_gy: Floats
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanRun:
+    """Where the passes of an optimisation ended.
+
+    Parameters
+    ----------
+    solution : Solution
+        Of the last pass.
+    levels : tuple of LevelOutcome
+        Of the last pass.
+    delivered : Delivered
+        Its leaf sequence.
+    passes : tuple of PassAgreement
+        Of all passes.
+    state : PlanState
+        To go on from.
+    cost : Problem
+        What leaves are refined on, at the points without shift.
+    held : Multipliers or None
+        Caps of `cost` with what they push.
+    """
+
+    solution: Solution
+    levels: tuple[LevelOutcome, ...]
+    delivered: Delivered
+    passes: tuple[PassAgreement, ...]
+    state: PlanState
+    cost: Problem
+    held: Multipliers | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolverProgress:
+    """Tells how far an optimisation is."""
+
+    progress: Progress
+    label: str
+    n_evaluations: int
+
+    def __call__(self, n_done: int, objective: float) -> None:
+        """Pass on the number of evaluations and the objective."""
+        share = min(1.0, n_done / self.n_evaluations)
+        self.progress(f"{self.label}: objective {objective:.4g}", share)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Start:
+    """Where an optimisation begins, and how far it may go.
+
+    Parameters
+    ----------
+    fluence_mu : ndarray of shape (n_beamlets,) or None
+        First open times.
+    multipliers : Multipliers or None
+        Of the caps of the problem.
+    n_evaluations : int
+        At most, at every level.
+    """
+
+    fluence_mu: Floats | None
+    multipliers: Multipliers | None
+    n_evaluations: int
+
+
+def optimise(
+    problem: Problem,
+    levels: tuple[Level, ...],
+    start: Start,
+    told: SolverProgress,
+    watch: Watch | None,
+) -> tuple[Solution, tuple[LevelOutcome, ...]]:
+    """Find the fluence, level by level where goals have priorities.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is wanted.
+    levels : tuple of Level
+        May be empty.
+    start : Start
+        Where to begin.
+    told : SolverProgress
+        Told how it goes.
+    watch : callable or None
+        Told of fluence and dose.
+    """
+    how = SolveSettings(max_evaluations=start.n_evaluations)
+    told = replace(told, n_evaluations=start.n_evaluations * (len(levels) + 1))
+    fluence, multipliers = start.fluence_mu, start.multipliers
+    if not levels:
+        found = solve(
+            problem, how, start=fluence, multipliers=multipliers, progress=told, watch=watch
+        )
+        return found, ()
+    by_level = solve_levels(
+        problem, levels, how, start=fluence, multipliers=multipliers, progress=told, watch=watch
+    )
+    return by_level.solution, by_level.levels
+
+
+def deliver(task: PlanTask, open_mu: Floats) -> Delivered:
+    """Turn open times into leaves and calculate what these really give.
+
+    Parameters
+    ----------
+    task : PlanTask
+        Beams, machine and points.
+    open_mu : ndarray of shape (n_beamlets,)
+        Open times over all fractions.
+    """
+    wanted = wanted_fluence(task.operator, task.problem.leakage, open_mu)
+    plan, unused = sequence(task.request, wanted)
+    dose, final = task.recalculate(plan)
+    return Delivered(plan, dose, final, tuple(unused))
+
+
+def pass_agreement(task: PlanTask, seen_gy: Floats, final_gy: Floats) -> PassAgreement:
+    """Compare what the optimiser saw with the final dose in targets and limited organs."""
+    request = task.request
+    targets = {item.structure for item in request.course.prescriptions}
+    organs = {cap.structure for cap in request.organ_caps}
+    organs = (organs | {cap.structure for cap in request.physical_caps}) - targets
+    return agreement(
+        seen_gy,
+        final_gy,
+        task.points,
+        targets={name: request.masks[name] for name in sorted(targets)},
+        organs={name: request.masks[name] for name in sorted(organs)},
+    )
+
+
+def unsettled(solution: Solution) -> tuple[Finding, ...]:
+    """Say where the optimiser stopped before its time."""
+    if solution.is_converged:
+        return ()
+    text = (
+        f"The optimiser stopped before it had settled ({solution.status}). The verdicts are "
+        "of the final dose all the same; more evaluations may improve the plan."
+    )
+    return (Finding(Severity.NOTE, "optimiser-not-settled", text),)
+
+
+def complexity_of(plan: Plan, machine: Machine) -> dict[str, float]:
+    """Return the plan's own measures of complexity by name."""
+    measured = complexity(plan, machine)
+    values = {item.name: getattr(measured, item.name) for item in fields(measured)}
+    return {name: float(v) for name, v in values.items() if isinstance(v, int | float)}
