@@ -10,6 +10,7 @@ from rerad.cli.budget import budget
 from rerad.cli.check import check
 from rerad.cli.commission import commission
 from rerad.cli.console import BANNER
+from rerad.cli.deidentify import deidentify
 from rerad.cli.demo import demo
 from rerad.cli.dose import dose
 from rerad.cli.eqd2 import eqd2
@@ -43,6 +44,7 @@ app.command()(dose)
 app.command()(commission)
 app.command()(suv)
 app.command()(schema)
+app.command()(deidentify)
 app.add_typer(ledger_app, name="ledger")
 app.command()(accumulate)
 app.command()(budget)

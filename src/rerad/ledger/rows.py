@@ -66,10 +66,10 @@ def insert_parts(connection: sa.Connection, item: object, row_id: int) -> None:
     for name, part in part_fields(type(item)).items():
         table = part_tables[part]
         for position, value in enumerate(getattr(item, name)):
-            inserted = connection.execute(
-                sa.insert(table).values(parent_row=row_id, position=position, **values_of(value))
-            )
-            insert_parts(connection, value, _new_id(inserted))
+            row = {"parent_row": row_id, "position": position, **values_of(value)}
+            inserted = connection.execute(sa.insert(table), row)
+            if part_fields(part):
+                insert_parts(connection, value, _new_id(inserted))
 
 
 def insert_record(connection: sa.Connection, record: ClinicalRecord, envelope: Row) -> None:
@@ -85,7 +85,7 @@ def insert_record(connection: sa.Connection, record: ClinicalRecord, envelope: R
         ``record_id``, ``revision``, ``recorded_utc``, ``is_withdrawn``, ``row_hash``.
     """
     table = record_tables[kind_of(record)]
-    inserted = connection.execute(sa.insert(table).values(**envelope, **values_of(record)))
+    inserted = connection.execute(sa.insert(table), {**envelope, **values_of(record)})
     insert_parts(connection, record, _new_id(inserted))
 
 

@@ -1,0 +1,283 @@
+"""Nothing of the patient's is left in any byte; what planning needs is."""
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from rerad import dicom
+from rerad.dicom import PseudonymKey, deidentify_folder
+from rerad.dicom.deidentify_key import shifted
+from rerad.dicom.deidentify_rules import Rules, known_names, structure_name
+from rerad.errors import DicomError, InputError
+
+KEY = PseudonymKey(b"a secret of sixteen or more")
+WORDS = ("Doe", "Jane", "TINY-1", "Smithson", "Hospital-XY", "ACC-4711", "SN-0815")
+
+
+def spoil(path: Path) -> None:
+    """Put the patient's words wherever people and systems put them."""
+    dataset = pydicom.dcmread(path)
+    dataset.ReferringPhysicianName = "Smithson^Bob"
+    dataset.OperatorsName = "Smithson^Bob"
+    dataset.InstitutionName = "Hospital-XY"
+    dataset.StationName = "Hospital-XY"
+    dataset.DeviceSerialNumber = "SN-0815"
+    dataset.AccessionNumber = "ACC-4711"
+    dataset.PatientComments = "Jane Doe was here on 20240305"
+    dataset.StudyDescription = "Doe pelvis"
+    dataset.SeriesDescription = "TINY-1 dose"
+    dataset.PatientAddress = "Hospital-XY"
+    dataset.OtherPatientIDs = "TINY-1"
+    dataset.PatientWeight = "61.5"
+    dataset.add_new(0x00091001, "LO", "private Doe")
+    dataset.add_new(0x60003000, "OW", b"\0\0")
+    item = Dataset()
+    item.ScheduledProcedureStepDescription = "Doe"
+    dataset.RequestAttributesSequence = Sequence([item])
+    if "DoseComment" in dataset:
+        dataset.DoseComment = f"{dataset.DoseComment} for Jane Doe"[:64]
+    if "StructureSetROISequence" in dataset:
+        dataset.StructureSetDescription = "drawn by Smithson"
+        dataset.StructureSetROISequence[0].ROIDescription = "Jane"
+    if "BeamSequence" in dataset:
+        dataset.RTPlanLabel = "Doe plan"
+        dataset.RTPlanDescription = "for Jane Doe"
+        dataset.ApprovalStatus = "APPROVED"
+        dataset.ReviewerName = "Smithson^Bob"
+        dataset.ReviewDate = "20240305"
+        dataset.BeamSequence[0].BeamName = "Doe AP"
+        dataset.BeamSequence[0].TreatmentMachineName = "Hospital-XY"
+    dataset.save_as(path)
+
+
+def texts(dataset: Dataset, kinds: set[str]) -> set[str]:
+    found: set[str] = set()
+    for element in dataset.iterall():
+        if element.VR in kinds and element.value:
+            value = element.value
+            found |= {str(v) for v in (value if element.VM > 1 else [value])}
+    return found
+
+
+@pytest.fixture
+def spoiled(tiny):
+    for path in tiny.folder.rglob("*.dcm"):
+        spoil(path)
+    return tiny
+
+
+@pytest.fixture
+def cleaned(spoiled, tmp_path):
+    done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY)
+    return spoiled, done
+
+
+def test_no_word_date_or_uid_of_the_input_is_in_any_byte(cleaned) -> None:
+    spoiled, done = cleaned
+    before = [pydicom.dcmread(p) for p in sorted(spoiled.folder.rglob("*.dcm"))]
+    assert len(done.files) == len(before) == 18
+    uids = {u for d in before for u in texts(d, {"UI"}) if not u.startswith("1.2.840.10008.")}
+    dates = {t[:8] for d in before for t in texts(d, {"DA", "DT"})}
+    assert len(uids) > 20
+    assert "20240305" in dates
+    forbidden = [w.encode() for w in (*WORDS, *uids, *dates)]
+    for path in done.files:
+        dataset = pydicom.dcmread(path)
+        if "PixelData" in dataset:
+            del dataset.PixelData
+        text = path.read_bytes() if dataset.Modality in {"RTSTRUCT", "RTPLAN"} else b""
+        text += dataset.to_json().encode() + str(path).encode()
+        for word in forbidden:
+            assert word.lower() not in text.lower(), (path.name, word)
+
+
+def test_what_was_done_stands_in_every_object(cleaned) -> None:
+    _, done = cleaned
+    for path in done.files:
+        dataset = pydicom.dcmread(path)
+        assert dataset.PatientIdentityRemoved == "YES"
+        assert dataset.LongitudinalTemporalInformationModified == "MODIFIED"
+        codes = [c.CodeValue for c in dataset.DeidentificationMethodCodeSequence]
+        assert codes == ["113100", "113105", "113107"]
+        assert "BurnedInAnnotation" not in dataset
+        assert dataset.PatientBirthDate == dataset.PatientSex == ""
+        assert "PatientWeight" not in dataset
+        assert not [e for e in dataset.iterall() if e.tag.is_private]
+        assert dataset.get("ApprovalStatus", "UNAPPROVED") == "UNAPPROVED"
+
+
+def test_uids_are_consistent_across_objects(cleaned) -> None:
+    spoiled, done = cleaned
+    scan = dicom.scan_folder(done.files[0].parents[1])
+    before = dicom.scan_folder(spoiled.folder)
+    assert sorted(i.kind for i in scan.items) == sorted(i.kind for i in before.items)
+    assert not scan.skipped
+    by_kind = {i.kind: i for i in scan.items}
+    ct = by_kind["CT"]
+    structures = dicom.read_structure_set(
+        by_kind["RTSTRUCT"].paths[0], dicom.read_image(list(ct.paths))
+    )
+    original = dicom.read_structure_set(spoiled.path("rs"), dicom.read_image(spoiled.ct_paths))
+    for new, old in zip(structures.structures, original.structures, strict=True):
+        assert len(new.contours) == len(old.contours)
+        for a, b in zip(new.contours, old.contours, strict=True):
+            np.testing.assert_array_equal(a.points_mm, b.points_mm)
+
+
+def test_plan_and_doses_still_open(cleaned) -> None:
+    spoiled, done = cleaned
+    plans = [p for p in done.files if p.name.startswith("RTPLAN")]
+    uid = KEY.uid(pydicom.dcmread(spoiled.path("rp")).SOPInstanceUID)
+    plan = next(plan for plan in map(dicom.read_plan, plans) if plan.instance_uid == uid)
+    old = dicom.read_plan(spoiled.path("rp"))
+    assert plan.n_fractions_planned == old.n_fractions_planned
+    assert [b.meterset_mu for b in plan.beams] == [b.meterset_mu for b in old.beams]
+    assert plan.machine_name == "MACHINE"
+    assert [b.geometry.name for b in plan.beams] == [
+        f"BEAM {n + 1}" for n in range(len(plan.beams))
+    ]
+    uid = KEY.uid(pydicom.dcmread(spoiled.path("rd_eqd2")).SOPInstanceUID)
+    path = next(p for p in done.files if uid in p.name)
+    eqd2 = dicom.read_effective_dose(path)
+    assert eqd2.alpha_beta_gy == spoiled.eqd2.alpha_beta_gy
+    old_dose = dicom.read_effective_dose(spoiled.path("rd_eqd2"))
+    np.testing.assert_array_equal(eqd2.values, old_dose.values)
+
+
+def test_intervals_survive_and_the_same_key_gives_the_same_again(spoiled, tmp_path, edit) -> None:
+    edit(spoiled.path("rp_prior"), StudyDate="20190401", RTPlanDate="20190315")
+    first = deidentify_folder(spoiled.folder, tmp_path / "a", KEY)
+    second = deidentify_folder(spoiled.folder, tmp_path / "b", KEY)
+    assert [p.name for p in first.files] == [p.name for p in second.files]
+
+    def days(uid: str, done: dicom.DeidentifiedFolder, keyword: str) -> date:
+        path = next(p for p in done.files if KEY.uid(uid) in p.name)
+        text = str(pydicom.dcmread(path)[keyword].value)
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+
+    plan = pydicom.dcmread(spoiled.path("rp"))
+    prior = pydicom.dcmread(spoiled.path("rp_prior")).SOPInstanceUID
+    old = date(2024, 3, 5) - date(2019, 4, 1)
+    assert plan.StudyDate == "20240305"
+    assert days(plan.SOPInstanceUID, first, "StudyDate") - days(prior, first, "StudyDate") == old
+    assert days(prior, first, "StudyDate") - days(prior, first, "RTPlanDate") == date(
+        2019, 4, 1
+    ) - date(2019, 3, 15)
+    other = deidentify_folder(spoiled.folder, tmp_path / "c", PseudonymKey(b"another secret key"))
+    assert other.patients != first.patients
+    assert not {p.name for p in other.files} & {p.name for p in first.files}
+
+
+def test_characteristics_stay_on_request(spoiled, tmp_path) -> None:
+    done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY, keep_characteristics=True)
+    dataset = pydicom.dcmread(done.files[0])
+    assert (dataset.PatientSex, dataset.PatientWeight) == ("F", 61.5)
+    codes = [c.CodeValue for c in dataset.DeidentificationMethodCodeSequence]
+    assert codes == ["113100", "113105", "113107", "113108"]
+
+
+def test_what_cannot_be_cleaned_is_left_out_by_name(spoiled, tmp_path, edit) -> None:
+    edit(spoiled.path("rd"), BurnedInAnnotation="YES")
+    edit(spoiled.path("rp"), SOPClassUID="1.2.840.10008.5.1.4.1.1.7")
+    edit(spoiled.path("rd_eqd2"), PatientID="")
+    (spoiled.folder / "letter.txt").write_text("Dear Dr Smithson", encoding="utf-8")
+    done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY)
+    reasons = {s.path.name: s.reason for s in done.skipped}
+    assert "text is burned into its pixels" in reasons["rd.dcm"]
+    assert "Secondary Capture Image Storage: this kind" in reasons["rp.dcm"]
+    assert "no Patient ID" in reasons["rd_eqd2.dcm"]
+    assert "letter.txt" in reasons
+    assert {f.code for f in done.findings} == {
+        "pixels-not-inspected",
+        "times-kept",
+        "files-left-out",
+    }
+
+
+def test_a_word_that_is_left_stops_everything(spoiled, tmp_path, monkeypatch) -> None:
+    from rerad.dicom import deidentify_rules
+
+    monkeypatch.setattr(
+        deidentify_rules, "KEPT_TEXTS", deidentify_rules.KEPT_TEXTS | {"StudyDescription"}
+    )
+    monkeypatch.setattr(
+        deidentify_rules, "_replacement", lambda *a: a[2] if a[1] == "StudyDescription" else None
+    )
+    with pytest.raises(DicomError, match="StudyDescription still holds a name or number"):
+        deidentify_folder(spoiled.folder, tmp_path / "out", KEY)
+    assert not (tmp_path / "out").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_refusals(tiny, tmp_path) -> None:
+    with pytest.raises(DicomError, match=r"expected .* not to be there"):
+        deidentify_folder(tiny.folder, tmp_path, KEY)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DicomError, match="holds no object that can be de-identified; there are 0"):
+        deidentify_folder(tmp_path / "empty", tmp_path / "out", KEY)
+    with pytest.raises(InputError, match="expected a key of at least 16 characters, got 5"):
+        PseudonymKey(b"short")
+    assert "secret" not in repr(KEY)
+
+
+@pytest.mark.parametrize("name", ["CT", "PT", "MR", "RTSTRUCT", "RTPLAN", "RTDOSE"])
+def test_dciodvfy_finds_no_error(cleaned, name) -> None:
+    _, done = cleaned
+    tool = Path(sys.executable).parent / "dciodvfy"
+    if not tool.exists():
+        pytest.skip("dciodvfy is not installed here")
+    path = next(p for p in done.files if p.name.startswith(name))
+    said = subprocess.run(
+        [str(tool), str(path)], capture_output=True, text=True, check=False, timeout=60
+    ).stderr
+    assert [line for line in said.splitlines() if line.startswith("Error")] == []
+
+
+def test_names_that_everybody_uses_stay_and_others_get_numbers() -> None:
+    rules = Rules(KEY, "P", frozenset({"mueller", "ann"}), False)
+    assert {"rectum", "sacralplex_r", "femoral_head_l"} & known_names()
+    for name in ("Rectum", "PTV_4500", "GTVp_5500", "zPTV_Ring", "BODY", "ctv_high_5000"):
+        assert structure_name(name, 3, rules) == name, name
+    for name in ("Mueller", "PTV_Mueller", "Herz von Frau M", "roi1", "PTV for Ann"):
+        assert structure_name(name, 3, rules) == "ROI 3", name
+    assert rules.is_safe("PLANNED")
+    assert not rules.is_safe("for Ann")
+
+
+def test_dates_move_and_nonsense_goes() -> None:
+    assert shifted("20240305", -30) == "20240204"
+    assert shifted("2024.03.05", 0) == "20240305"
+    assert shifted("20240305101112.123456+0100", 1) == "20240306101112.123456+0100"
+    assert shifted("March", 1) == shifted("", 1) == ""
+    for name in ("A", "B", "C"):
+        assert -21915 < KEY.offset_days(name) <= -10958
+    assert KEY.uid("1.2.840.10008.5.1.4.1.1.2") == "1.2.840.10008.5.1.4.1.1.2"
+    assert KEY.uid("1.2.3").startswith("2.25.")
+    assert len(KEY.uid("1.2.3")) <= 64
+
+
+def test_the_command_says_what_it_did_and_what_to_weigh(spoiled, tmp_path) -> None:
+    import json
+
+    from typer.testing import CliRunner
+
+    from rerad.cli.main import app
+
+    key = tmp_path / "key"
+    key.write_text("a secret of sixteen or more\n", encoding="utf-8")
+    words = ["deidentify", str(spoiled.folder), "--key-file", str(key), "--json"]
+    done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["patients"] == [KEY.patient_id("TINY-1")]
+    assert len(document["files"]) == 18
+    again = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
+    assert again.exit_code == 1
+    assert "not to be there" in json.loads(again.stdout)["error"]
