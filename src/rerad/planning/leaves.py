@@ -18,8 +18,9 @@ from rerad.sequencing import (
     sweep_mu_per_mm,
 )
 
-SMALLEST_BEAM_MU = 0.5
-"""A beam whose brightest beamlet gets less than this in a fraction is not worth delivering."""
+SMALLEST_BEAM_MU = 1.0
+"""A beam whose brightest beamlet is opened for less than this in a fraction is not worth
+delivering; nor is one below what the smallest moving gap gives."""
 
 DARK_SHARE = 0.003
 """Beamlets below this share of a beam's brightest are not opened; leakage is all they get."""
@@ -59,22 +60,34 @@ def leakage_of(request: PlanRequest, operator: PencilBeamOperator) -> SweepLeaka
 
 
 def wanted_fluence(
-    operator: PencilBeamOperator, leakage: SweepLeakage | None, open_mu: NDArray[np.float64]
+    request: PlanRequest,
+    operator: PencilBeamOperator,
+    leakage: SweepLeakage | None,
+    open_mu: NDArray[np.float64],
 ) -> tuple[Fluence, ...]:
     """Return what each beam shall give, leakage included, and nothing where nothing is opened."""
     opened = split_fluence(operator.bixel_grids, open_mu)
-    if leakage is None:
-        return opened
-    wanted = split_fluence(operator.bixel_grids, leakage.wanted_mu(open_mu))
+    given = open_mu if leakage is None else leakage.wanted_mu(open_mu)
+    wanted = split_fluence(operator.bixel_grids, given)
+    least_mu = least_open_mu(request)
     return tuple(
-        replace(all_of, values_mu=np.where(_is_bright(part), all_of.values_mu, 0.0))
+        replace(all_of, values_mu=np.where(_is_bright(part, least_mu), all_of.values_mu, 0.0))
         for part, all_of in zip(opened, wanted, strict=True)
     )
 
 
-def _is_bright(opened: Fluence) -> NDArray[np.bool_]:
+def least_open_mu(request: PlanRequest) -> float:
+    """Return the open time over all fractions that makes a beam worth delivering."""
+    mlc, settings = request.machine.mlc, sequence_settings(request)
+    gap_mm = mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0)
+    crossing = gap_mm * sweep_mu_per_mm(request.machine, settings) if mlc.is_dynamic else 0.0
+    return max(SMALLEST_BEAM_MU, crossing) * request.n_fractions
+
+
+def _is_bright(opened: Fluence, least_mu: float) -> NDArray[np.bool_]:
     values = opened.values_mu
-    return np.asarray(values > DARK_SHARE * values.max(initial=0.0))
+    brightest = float(values.max(initial=0.0))
+    return np.asarray((values > DARK_SHARE * brightest) & (brightest >= least_mu))
 
 
 def sequence(request: PlanRequest, fluences: Sequence[Fluence]) -> tuple[Plan, list[Finding]]:
@@ -86,7 +99,7 @@ def sequence(request: PlanRequest, fluences: Sequence[Fluence]) -> tuple[Plan, l
     findings: list[Finding] = []
     for fluence in fluences:
         name = fluence.grid.geometry.name
-        if fluence.values_mu.max() < SMALLEST_BEAM_MU * request.n_fractions:
+        if not fluence.values_mu.any():
             text = f"The optimiser has no use for beam {name}; it is not in the plan."
             findings.append(Finding(Severity.NOTE, "beam-not-used", text, name))
             continue

@@ -160,7 +160,7 @@ def deliver(task: PlanTask, open_mu: Floats) -> Delivered:
     open_mu : ndarray of shape (n_beamlets,)
         Open times over all fractions.
     """
-    wanted = wanted_fluence(task.operator, task.problem.leakage, open_mu)
+    wanted = wanted_fluence(task.request, task.operator, task.problem.leakage, open_mu)
     plan, unused = sequence(task.request, wanted)
     dose, final = task.recalculate(plan)
     return Delivered(plan, dose, final, tuple(unused))
