@@ -8,6 +8,7 @@ from rerad.planning.inputs import (
     PlanningSettings,
     PriorInput,
     Progress,
+    RobustSettings,
 )
 from rerad.planning.medium import Medium, MediumSettings, make_medium
 from rerad.planning.pipeline import (
@@ -64,6 +65,7 @@ __all__ = [
     "PriorCourse",
     "PriorInput",
     "Progress",
+    "RobustSettings",
     "Stopwatch",
     "SummaryRow",
     "TargetDelivery",

@@ -119,14 +119,23 @@ def shortest_interval_months(inputs: PlanningInputs) -> float | None:
 
 
 def required_alpha_betas_gy(inputs: PlanningInputs) -> tuple[float, ...]:
-    """Return every alpha/beta that EQD2 is needed for: limits, goals and the tumour."""
+    """Return every alpha/beta that EQD2 is needed for: limits, goals and the tumour.
+
+    A robust plan needs both ends of the interval around those that it is limited by.
+    """
     interval = shortest_interval_months(inputs)
     settings = inputs.settings
     values = {settings.tumor_alpha_beta_gy}
-    values |= {goal.alpha_beta_gy for goal in inputs.goals if goal.alpha_beta_gy is not None}
+    planned = {goal.alpha_beta_gy for goal in inputs.goals if goal.alpha_beta_gy is not None}
+    values |= planned
     for _, organ in limited_structures(inputs):
         for rule_set in (settings.rule_set, *settings.compared_rule_sets):
-            values |= {limit.alpha_beta_gy for limit in limits_for(organ, rule_set, interval)}
+            found = {limit.alpha_beta_gy for limit in limits_for(organ, rule_set, interval)}
+            values |= found
+            planned |= found if rule_set == settings.rule_set else set()
+    if settings.robustness is not None:
+        for value in planned:
+            values.update(settings.robustness.alpha_beta_ends_gy(value))
     return tuple(sorted(values))
 
 

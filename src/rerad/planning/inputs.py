@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from rerad.core import (
     BeamGeometry,
@@ -100,6 +101,70 @@ class LimitChoice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RobustSettings:
+    """How far what is believed may be off; a plan with these holds whatever the truth between is.
+
+    None has a default: how large the uncertainty is, the clinic says.
+
+    Parameters
+    ----------
+    prior_shift_mm : tuple of float
+        Semi-axes (x, y, z) within which the earlier dose may lie elsewhere in the organ; 0 for
+        none.
+    setup_shift_mm : tuple of float
+        How far the patient may lie off along (x, y, z) in all fractions of the new plan; 0 for
+        none.
+    alpha_beta_spread_gy : float
+        The true alpha/beta of an organ may be this much lower or higher than its limit's.
+    recovery_spread : float
+        The earlier dose may have been forgotten by this share less than assumed; it matters only
+        to limits of discounted sums.
+    """
+
+    prior_shift_mm: tuple[float, float, float]
+    setup_shift_mm: tuple[float, float, float]
+    alpha_beta_spread_gy: float
+    recovery_spread: float
+
+    def __post_init__(self) -> None:
+        lengths = (*self.prior_shift_mm, *self.setup_shift_mm, self.alpha_beta_spread_gy)
+        if not all(0 <= value < inf for value in lengths) or not 0 <= self.recovery_spread <= 1:
+            msg = (
+                "expected shifts and spreads of 0 or more and a recovery_spread of 0 to 1, got "
+                f"{self}"
+            )
+            raise InputError(msg)
+
+    @property
+    def is_about_the_past(self) -> bool:
+        """Whether anything is uncertain about what was given before."""
+        return any((*self.prior_shift_mm, self.alpha_beta_spread_gy, self.recovery_spread))
+
+    def alpha_beta_ends_gy(self, alpha_beta_gy: float) -> tuple[float, ...]:
+        """Return the ends of the interval around an alpha/beta; itself if there is no spread.
+
+        Raises
+        ------
+        InputError
+            If the lower end is not above 0.
+        """
+        spread = self.alpha_beta_spread_gy
+        if spread == 0:
+            return (alpha_beta_gy,)
+        if spread >= alpha_beta_gy:
+            msg = (
+                f"robustness.alpha_beta_spread_gy: expected less than every alpha/beta that is "
+                f"planned with, got {spread:g} Gy around {alpha_beta_gy:g} Gy; give a smaller one"
+            )
+            raise InputError(msg)
+        return (round(alpha_beta_gy - spread, 6), round(alpha_beta_gy + spread, 6))
+
+    def least_recovery(self, recovery_fraction: float) -> float:
+        """Return the least recovery that is possible where a share is assumed."""
+        return max(0.0, recovery_fraction - self.recovery_spread)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanningSettings:
     """Choices of a run.
 
@@ -137,6 +202,8 @@ class PlanningSettings:
         Times that leaf positions are refined on the dose of the apertures at the end.
     dose_rate_mu_min : float or None
         Meterset rate of sweeping beams; None takes the machine's.
+    robustness : RobustSettings or None
+        What the plan has to hold against; None believes everything.
     """
 
     rule_set: str
@@ -155,10 +222,19 @@ class PlanningSettings:
     accepted_breaches: tuple[tuple[str, str], ...] = ()
     n_leaf_refinements: int = 0
     dose_rate_mu_min: float | None = None
+    robustness: RobustSettings | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.dose_grid_mm <= 10:
             msg = f"expected a dose grid of 1 to 10 mm, got {self.dose_grid_mm} mm"
+            raise InputError(msg)
+        reaches = () if self.robustness is None else self.robustness.prior_shift_mm
+        if any(0 < reach < self.dose_grid_mm for reach in reaches):
+            msg = (
+                "robustness.prior_shift_mm: expected 0 or at least a dose voxel of "
+                f"{self.dose_grid_mm:g} mm along each axis, got {reaches}; a smaller search "
+                "reaches no voxel, so make planning.dose_grid_mm smaller"
+            )
             raise InputError(msg)
 
 

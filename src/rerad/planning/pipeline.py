@@ -42,12 +42,16 @@ from rerad.planning.judge import (
     target_deliveries,
 )
 from rerad.planning.medium import Medium, make_medium
-from rerad.planning.plan_goals import hard_cumulative_caps, physical_caps, plan_goals
+from rerad.planning.plan_goals import (
+    hard_cumulative_caps,
+    limit_caps,
+    physical_caps,
+    plan_goals,
+)
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_request import PlanRequest, PlanSettings, PlanState
 from rerad.planning.replan import make_plan
 from rerad.planning.result import BudgetRow, CaseResult, DeliveryState, PriorCourse
-from rerad.planning.terms import OrganCap
 from rerad.structures import rasterize
 
 BODY_MARGIN_MM = 10.0
@@ -303,19 +307,6 @@ def _request(
 ) -> PlanRequest:
     """State the plan that is wanted."""
     settings = inputs.settings
-    accepted = dict(settings.accepted_breaches)
-    caps = tuple(
-        OrganCap(
-            structure=limit.structure,
-            limit_eqd2_gy=limit.goal.at_most,
-            aim_eqd2_gy=limit.goal.at_most - inputs.objectives.organ_limit_margin_gy,
-            alpha_beta_gy=limit.goal.alpha_beta_gy,
-            prior=limit.prior,
-            excludes_targets=limit.structure in accepted,
-        )
-        for limit in limits
-        if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
-    )
     return PlanRequest(
         label="ReRT",
         course=inputs.current,
@@ -325,7 +316,10 @@ def _request(
         body=masks[external_of(inputs.structures).name],
         machine=inputs.machine,
         beams=inputs.beams,
-        organ_caps=(*caps, *hard_cumulative_caps(inputs, priors)),
+        organ_caps=(
+            *limit_caps(inputs, limits, priors, masks),
+            *hard_cumulative_caps(inputs, priors, masks),
+        ),
         physical_caps=physical_caps(inputs.goals),
         goals=plan_goals(inputs, priors),
         objectives=inputs.objectives,
@@ -338,6 +332,7 @@ def _request(
             n_leaf_refinements=settings.n_leaf_refinements,
             dose_rate_mu_min=settings.dose_rate_mu_min,
         ),
+        robustness=settings.robustness,
     )
 
 

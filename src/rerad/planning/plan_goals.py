@@ -1,13 +1,14 @@
 """The case's own goals as the planner needs them: hard caps, and goals with their earlier dose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rerad.core import Dose, DoseScope, Goal
-from rerad.planning.budget import discounted_prior
+from rerad.core import Dose, DoseScope, Goal, Mask
+from rerad.planning.budget import OrganLimit, discounted_prior
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.levels import is_near_maximum
 from rerad.planning.plan_request import PlanGoal
 from rerad.planning.result import PriorCourse
+from rerad.planning.robust_corners import corners_of
 from rerad.planning.terms import OrganCap, PhysicalCap
 
 
@@ -31,8 +32,37 @@ def _prior(goal: Goal, priors: Sequence[PriorCourse]) -> Dose | None:
     return discounted_prior(priors, goal.alpha_beta_gy, 0.0)
 
 
+def limit_caps(
+    inputs: PlanningInputs,
+    limits: Sequence[OrganLimit],
+    priors: Sequence[PriorCourse],
+    masks: Mapping[str, Mask],
+) -> tuple[OrganCap, ...]:
+    """Return the limits of the rule set as the optimiser sees them."""
+    accepted = dict(inputs.settings.accepted_breaches)
+    return tuple(
+        OrganCap(
+            structure=limit.structure,
+            limit_eqd2_gy=limit.goal.at_most,
+            aim_eqd2_gy=limit.goal.at_most - inputs.objectives.organ_limit_margin_gy,
+            alpha_beta_gy=limit.goal.alpha_beta_gy,
+            prior=limit.prior,
+            excludes_targets=limit.structure in accepted,
+            corners=corners_of(
+                inputs.settings.robustness,
+                priors,
+                masks[limit.structure],
+                limit.goal.alpha_beta_gy,
+                limit.recovery_fraction,
+            ),
+        )
+        for limit in limits
+        if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
+    )
+
+
 def hard_cumulative_caps(
-    inputs: PlanningInputs, priors: Sequence[PriorCourse]
+    inputs: PlanningInputs, priors: Sequence[PriorCourse], masks: Mapping[str, Mask]
 ) -> tuple[OrganCap, ...]:
     """Return the case's own hard near-maxima of cumulative EQD2 as caps on every voxel."""
     accepted = dict(inputs.settings.accepted_breaches)
@@ -45,6 +75,13 @@ def hard_cumulative_caps(
             prior=discounted_prior(priors, goal.alpha_beta_gy, 0.0),
             excludes_targets=goal.structure in accepted,
             tag=goal.metric,
+            corners=corners_of(
+                inputs.settings.robustness,
+                priors,
+                masks[goal.structure],
+                goal.alpha_beta_gy,
+                0.0,
+            ),
         )
         for goal in inputs.goals
         if goal.is_hard

@@ -1,7 +1,7 @@
 """What a plan is made of, and what comes out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from rerad.core import (
     PatientPosition,
 )
 from rerad.errors import InputError
-from rerad.planning.inputs import ObjectiveSettings
+from rerad.planning.inputs import ObjectiveSettings, RobustSettings
 from rerad.planning.terms import OrganCap, PhysicalCap
 
 
@@ -111,6 +111,9 @@ class PlanRequest:
         How it is made.
     goals : tuple of PlanGoal
         Goals with a priority: they are worked on in that order; and hard ones.
+    robustness : RobustSettings or None
+        What the plan has to hold against; None believes everything. What it means for the earlier
+        dose is in the corners of `organ_caps`.
     """
 
     label: str
@@ -126,6 +129,7 @@ class PlanRequest:
     objectives: ObjectiveSettings
     settings: PlanSettings
     goals: tuple[PlanGoal, ...] = ()
+    robustness: RobustSettings | None = None
 
     @property
     def position(self) -> PatientPosition:
@@ -139,6 +143,12 @@ class PlanRequest:
             msg = f"{self.course.name}: expected a planned number of fractions of at least 1"
             raise InputError(msg)
         return self.course.n_fractions_planned
+
+    @property
+    def trusting(self) -> "PlanRequest":
+        """The same request where everything is believed."""
+        caps = tuple(replace(cap, corners=()) for cap in self.organ_caps)
+        return replace(self, organ_caps=caps, robustness=None)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -15,11 +15,29 @@ from rerad.optimize import (
     Overdose,
     Underdose,
     falloff_threshold,
+    worst_case_cap,
 )
 from rerad.planning.inputs import ObjectiveSettings
 from rerad.planning.points import Points
 from rerad.radiobiology import physical_from_eqd2
 from rerad.structures import distance_from
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CapCorner:
+    """One corner of what may have been: an alpha/beta, and the most that was given before.
+
+    Parameters
+    ----------
+    alpha_beta_gy : float
+        End of its interval.
+    prior : Dose or None
+        Highest earlier EQD2 at that alpha/beta, with the least recovery; NaN where unknown. None
+        if the patient had none.
+    """
+
+    alpha_beta_gy: float
+    prior: Dose | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,6 +61,8 @@ class OrganCap:
         Whether voxels inside a target are left out, because the breach there is accepted.
     tag : str
         Tells limits of one structure apart.
+    corners : tuple of CapCorner
+        Of a robust plan: the limit is to hold at each of them; empty believes `prior`.
     """
 
     structure: str
@@ -52,6 +72,7 @@ class OrganCap:
     prior: Dose | None
     excludes_targets: bool
     tag: str = ""
+    corners: tuple[CapCorner, ...] = ()
 
     @property
     def label(self) -> str:
@@ -215,20 +236,26 @@ def organ_terms(
         if cap.prior is not None:
             prior = points.sample(cap.prior.values)[indices]
             findings.extend(_cap_findings(cap, prior, anatomy.grid.voxel_volume_cc))
+            findings.extend(_corner_findings(cap, points, indices, prior))
             is_known = ~np.isnan(prior)
             indices, shares, prior = indices[is_known], shares[is_known], prior[is_known]
         if not len(indices):
             continue
         common = (indices, shares, prior, cap.alpha_beta_gy, n_fractions)
         if settings.organ_importance > 0:
-            terms.append(
-                CumulativeOverdose(
-                    f"{cap.label} limit",
-                    *common,
-                    cap.aim_eqd2_gy,
-                    settings.organ_importance,
+            for name, at_corner, alpha_beta in _read_at(cap, points, indices, prior):
+                terms.append(
+                    CumulativeOverdose(
+                        name,
+                        indices,
+                        shares,
+                        at_corner,
+                        alpha_beta,
+                        n_fractions,
+                        cap.aim_eqd2_gy,
+                        settings.organ_importance,
+                    )
                 )
-            )
         if settings.organ_mean_importance > 0:
             terms.append(
                 CumulativeMean(
@@ -241,13 +268,41 @@ def organ_terms(
     return terms, findings
 
 
+def _read_at(
+    cap: OrganCap, points: Points, indices: NDArray[np.int64], prior: NDArray[np.float64]
+) -> list[tuple[str, NDArray[np.float64], float]]:
+    """Return name, earlier dose and alpha/beta of each objective of a limit: one a corner.
+
+    Where the earlier dose of a corner is unknown, the one that is believed is taken.
+    """
+    name = f"{cap.label} limit"
+    if not cap.corners:
+        return [(name, prior, cap.alpha_beta_gy)]
+    read = []
+    for corner in cap.corners:
+        label = name if len(cap.corners) == 1 else f"{name}, a/b {corner.alpha_beta_gy:g}"
+        there = _corner_prior(corner, points, indices)
+        read.append((label, np.where(np.isnan(there), prior, there), corner.alpha_beta_gy))
+    return read
+
+
+def _corner_prior(
+    corner: CapCorner, points: Points, indices: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the earlier dose of a corner at some points."""
+    if corner.prior is None:
+        return np.zeros(len(indices))
+    return points.sample(corner.prior.values)[indices]
+
+
 def organ_caps(
     anatomy: Anatomy, points: Points, caps: Sequence[OrganCap], n_fractions: int
 ) -> tuple[DoseCap, ...]:
     """Return the cumulative limits as hard caps on this plan's physical dose.
 
     A voxel without a known earlier dose, or with nothing left, cannot be capped: the first is
-    reported, the second stays in the objective of :func:`organ_terms` and is reported.
+    reported, the second stays in the objective of :func:`organ_terms` and is reported. Where only
+    the worst case is unknown or leaves nothing, the limit holds for what is believed.
     """
     hard = []
     nearest = points.sample(anatomy.nearest_target_mm())
@@ -262,10 +317,16 @@ def organ_caps(
         has_some = left > 0  # false for NaN too
         indices, left = indices[has_some], left[has_some]
         if len(indices):
-            physical = physical_from_eqd2(
-                left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy
+            physical = np.asarray(
+                physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy)
             )
-            hard.append(DoseCap(f"{cap.label} cap", indices, np.asarray(physical)))
+            if cap.corners:
+                priors = [_corner_prior(corner, points, indices) for corner in cap.corners]
+                at = [corner.alpha_beta_gy for corner in cap.corners]
+                worst = worst_case_cap(priors, at, cap.aim_eqd2_gy, n_fractions)
+                holds = worst > 0  # false for NaN too
+                physical = np.where(holds, np.minimum(worst, physical), physical)
+            hard.append(DoseCap(f"{cap.label} cap", indices, physical))
     return tuple(hard)
 
 
@@ -287,6 +348,29 @@ def _cap_findings(cap: OrganCap, prior: NDArray[np.float64], voxel_cc: float) ->
             "plan allows."
         )
         findings.append(Finding(Severity.SERIOUS, "over-limit-before", text, cap.structure))
+    return findings
+
+
+def _corner_findings(
+    cap: OrganCap, points: Points, indices: NDArray[np.int64], prior: NDArray[np.float64]
+) -> list[Finding]:
+    """Say where the worst case cannot be held against, though what is believed can."""
+    if not cap.corners:
+        return []
+    priors = [_corner_prior(corner, points, indices) for corner in cap.corners]
+    can = prior < cap.limit_eqd2_gy  # false for NaN too
+    voxel_cc = points.grid.voxel_volume_cc
+    unknown = np.isnan(priors).any(axis=0) & can
+    spent = (np.fmax.reduce(priors) >= cap.limit_eqd2_gy) & can & ~unknown
+    findings = []
+    for where, why in ((unknown, "is unknown"), (spent, "leaves nothing of the limit")):
+        if where.any():
+            text = (
+                f"In about {np.count_nonzero(where) * voxel_cc:.1f} cc of {cap.structure} the "
+                f"worst case of the earlier dose {why}; there the limit was held for the earlier "
+                "dose as mapped only."
+            )
+            findings.append(Finding(Severity.CAUTION, "worst-case-not-held", text, cap.structure))
     return findings
 
 
