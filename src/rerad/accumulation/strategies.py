@@ -21,7 +21,11 @@ import numpy as np
 from rerad.accumulation.courses import CourseDose, accumulate, course_eqd2, phase_eqd2
 from rerad.accumulation.ensemble import RegistrationSpread, sample_transforms
 from rerad.accumulation.map_dose import map_dose
-from rerad.accumulation.uncertainty import CumulativeMaxima, cumulative_maxima
+from rerad.accumulation.uncertainty import (
+    CumulativeMaxima,
+    cumulative_maxima,
+    search_maximum,
+)
 from rerad.core import Dose, Grid, Mask
 from rerad.errors import InputError
 from rerad.evaluation import dvh, evaluate_metric, parse_metric
@@ -78,7 +82,7 @@ class OrganSum:
     course_maxima_gy : tuple of float
         Highest EQD2 of each course in the organ, after its recovery.
     maxima : CumulativeMaxima
-        By strategy; with one course all are that course's maximum.
+        By strategy; with one course all but the free search are that course's maximum.
     metric : str
         Near maximum of the voxel sum.
     value_gy : float
@@ -183,7 +187,10 @@ def _maxima(
         )
     values = here[0].values[here[0].grid.region_of(mask.grid)][mask.fraction > 0]
     only = highest[0]
-    return CumulativeMaxima(only, only, only, only, only, int(np.count_nonzero(np.isnan(values))))
+    free = search_maximum(here[0], mask, radius_mm=settings.radius_mm, is_within=False).values
+    beyond = float(np.fmax.reduce(free[mask.fraction > 0], initial=np.nan))
+    unknown = int(np.count_nonzero(np.isnan(values)))
+    return CumulativeMaxima(only, only, only, only, beyond, unknown)
 
 
 def _near_max(total: Dose, mask: Mask, metric: str) -> float:

@@ -6,7 +6,14 @@ every other structure that is drawn on both CTs under one name is compared.
 
 from dataclasses import dataclass
 
-from rerad.core import DisplacementField, Finding, Mask, RigidTransform, Severity
+from rerad.core import (
+    DisplacementField,
+    Finding,
+    Mask,
+    RigidTransform,
+    Severity,
+    StructureKind,
+)
 from rerad.errors import InputError
 from rerad.planning import PlanningInputs, PriorInput, external_of
 from rerad.registration import assess_deformable, register_deformable
@@ -107,7 +114,8 @@ def _shared(prior: PriorInput, inputs: PlanningInputs) -> dict[str, tuple[Mask, 
     pairs = {}
     for structure in inputs.structures.structures:
         name = structure.name
-        if structure.kind.is_target or structure.is_empty or name == outline:
+        is_tissue = not structure.kind.is_target and structure.kind is not StructureKind.SUPPORT
+        if not is_tissue or structure.is_empty or name == outline:
             continue
         if name not in there or there[name].is_empty:
             continue

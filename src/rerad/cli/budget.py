@@ -59,6 +59,8 @@ def _gray(value: float) -> str:
 def _print(found: CaseBudget, check: ReturnedCheck | None) -> None:
     """Print the budget for a reader."""
     n = found.n_fractions
+    for course in found.loaded.inputs.history.courses:
+        typer.echo(f"course      {course.name}: {course.grade}")
     typer.echo(
         f"{'organ':20} {'rule set':11} {'limit':12} {'assumption':34} {'recov.':>6} {'prior':>7} "
         f"{'left':>7} {'Gy in ' + str(n):>9}"

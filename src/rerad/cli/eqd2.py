@@ -14,7 +14,8 @@ def eqd2(
     dose: Annotated[float, typer.Option("--dose", help="Total physical dose as planned, Gy.")],
     fractions: Annotated[int, typer.Option("--fractions", min=1, help="Fractions planned.")],
     alpha_beta: Annotated[
-        list[float], typer.Option("--alpha-beta", help="Alpha/beta, Gy; may be repeated.")
+        list[float],
+        typer.Option("--alpha-beta", help="Gy; repeated, the ends are taken as an interval too."),
     ],
     delivered: Annotated[
         int | None, typer.Option("--delivered", min=0, help="Fractions given, if fewer.")
@@ -43,6 +44,9 @@ def eqd2(
             f"  alpha/beta {row.alpha_beta_gy:4g} Gy   BED {row.bed_gy:7.2f} Gy   "
             f"EQD2 {row.eqd2_gy:7.2f} Gy"
         )
+    if len(course.rows) > 1:
+        ends = [row.eqd2_gy for row in course.rows]
+        typer.echo(f"interval EQD2 {min(ends):.2f} to {max(ends):.2f} Gy over these alpha/beta")
     typer.echo(f"formula  {FORMULA}")
     typer.echo(f"source   {FORMULA_SOURCE}")
     typer.echo(f"valid    {course.validity}")

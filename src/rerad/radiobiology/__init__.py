@@ -4,6 +4,7 @@ from rerad.radiobiology.conversion import (
     ConvertedCourse,
     ConvertedDose,
     convert_course,
+    eqd2_interval,
     require_valid_fraction,
     validity_text,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "check_basis",
     "convert_course",
     "eqd2",
+    "eqd2_interval",
     "exponential_recovery",
     "fraction_size_finding",
     "geud",

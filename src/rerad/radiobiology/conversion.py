@@ -156,3 +156,37 @@ def convert_course(
     return ConvertedCourse(
         dose_gy * share, given, fraction_gy, rows, validity_text(), tuple(findings)
     )
+
+
+def eqd2_interval(
+    dose_gy: float, n_fractions: int, low_gy: float, high_gy: float
+) -> tuple[float, float]:
+    """Return the EQD2 of a course over an interval of alpha/beta, lowest and highest.
+
+    EQD2 rises with alpha/beta below 2 Gy per fraction and falls above, so the ends of the
+    interval hold the extremes.
+
+    Parameters
+    ----------
+    dose_gy : float
+        Total physical dose.
+    n_fractions : int
+        Fractions, at least 1.
+    low_gy, high_gy : float
+        Alpha/beta in Gy, the lower one first.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> [round(v, 2) for v in eqd2_interval(30.0, 5, 2.0, 10.0)]
+    [40.0, 60.0]
+    """
+    if not 0 < low_gy <= high_gy:
+        msg = f"expected alpha/beta above 0 Gy, the lower one first, got {low_gy} and {high_gy}"
+        raise InputError(msg)
+    ends = eqd2(dose_gy, n_fractions, low_gy), eqd2(dose_gy, n_fractions, high_gy)
+    return min(ends), max(ends)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rerad import __version__
 from rerad.core import Finding, Severity
-from rerad.planning.remaining_map import RemainingMap
+from rerad.planning.remaining_map import OrganRemaining, RemainingMap
 from rerad.reporting.document import (
     Align,
     Bullets,
@@ -20,7 +20,7 @@ from rerad.reporting.document import (
 from rerad.reporting.pdf import pdf_bytes
 from rerad.reporting.wording import BANNER
 
-_MAX_FINDINGS = 6
+_MAX_FINDINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,8 @@ def limits_content(
             "Check the plan that comes back: rerad budget CASE --plan RTPLAN --dose RTDOSE.",
         ),
     )
-    said = sorted(findings, key=lambda item: item.severity is not Severity.SERIOUS)
+    weighed = [item for item in findings if item.code != "rule-sets-disagree"]
+    said = sorted(weighed, key=lambda item: item.severity is not Severity.SERIOUS)
     text = " ".join(item.text for item in said[:_MAX_FINDINGS])
     blocks = (
         facts,
@@ -111,18 +112,23 @@ def _limits_table(remaining: RemainingMap) -> Table:
     rows = tuple(
         (
             Cell(organ.structure),
-            Cell(organ.limit.goal.text, sub=f"{100 * organ.limit.recovery_fraction:g} % recovery"),
+            Cell(_limit_text(organ)),
             Cell(f"{organ.least_gy:.1f}" if organ.least_gy == organ.least_gy else "unknown"),
             Cell(f"{organ.n_exhausted} / {organ.n_unknown} of {organ.n_voxels}"),
-            Cell(organ.limit.goal.citation),
         )
         for organ in remaining.organs
     )
-    header = ("Organ", "Limit", "Least left, Gy", "Nothing left / unknown", "Source")
-    align = (Align.LEFT, Align.LEFT, Align.RIGHT, Align.RIGHT, Align.LEFT)
-    return Table(
-        "limits", "Limits", tuple(Cell(t) for t in header), rows, align, (1.6, 2.6, 1, 1.6, 3.2)
-    )
+    header = ("Organ", "Limit", "Least left, Gy", "Voxels with nothing left / unknown")
+    align = (Align.LEFT, Align.LEFT, Align.RIGHT, Align.RIGHT)
+    sources = dict.fromkeys(organ.limit.goal.citation for organ in remaining.organs)
+    note = f"Sources: {'; '.join(sources)}"
+    cells = tuple(Cell(text) for text in header)
+    return Table("limits", "Limits", cells, rows, align, (1.4, 3.2, 1, 2), note)
+
+
+def _limit_text(organ: OrganRemaining) -> str:
+    """Return a limit with the recovery that earlier courses were granted."""
+    return f"{organ.limit.goal.text}, {100 * organ.limit.recovery_fraction:g} % recovery"
 
 
 def _volumes_table(volumes: Sequence[LimitVolume]) -> Table:

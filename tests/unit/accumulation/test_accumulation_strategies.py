@@ -113,7 +113,9 @@ def test_strategies_are_ordered():
 def test_one_course_has_one_answer_and_its_own_frame_no_interval():
     found = organ_sum([course(ramp(GRID), 20, 20)], organ(), alpha_beta_gy=2.0, settings=SETTINGS)
     m = found.maxima
-    assert m.sum_of_maxima_gy == m.voxel_sum_gy == m.search_free_gy
+    assert m.sum_of_maxima_gy == m.voxel_sum_gy == m.search_within_gy
+    # One more voxel along the ramp of 1 Gy/mm lies within the 3 mm of the search.
+    assert m.search_free_gy > m.voxel_sum_gy + 2.5
     assert math.isnan(found.low_gy)
 
 

@@ -12,6 +12,7 @@ from rerad.radiobiology import (
     break_even_interval,
     convert_course,
     eqd2,
+    eqd2_interval,
     limits_for,
     remaining_after,
     remaining_tolerance,
@@ -84,3 +85,14 @@ def test_bad_conversions_are_refused(bad):
 def test_small_fractions_are_noted_and_not_refused():
     course = convert_course(10, 25, [2.0])
     assert [f.severity for f in course.findings] == ["note"]
+
+
+def test_an_interval_of_alpha_beta_gives_an_interval_of_eqd2():
+    """Cord 0.87 to 3.7 Gy: every value between lies between the ends, above and below 2 Gy."""
+    for dose, n in ((30.0, 5), (45.0, 30)):
+        low, high = eqd2_interval(dose, n, 0.87, 3.7)
+        between = [eqd2(dose, n, ab) for ab in (0.87, 1.5, 2.0, 3.0, 3.7)]
+        assert low == pytest.approx(min(between))
+        assert high == pytest.approx(max(between))
+    with pytest.raises(InputError, match="lower one first"):
+        eqd2_interval(30.0, 5, 3.0, 2.0)
