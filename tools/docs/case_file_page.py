@@ -39,7 +39,10 @@ prints the JSON Schema that this page is made from. The file is strict:
 
 - An unknown key is an error that names file and key. Nothing is ignored.
 - Units are in the names: `_gy`, `_mm`, `_deg`, `_months`, `_years`, `_percent`, `_cc`.
-- What nobody knows is written `"unknown"`. It is not zero.
+- What nobody knows is written `"unknown"`. It is not zero. In the tables of the history there are
+  also `"not applicable"` and `"not asked"`, which is what a key that is left out says.
+- The tables of the history, from `diagnosis` to `event`, and courses are the same in a
+  `history.toml` ([ledger](methods/ledger.md)), where earlier courses are called `course`.
 - Dates are TOML dates without quotes: `2019-03-01`.
 - "required" keys must be there; others have the default shown. No default is a clinical number.
 - What `rerad import` proposes for `[planning]`, `[beams]`, `[objectives]` and the goals of
