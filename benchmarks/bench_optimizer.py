@@ -26,7 +26,8 @@ from bench_scaling import slope
 from rerad_cases import Fineness, ReradCase, demo_case, quiet
 
 from rerad.core import DoseScope, Goal
-from rerad.planning import Listeners, PlanGoal, PlanRequest, make_plan, replan, run_pipeline
+from rerad.planning import Listeners, PlanGoal, PlanRequest, make_plan, run_pipeline
+from rerad.planning.plan_task import prepare_task
 
 GOALS_S = {
     "fluence": 1.0,
@@ -56,7 +57,7 @@ def six_goals() -> tuple[Goal, ...]:
 
 def prepared(request: PlanRequest):
     """Return points, operator and problem of a request, as the planner makes them."""
-    return replan._prepare(request, quiet, Listeners())
+    return prepare_task(request, quiet, Listeners())
 
 
 def timed(call: Callable[[], object]) -> tuple[object, dict[str, float]]:
