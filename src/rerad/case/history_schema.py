@@ -301,6 +301,11 @@ class PriorCourseTable(CourseTable):
     partial_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         default=(), description="Share of the monitor units of each fraction broken off for good"
     )
+    treatment_records: str = Field(
+        default="",
+        description="Folder with the RT Beams Treatment Records of plan_uid, relative to this "
+        "file; the fractions given are counted from them",
+    )
     point_doses: tuple[PointDoseTable, ...] = ()
     treated_regions: tuple[TreatedRegionTable, ...] = ()
 
@@ -316,6 +321,11 @@ class PriorCourseTable(CourseTable):
     def _needs_ct_with_dose(self) -> Self:
         if self.dose_uid and not self.ct_series_uid:
             msg = f"{self.name}: a dose_uid needs the ct_series_uid of the CT it was planned on"
+            raise ValueError(msg)
+        if self.treatment_records and not (self.dose_uid and self.plan_uid):
+            msg = (
+                f"{self.name}: treatment_records need the dose_uid and the plan_uid they belong to"
+            )
             raise ValueError(msg)
         return self
 

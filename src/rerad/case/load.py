@@ -1,11 +1,13 @@
 """From a case file and a folder of DICOM files to what the planner needs."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from rerad import dicom
+from rerad.case.delivered import with_records
 from rerad.case.files import case_path, read_case
 from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_records import records_of
@@ -175,7 +177,7 @@ def load_case(case: Path) -> LoadedCase:
     current = course_of(file.current_course, RecordGrade.FULL_DICOM)
     inputs = PlanningInputs(
         title=file.title,
-        history=history_of(file, patient),
+        history=_as_read(history_of(file, patient), priors),
         current=current,
         current_order=file.current_course.order,
         image=image,
@@ -257,11 +259,21 @@ def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> P
         _require_fractions(data.case_file, key, table, plan.n_fractions_planned)
     is_full = structures is not None and plan is not None
     grade = RecordGrade.FULL_DICOM if is_full else RecordGrade.DOSE_GRID
+    course = course_of(table, grade)
+    if plan is not None and table.treatment_records:
+        course = with_records(course, data.case_file, table.treatment_records, plan)
     return PriorInput(
-        course=course_of(table, grade),
+        course=course,
         study=Study(image, structures, plan, dose),
         interval_months=interval_months(table, file.current_course),
     )
+
+
+def _as_read(history: TreatmentHistory, priors: Sequence[PriorInput]) -> TreatmentHistory:
+    """Return the history with courses as their files give them."""
+    read = {prior.course.name: prior.course for prior in priors}
+    courses = tuple(read.get(course.name, course) for course in history.courses)
+    return replace(history, courses=courses)
 
 
 def _require_fractions(

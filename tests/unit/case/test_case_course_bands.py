@@ -1,8 +1,12 @@
 """Paper and point courses of a case: bounded, graded, carried like any other course."""
 
 import numpy as np
+import pydicom
 import pytest
 from pydantic import ValidationError
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, RTBeamsTreatmentRecordStorage, generate_uid
 
 from rerad.case import load_case, read_case, write_case
 from rerad.case.course_bands import box_mask, with_bands
@@ -116,3 +120,43 @@ def test_boxes_hold_the_voxels_between_their_corners(tmp_path):
     assert mask.grid.origin_mm == (4.0, 2.0, 6.0)
     with pytest.raises(CaseError, match="holds no voxel"):
         box_mask((100.0, 0.0, 0.0, 110.0, 5.0, 5.0), grid, tmp_path)
+
+
+def write_record(folder, fraction, plan, share):
+    """Write an RT Beams Treatment Record of a share of a plan's monitor units."""
+    beams = []
+    for beam in plan.beams:
+        item = Dataset()
+        item.ReferencedBeamNumber = beam.number
+        item.CurrentFractionNumber = fraction
+        item.DeliveredPrimaryMeterset = beam.meterset_mu * share
+        beams.append(item)
+    reference, dataset = Dataset(), Dataset()
+    reference.ReferencedSOPInstanceUID = plan.instance_uid
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = RTBeamsTreatmentRecordStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.ReferencedRTPlanSequence = Sequence([reference])
+    dataset.TreatmentSessionBeamSequence = Sequence(beams)
+    folder.mkdir(exist_ok=True)
+    pydicom.dcmwrite(folder / f"{fraction}.dcm", dataset, enforce_file_format=True)
+
+
+def test_fractions_are_counted_from_treatment_records(tiny_case, tiny):
+    for fraction, share in ((1, 1.0), (2, 1.0), (3, 0.4)):
+        write_record(tiny_case / "records", fraction, tiny.prior_plan, share)
+    path = tiny_case / CASE_FILE_NAME
+    file = read_case(path)
+    update = {"n_fractions_delivered": "unknown", "treatment_records": "records"}
+    prior = file.prior_course[0].model_copy(update=update)
+    write_case(file.model_copy(update={"prior_course": (prior,)}), path)
+    inputs = load_case(tiny_case).inputs
+    (course,) = [item.course for item in inputs.priors]
+    assert course.n_fractions_delivered == 2
+    assert course.partial_fractions == pytest.approx((0.4,))
+    assert inputs.history.courses[0].n_fractions_delivered == 2
+    stated = prior.model_copy(update={"n_fractions_delivered": 25})
+    write_case(file.model_copy(update={"prior_course": (stated,)}), path)
+    with pytest.raises(CaseError, match="count 2 whole fractions and 1 broken off"):
+        load_case(tiny_case)
