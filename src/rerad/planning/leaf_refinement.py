@@ -8,6 +8,15 @@ from rerad.planning.plan_passes import Delivered, Floats
 from rerad.planning.plan_task import PlanTask
 
 
+CAP_STIFFENING = 10.0
+"""The caps' stiffness here over that of the last optimisation: leaves may not buy coverage with
+what the caps forbid, even where multipliers have not settled."""
+
+CAP_TOLERANCE_GY = 0.1
+"""Excess of the final dose over a cap, in Gy of physical dose, that a refinement may leave; more
+only where the sequence had it already."""
+
+
 def refine(
     task: PlanTask,
     delivered: Delivered,
@@ -39,6 +48,8 @@ def refine(
     """
     request, operator = task.request, task.operator
     values: list[float] = []
+    if held is not None:
+        held = replace(held, stiffness=CAP_STIFFENING * held.stiffness)
 
     def value(dose_gy: Floats) -> float:
         """Objectives, and what caps and earlier levels push with where they are exceeded."""
@@ -61,8 +72,16 @@ def refine(
         dose, at_points = task.recalculate(found.plan)
         before, after = value(final), value(at_points)
         values = values or [before]
-        if after >= before:
+        if after >= before or _breaks_caps(held, at_points, final):
             break
         delivered = replace(delivered, plan=found.plan, dose=dose, at_points_gy=at_points)
         values.append(after)
     return delivered, tuple(values)
+
+
+def _breaks_caps(held: Multipliers | None, now_gy: Floats, before_gy: Floats) -> bool:
+    """Return whether a dose exceeds a cap by more than is allowed and more than before."""
+    if held is None:
+        return False
+    allowed = max(CAP_TOLERANCE_GY, held.violation_gy(before_gy))
+    return held.violation_gy(now_gy) > allowed
