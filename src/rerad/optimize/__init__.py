@@ -31,6 +31,7 @@ from rerad.optimize.robust_price import (
     RobustPrice,
     TargetPrice,
     robust_price,
+    robust_price_of_doses,
 )
 from rerad.optimize.shifted_dose import ShiftedDose, axis_shifts, shifted_dose
 from rerad.optimize.smoothness import FluenceSmoothness
@@ -96,6 +97,7 @@ __all__ = [
     "price_per_eqd2_gy",
     "refine_leaves",
     "robust_price",
+    "robust_price_of_doses",
     "robust_problem",
     "shifted_dose",
     "solve",

@@ -126,7 +126,28 @@ def robust_price(
     InputError
         If points are not followed, or priors do not fit.
     """
-    doses = tuple(shifted.forward(fluence) for fluence in (nominal_mu, robust_mu))
+    doses = (shifted.forward(nominal_mu), shifted.forward(robust_mu))
+    return robust_price_of_doses(shifted, doses, targets=targets, organs=organs)
+
+
+def robust_price_of_doses(
+    shifted: ShiftedDose,
+    doses: tuple[Floats, Floats],
+    *,
+    targets: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    organs: Mapping[str, OrganRisk],
+) -> RobustPrice:
+    """Compare two plans by their doses, leakage and corrections by a better engine included.
+
+    Parameters
+    ----------
+    shifted : ShiftedDose
+        Says which point stands for what in which scenario.
+    doses : tuple of two ndarray of shape (shifted.n_points,)
+        Of the plan optimised without uncertainty, and of the robust one.
+    targets, organs : mapping
+        As for :func:`robust_price`.
+    """
     return RobustPrice(
         tuple(_target(name, shifted, doses, *where) for name, where in targets.items()),
         tuple(_organ(name, shifted, doses, organ) for name, organ in organs.items()),

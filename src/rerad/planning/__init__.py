@@ -36,11 +36,13 @@ from rerad.planning.result import (
     TargetDelivery,
     TolerancePrices,
 )
-from rerad.planning.terms import OrganCap, PhysicalCap
+from rerad.planning.robust_result import RobustOutcome, RobustPlanning, RobustVerdict
+from rerad.planning.terms import CapCorner, OrganCap, PhysicalCap
 
 __all__ = [
     "BudgetRow",
     "BudgetScenario",
+    "CapCorner",
     "CaseListeners",
     "CaseResult",
     "Convergence",
@@ -65,7 +67,10 @@ __all__ = [
     "PriorCourse",
     "PriorInput",
     "Progress",
+    "RobustOutcome",
+    "RobustPlanning",
     "RobustSettings",
+    "RobustVerdict",
     "Stopwatch",
     "SummaryRow",
     "TargetDelivery",

@@ -180,10 +180,10 @@ def _cumulative_goal(
         prescription_gy=None,
         is_accepted=goal.structure.removesuffix(SHARED_SUFFIX) in judgement.accepted,
     )
-    return _as_lower_bound(result) if judgement.inputs.courses_without_dose else result
+    return as_lower_bound(result) if judgement.inputs.courses_without_dose else result
 
 
-def _as_lower_bound(result: GoalResult) -> GoalResult:
+def as_lower_bound(result: GoalResult) -> GoalResult:
     """Return a verdict for a sum that lacks a course: more was given, nobody knows how much."""
     is_exceeded = result.verdict in {Verdict.EXCEEDED, Verdict.ACCEPTED}
     is_upper = result.goal.at_most is not None

@@ -7,7 +7,6 @@ from rerad.planning.inputs import Progress
 from rerad.planning.plan_passes import Delivered, Floats
 from rerad.planning.plan_task import PlanTask
 
-
 CAP_STIFFENING = 10.0
 """The caps' stiffness here over that of the last optimisation: leaves may not buy coverage with
 what the caps forbid, even where multipliers have not settled."""

@@ -52,6 +52,8 @@ from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_request import PlanRequest, PlanSettings, PlanState
 from rerad.planning.replan import make_plan
 from rerad.planning.result import BudgetRow, CaseResult, DeliveryState, PriorCourse
+from rerad.planning.robust_result import RobustOutcome
+from rerad.planning.robust_verdicts import robust_findings, robust_outcome
 from rerad.structures import rasterize
 
 BODY_MARGIN_MM = 10.0
@@ -271,6 +273,7 @@ def judge_case(prepared: PreparedCase, outcome: PlanOutcome) -> CaseResult:
     if delivered_n is not None and delivered_n < planned_n:
         delivered = delivery_state(judgement, outcome.dose, plan_dvhs, delivered_n)
     states = (planned, delivered)
+    robust = robust_outcome(judgement, outcome)
     return CaseResult(
         title=inputs.title,
         history=inputs.history,
@@ -292,9 +295,10 @@ def judge_case(prepared: PreparedCase, outcome: PlanOutcome) -> CaseResult:
         convergence=outcome.convergence,
         complexity=outcome.complexity,
         assumptions=inputs.assumptions,
-        findings=_findings(judgement, outcome, prepared.request, prepared.medium, states),
+        findings=_findings(prepared, outcome, states, robust),
         provenance=Provenance(rerad_version="", steps=()),
         prices=outcome.prices,
+        robust=robust,
     )
 
 
@@ -337,14 +341,13 @@ def _request(
 
 
 def _findings(
-    judgement: Judgement,
+    prepared: PreparedCase,
     outcome: PlanOutcome,
-    request: PlanRequest,
-    medium: Medium,
     states: tuple[DeliveryState | None, ...],
+    robust: RobustOutcome | None,
 ) -> tuple[Finding, ...]:
     """Gather everything a clinician must weigh, most serious first."""
-    inputs = judgement.inputs
+    inputs, judgement, request = prepared.inputs, prepared.judgement, prepared.request
     findings = [
         *inputs.findings,
         *record_findings(inputs),
@@ -353,8 +356,9 @@ def _findings(
         *limit_findings(inputs, judgement.limits),
         *overlap_findings(judgement),
         *outcome.findings,
-        *medium.findings,
-        *model_findings(inputs, medium.patient),
+        *robust_findings(robust),
+        *prepared.medium.findings,
+        *model_findings(inputs, prepared.medium.patient),
     ]
     for state in states:
         if state is not None:

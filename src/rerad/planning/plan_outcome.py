@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from rerad.core import Dose, Finding, Plan
 from rerad.planning.plan_request import PlanState
 from rerad.planning.result import Convergence, TolerancePrices
+from rerad.planning.robust_result import RobustPlanning
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -28,6 +29,8 @@ class PlanOutcome:
         Of the hard caps; None without any.
     state : PlanState or None
         To go on from.
+    robust : RobustPlanning or None
+        What was done against uncertainty; None for a plan that believes everything.
     """
 
     plan: Plan
@@ -37,3 +40,4 @@ class PlanOutcome:
     findings: tuple[Finding, ...]
     prices: TolerancePrices | None = None
     state: PlanState | None = field(default=None, repr=False)
+    robust: RobustPlanning | None = None

@@ -32,6 +32,7 @@ from rerad.planning.plan_task import Listeners as Listeners
 from rerad.planning.plan_task import PlanTask, prepare_task
 from rerad.planning.prices import tolerance_prices
 from rerad.planning.result import Convergence, PassAgreement
+from rerad.planning.robust_plan import robust_passes
 from rerad.sequencing import check_deliverable
 
 
@@ -90,8 +91,12 @@ def make_plan(
     DeliverabilityError
         If the machine cannot deliver the sequence.
     """
-    task = prepare_task(request, progress, listeners or Listeners())
+    task = prepare_task(request.trusting, progress, listeners or Listeners())
     run = _passes(task, _first_state(task, resume), progress)
+    robust, place = None, task.points.indices
+    if request.robustness is not None:
+        task, run, robust, shifted = robust_passes(task, request, run, progress)
+        place = place[shifted.nominal_points]
     delivered, refined = refine(task, run.delivered, run.cost, run.held, progress)
     check_deliverable(delivered.plan, request.machine)
     return PlanOutcome(
@@ -100,8 +105,9 @@ def make_plan(
         convergence=_convergence(run, refined),
         complexity=complexity_of(delivered.plan, request.machine),
         findings=(*task.findings, *delivered.findings, *unsettled(run.solution)),
-        prices=tolerance_prices(request, task.points, run.solution),
+        prices=tolerance_prices(request, place, run.solution),
         state=run.state,
+        robust=robust,
     )
 
 

@@ -21,6 +21,7 @@ from rerad.core import (
 )
 from rerad.evaluation import Dvh, GoalResult, Verdict
 from rerad.optimize import LevelOutcome, PriceMap
+from rerad.planning.robust_result import RobustOutcome
 from rerad.registration import RegistrationQuality
 
 
@@ -329,6 +330,8 @@ class CaseResult:
         Versions, inputs, settings, seconds.
     prices : TolerancePrices or None
         What a Gy more of tolerance would buy; None without hard limits.
+    robust : RobustOutcome or None
+        What robustness cost and what holds; None for a plan that believes everything.
     """
 
     title: str
@@ -354,6 +357,7 @@ class CaseResult:
     findings: tuple[Finding, ...]
     provenance: Provenance
     prices: TolerancePrices | None = None
+    robust: RobustOutcome | None = None
 
     @property
     def is_within_limits(self) -> bool:

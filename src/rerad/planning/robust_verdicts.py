@@ -1,0 +1,187 @@
+"""Whether each goal holds in every scenario, judged on the final dose.
+
+The earlier dose of every corner is exact. A shifted set-up is approximated by the dose cloud: the
+final dose moved as a whole, which neglects that depths change with the patient.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from rerad.core import Dose, DoseScope, Finding, Goal, Severity
+from rerad.evaluation import GoalResult, Verdict, evaluate_goal, parse_metric
+from rerad.planning.budget import discounted_prior
+from rerad.planning.goal_results import as_lower_bound
+from rerad.planning.inputs import RobustSettings
+from rerad.planning.judgement import OUTSIDE_SUFFIX, Judgement
+from rerad.planning.plan_outcome import PlanOutcome
+from rerad.planning.robust_corners import corners_of
+from rerad.planning.robust_result import RobustOutcome, RobustVerdict, Shift
+from rerad.planning.terms import CapCorner
+from rerad.planning.value_text import value_text
+from rerad.radiobiology import to_eqd2
+
+_RANK = {Verdict.MET: 0, Verdict.ACCEPTED: 1, Verdict.UNKNOWN: 2, Verdict.EXCEEDED: 3}
+"""The worse, the higher."""
+
+
+def shifted_cloud(dose: Dose, shift_mm: Shift) -> Dose:
+    """Return a dose moved as a whole by a shift (x, y, z), read by trilinear interpolation.
+
+    Beyond the grid the dose of its border goes on; unknown counts as none (outside the body).
+    """
+    if not any(shift_mm):
+        return dose
+    steps = [s / d for s, d in zip(shift_mm, dose.grid.spacing_mm, strict=True)][::-1]
+    values = ndimage.shift(np.nan_to_num(dose.values), steps, order=1, mode="nearest")
+    return replace(dose, values=values.astype(np.float32), instance_uid="")
+
+
+def robust_verdicts(
+    judgement: Judgement,
+    settings: RobustSettings,
+    dose: Dose,
+    shifts_mm: Sequence[Shift],
+) -> tuple[RobustVerdict, ...]:
+    """Judge every goal and limit in its worst scenario.
+
+    Parameters
+    ----------
+    judgement : Judgement
+        Goals, limits, structures, earlier courses.
+    settings : RobustSettings
+        How far the past may be off.
+    dose : Dose
+        Final physical dose of all planned fractions.
+    shifts_mm : sequence of Shift
+        Places of the isocentre, the first of 0 mm.
+
+    Returns
+    -------
+    tuple of RobustVerdict
+        Goals on conformity and fall-off are left out. Where a breach is accepted, the part
+        outside the targets is judged.
+    """
+    clouds = [(shift, shifted_cloud(dose, shift)) for shift in shifts_mm]
+    verdicts = []
+    for goal, recovery in _goals(judgement):
+        name = goal.structure
+        if name in judgement.accepted and goal.scope is DoseScope.CUMULATIVE:
+            name += OUTSIDE_SUFFIX
+        if goal.scope is DoseScope.PLAN or goal.alpha_beta_gy is None:
+            found = _plan_goal(judgement, goal, clouds)
+        else:
+            corners = _corners(judgement, settings, goal, recovery)
+            found = _cumulative_goal(judgement, replace(goal, structure=name), clouds, corners)
+        worst = max(found, key=lambda item: _badness(item[0]))
+        verdicts.append(RobustVerdict(name, *worst))
+    return tuple(verdicts)
+
+
+def _goals(judgement: Judgement) -> Iterator[tuple[Goal, float]]:
+    """Yield every goal that has a histogram, with the recovery that it goes with."""
+    for goal in judgement.inputs.goals:
+        if not parse_metric(goal.metric).is_of_shape:
+            yield goal, 0.0
+    for limit in judgement.limits:
+        yield limit.goal, limit.recovery_fraction
+
+
+def _corners(
+    judgement: Judgement, settings: RobustSettings, goal: Goal, recovery: float
+) -> tuple[CapCorner, ...]:
+    """Return the corners of a cumulative goal; what is believed, if nothing is uncertain."""
+    organ, at = judgement.masks[goal.structure], goal.alpha_beta_gy or 0.0
+    found = corners_of(settings, judgement.priors, organ, at, recovery)
+    if found:
+        return found
+    return (CapCorner(at, discounted_prior(judgement.priors, at, recovery)),)
+
+
+def _plan_goal(
+    judgement: Judgement, goal: Goal, clouds: Sequence[tuple[Shift, Dose]]
+) -> list[tuple[GoalResult, str]]:
+    """Judge a goal on the plan's own dose in every place."""
+    prescribed = judgement.prescription_of(goal.structure)
+    return [
+        (
+            evaluate_goal(
+                goal, judgement.histogram(cloud, goal.structure), prescription_gy=prescribed
+            ),
+            _place(shift),
+        )
+        for shift, cloud in clouds
+    ]
+
+
+def _cumulative_goal(
+    judgement: Judgement,
+    goal: Goal,
+    clouds: Sequence[tuple[Shift, Dose]],
+    corners: Sequence[CapCorner],
+) -> list[tuple[GoalResult, str]]:
+    """Judge a goal on the sum in every place and at every corner."""
+    n_fractions = judgement.inputs.current.n_fractions_planned or 1
+    found = []
+    for corner in corners:
+        at = corner.alpha_beta_gy
+        for shift, cloud in clouds:
+            own = to_eqd2(cloud, n_fractions_planned=n_fractions, alpha_beta_gy=at)
+            total = own if corner.prior is None else corner.prior + own
+            result = evaluate_goal(
+                replace(goal, alpha_beta_gy=at),
+                judgement.histogram(total, goal.structure),
+                prescription_gy=None,
+            )
+            result = replace(result, goal=goal)
+            if judgement.inputs.courses_without_dose:
+                result = as_lower_bound(result)
+            found.append((result, f"{_place(shift)}, alpha/beta {at:g} Gy"))
+    return found
+
+
+def _badness(result: GoalResult) -> tuple[int, float]:
+    """Return what makes one result worse than another."""
+    value = 0.0 if np.isnan(result.value) else result.value
+    return _RANK[result.verdict], value if result.goal.at_most is not None else -value
+
+
+def _place(shift_mm: Shift) -> str:
+    if not any(shift_mm):
+        return "no shift"
+    return "shift ({:g}, {:g}, {:g}) mm".format(*shift_mm)
+
+
+def robust_outcome(judgement: Judgement, outcome: PlanOutcome) -> RobustOutcome | None:
+    """Return price and verdicts of a robust plan; None for one that believes everything."""
+    planning = outcome.robust
+    if planning is None:
+        return None
+    verdicts = robust_verdicts(judgement, planning.settings, outcome.dose, planning.shifts_mm)
+    return RobustOutcome(planning, verdicts)
+
+
+def robust_findings(robust: RobustOutcome | None) -> list[Finding]:
+    """Say that a plan is robust and what that means, and which goals do not hold all the same."""
+    if robust is None:
+        return []
+    target = min(robust.planning.price.targets, key=lambda item: item.d98.change_gy)
+    d98 = target.d98
+    text = (
+        "This plan was made to hold its limits against uncertainties whose sizes the case file "
+        f"states; nobody verified them. For it, D98% of {target.name} goes from "
+        f"{d98.nominal_gy:.1f} to {d98.robust_gy:.1f} Gy (physical, without shift)."
+    )
+    findings = [Finding(Severity.NOTE, "robust-plan", text)]
+    for item in robust.verdicts:
+        goal, verdict = item.worst.goal, item.worst.verdict
+        if verdict is Verdict.EXCEEDED and goal.scope is DoseScope.CUMULATIVE:
+            text = (
+                f"{item.structure} {goal.text} does not hold in every scenario: "
+                f"{value_text(item.worst)} in the worst ({item.scenario})."
+            )
+            finding = Finding(Severity.CAUTION, "limit-not-robust", text, item.structure)
+            findings.append(finding)
+    return findings
