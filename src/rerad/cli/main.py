@@ -25,6 +25,7 @@ from rerad.cli.remaining import remaining
 from rerad.cli.run import run
 from rerad.cli.schema import schema
 from rerad.cli.suv import suv
+from rerad.cli.target import target
 
 app = typer.Typer(
     name="rerad",
@@ -43,6 +44,7 @@ app.command()(export)
 app.command()(dose)
 app.command()(commission)
 app.command()(suv)
+app.command()(target)
 app.command()(schema)
 app.command()(deidentify)
 app.add_typer(ledger_app, name="ledger")

@@ -1,0 +1,149 @@
+"""What a run of ``rerad target`` writes: the RTSTRUCT, and every step and number as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rerad import __version__, dicom
+from rerad.core import Finding, Image, Patient, StructureKind, StructureSet
+from rerad.nerves import NerveComparison
+from rerad.structures import contours_from_mask
+from rerad.targets import Recipe, Step, TargetVolumes
+
+RTSTRUCT_NAME = "RTSTRUCT_targets.dcm"
+"""The volumes."""
+
+COLORS: Mapping[StructureKind, tuple[int, int, int]] = {
+    StructureKind.GTV: (220, 30, 30),
+    StructureKind.CTV: (240, 200, 30),
+    StructureKind.PTV: (90, 160, 250),
+}
+"""Display colours by kind."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TargetPatient:
+    """What was read."""
+
+    image: Image
+    structures: StructureSet
+    patient: Patient
+    pet_suv: Image | None
+    mr: Image | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TargetReport:
+    """What was made and where it is.
+
+    Parameters
+    ----------
+    folder : Path
+        Everything.
+    volumes : TargetVolumes
+        The targets.
+    comparisons : tuple of NerveComparison
+        Every root measured.
+    findings : tuple of Finding
+        What to weigh.
+    seconds : mapping of str to float
+        Of each part.
+    """
+
+    folder: Path
+    volumes: TargetVolumes
+    comparisons: tuple[NerveComparison, ...]
+    findings: tuple[Finding, ...]
+    seconds: Mapping[str, float]
+
+
+def write_target_structures(
+    recipe: Recipe, volumes: TargetVolumes, who: TargetPatient, folder: Path
+) -> StructureSet:
+    """Write the volumes as an RTSTRUCT on the planning CT and return them as written."""
+    drawn = tuple(
+        contours_from_mask(
+            mask.fraction >= 0.5,
+            mask.grid,
+            name=name,
+            kind=mask.kind,
+            color=COLORS.get(mask.kind, (150, 150, 150)),
+        )
+        for name, mask in volumes.masks.items()
+    )
+    header = dicom.StudyHeader(who.image.study_uid, study_description=recipe.label[:64])
+    written = dicom.write_structure_set(
+        StructureSet(recipe.label, drawn),
+        who.image,
+        who.patient,
+        folder / RTSTRUCT_NAME,
+        study=header,
+    )
+    return StructureSet(written.label, (*written.structures, *who.structures.structures))
+
+
+def target_summary(report: TargetReport, recipe_path: Path) -> dict[str, Any]:
+    """Return a report as plain values for JSON; unknown is None."""
+    steps = [
+        {
+            **{k: v for k, v in _step_row(record.step).items() if v},
+            "volumes_before_cc": [round(v, 4) for v in record.volumes_before_cc],
+            "volume_cc": round(record.volume_cc, 4),
+        }
+        for record in report.volumes.records
+    ]
+    return {
+        "status": "done",
+        "rerad_version": __version__,
+        "recipe": recipe_path.name,
+        "steps": steps,
+        "nerves": [_nerve_row(c) for c in report.comparisons],
+        "findings": [asdict(f) for f in report.findings],
+        "seconds": dict(report.seconds),
+        "files": {"structure_set": RTSTRUCT_NAME},
+    }
+
+
+def _step_row(step: Step) -> dict[str, Any]:
+    """Return a step as plain values."""
+    return {
+        "name": step.name,
+        "kind": step.kind.name,
+        "operation": step.operation,
+        "of": list(step.of),
+        "numbers": dict(step.numbers),
+        "cut_at": list(step.cut_at),
+        "along": list(step.along),
+        "accepted_by": step.accepted_by,
+    }
+
+
+def _nerve_row(c: NerveComparison) -> dict[str, Any]:
+    return {
+        "name": c.name,
+        "is_flagged": c.is_flagged,
+        "is_validated": False,
+        "diameter_mm": _number(c.diameter.value),
+        "diameter_sd_mm": _number(c.diameter.sd),
+        "diameter_from_contours": c.is_diameter_contoured,
+        "other_side_mm": _number(c.other_diameter.value),
+        "z": _number(c.z),
+        "suv_recovered": _number(c.uptake.value),
+        "suv_sd": _number(c.uptake.sd),
+        "suv_claimed": c.is_uptake_claimed,
+        "suv_observed": _number(c.observed_uptake),
+        "suv_other_side": _number(c.other_uptake.value),
+        "ratios": {name: _number(v) for name, v in c.ratios},
+        "rules": [
+            {"rule": o.rule, "verdict": str(o.verdict), "text": o.text, "citation": o.citation}
+            for o in c.outcomes
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 3) if np.isfinite(value) else None

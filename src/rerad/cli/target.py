@@ -1,0 +1,49 @@
+"""``rerad target``: nerves measured, target volumes made by a recipe and written as RTSTRUCT."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rerad.case.targets import TARGETS_FOLDER_NAME, make_targets
+from rerad.case.targets_outputs import TargetReport, target_summary
+from rerad.cli.arguments import JsonOption, QuietOption
+from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
+
+
+def target(
+    case: Annotated[
+        Path, typer.Argument(help="Case folder, case.toml, or folder of DICOM files.")
+    ],
+    recipe: Annotated[Path, typer.Option("--recipe", help="TOML file of steps.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make target volumes by a recipe: RTSTRUCT, pictures, and a record of every step."""
+    say(BANNER, is_quiet=quiet)
+    folder = out or (case if case.is_dir() else case.parent) / TARGETS_FOLDER_NAME
+    with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
+        report = make_targets(case, recipe, folder, steps)
+    if as_json:
+        print_json(target_summary(report, recipe))
+    else:
+        print_report(report)
+
+
+def print_report(report: TargetReport) -> None:
+    """Print volumes, nerves, findings and where the files are."""
+    for record in report.volumes.records:
+        step = record.step
+        numbers = ", ".join(f"{k} {v:g}" for k, v in step.numbers.items())
+        typer.echo(f"  {step.name:<18} {record.volume_cc:9.2f} cc  {step.operation} {numbers}")
+    for nerve in report.comparisons:
+        flag = "FLAGGED (rules not validated)" if nerve.is_flagged else ""
+        typer.echo(
+            f"  {nerve.name:<8} {nerve.diameter.value:5.1f} mm (other side "
+            f"{nerve.other_diameter.value:.1f}), SUV {nerve.uptake.value:.1f} ± "
+            f"{nerve.uptake.sd:.1f}  {flag}"
+        )
+    for finding in report.findings:
+        typer.echo(f"  {finding.severity}: {finding.text}")
+    typer.echo(str(report.folder))
