@@ -12,7 +12,7 @@ from rerad.core.record_documents import to_document
 from rerad.errors import CaseError
 from rerad.exchange import fhir_bundle, write_research_tables
 from rerad.ledger import Receipt, Verification
-from rerad.outcome import course_outcome, survival_times
+from rerad.outcome import course_outcome, history_findings, survival_times
 
 FORMS = "FILE.toml, FILE.json, FILE.fhir.json, or a new folder for CSV tables."
 """What can be written."""
@@ -70,7 +70,16 @@ def show_document(history: ClinicalHistory, revisions: Mapping[str, int]) -> dic
         }
         for time in survival_times(history)
     ]
-    return {"records": records, "outcomes": outcomes, "survival": survival}
+    findings = [
+        {"severity": item.severity, "code": item.code, "text": item.text}
+        for item in history_findings(history)
+    ]
+    return {
+        "records": records,
+        "outcomes": outcomes,
+        "survival": survival,
+        "findings": findings,
+    }
 
 
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
@@ -94,6 +103,8 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
         ending = "death" if time["is_death"] else "last seen alive"
         said = f" (the record says: {time['said']})" if time["said"] else ""
         yield f"from {time['landmark']} to {ending}: {time['days']} days{said}"
+    for finding in document["findings"]:
+        yield f"{finding['severity']}: {finding['text']}"
 
 
 def _details(record: Mapping[str, Any]) -> Iterator[str]:

@@ -195,6 +195,8 @@ def schema_of(ledger: Ledger) -> str:
 
 def _bring_forward(ledger: Ledger) -> None:
     """Run the steps that are missing in one transaction, or refuse what is newer or foreign."""
+    # tables first: another process may be making the ledger between the two looks
+    tables = sa.inspect(ledger.engine).get_table_names()
     current, newest = schema_of(ledger), newest_schema()
     if current == newest:
         return
@@ -205,7 +207,7 @@ def _bring_forward(ledger: Ledger) -> None:
             f"up to {newest}: update rerad (nothing was changed)"
         )
         raise LedgerError(msg)
-    if not current and sa.inspect(ledger.engine).get_table_names():
+    if not current and tables:
         msg = f"{ledger.name} holds other tables and is no ledger; name an empty database"
         raise LedgerError(msg)
     upgrade(ledger, newest)

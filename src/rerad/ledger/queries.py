@@ -166,7 +166,7 @@ def patient_ids(ledger: Ledger) -> tuple[str, ...]:
 
 
 def find_by_reference(ledger: Ledger, uid: str) -> tuple[tuple[str, str], ...]:
-    """Return patient and course key of every course that names a DICOM object or series.
+    """Return patient and key of every course that names a DICOM object or series as it stands.
 
     Parameters
     ----------
@@ -176,13 +176,18 @@ def find_by_reference(ledger: Ledger, uid: str) -> tuple[tuple[str, str], ...]:
         SOP or series instance UID of a plan, dose, structure set or image.
     """
     references, courses = part_tables[DicomReference], record_tables["course"]
+    later = courses.alias()
+    is_last = ~sa.exists().where(
+        later.c.record_id == courses.c.record_id, later.c.revision > courses.c.revision
+    )
     query = (
         sa.select(records.c.patient_id, records.c.key)
         .distinct()
         .select_from(references)
         .join(courses, courses.c.row_id == references.c.parent_row)
         .join(records, records.c.record_id == courses.c.record_id)
-        .where(references.c.uid == uid)
+        .where(references.c.uid == uid, is_last, courses.c.is_withdrawn.is_(False))
+        .order_by(records.c.patient_id, records.c.key)
     )
     with reading(ledger) as connection:
         return tuple((row[0], row[1]) for row in connection.execute(query))

@@ -4,6 +4,7 @@ Pure functions on records and doses. Where something is unknown the answer says 
 class is never guessed.
 """
 
+from rerad.outcome.consistency import history_findings
 from rerad.outcome.motor import MotorChange, MotorDirection, motor_change
 from rerad.outcome.opioids import (
     OpioidTable,
@@ -34,6 +35,7 @@ __all__ = [
     "SurvivalTime",
     "course_outcome",
     "dose_overlap",
+    "history_findings",
     "motor_change",
     "opioid_table",
     "opioid_tables",

@@ -56,6 +56,8 @@ def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: 
         "concurrent_with: not applicable",
         "oral_morphine_mg_day: 180.0",
         "to death: unknown days (the record says: three months after)",
+        "serious: The interval from Course 1 to Course 2 is unknown",
+        "15 fractions as planned make 27.27 Gy",
     ):
         assert words in shown, words
 

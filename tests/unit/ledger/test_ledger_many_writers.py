@@ -52,3 +52,13 @@ def test_two_writers_at_once_lose_no_update(ledger_url: str) -> None:
     assert revisions[-1].record.ecog == 2 * N_EDITS  # type: ignore[attr-defined]
     assert all(text.strip().isdigit() for text in said)
     assert found.is_sound
+
+
+def test_processes_that_open_a_new_ledger_at_once_make_one(tmp_path: Path) -> None:
+    where = str(tmp_path / "new.db")
+    script = "import sys; from rerad.ledger import open_ledger; open_ledger(sys.argv[1]).close()"
+    openers = [subprocess.Popen([sys.executable, "-c", script, where]) for _ in range(4)]
+    assert [opener.wait(60) for opener in openers] == [0] * 4
+    ledger = open_ledger(where)
+    assert verify_ledger(ledger).is_sound
+    ledger.close()

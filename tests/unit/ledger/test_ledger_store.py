@@ -113,6 +113,20 @@ def test_a_change_from_an_older_revision_is_refused(
     assert read_history(ledger, "P-1").course("course-2").site == "a"
 
 
+def test_objects_are_found_in_courses_as_they_stand(
+    ledger: Ledger, history: ClinicalHistory, signature: Signature
+) -> None:
+    add_history(ledger, history, signature)
+    course = history.course("course-1")
+    moved = replace(course.references[0], uid="9.9")
+    revised = replace(course, references=(moved,))
+    revise_record(ledger, "P-1", revised, signature, expected_revision=1)
+    assert find_by_reference(ledger, "1.2.3") == ()
+    assert find_by_reference(ledger, "9.9") == (("P-1", "course-1"),)
+    withdraw_record(ledger, "P-1", "course-1", signature, expected_revision=2)
+    assert find_by_reference(ledger, "9.9") == ()
+
+
 def test_what_is_refused_leaves_nothing(
     ledger: Ledger, history: ClinicalHistory, signature: Signature
 ) -> None:
