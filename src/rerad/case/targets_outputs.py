@@ -76,14 +76,13 @@ def write_target_structures(
         for name, mask in volumes.masks.items()
     )
     header = dicom.StudyHeader(who.image.study_uid, study_description=recipe.label[:64])
-    written = dicom.write_structure_set(
+    return dicom.write_structure_set(
         StructureSet(recipe.label, drawn),
         who.image,
         who.patient,
         folder / RTSTRUCT_NAME,
         study=header,
     )
-    return StructureSet(written.label, (*written.structures, *who.structures.structures))
 
 
 def target_summary(report: TargetReport, recipe_path: Path) -> dict[str, Any]:

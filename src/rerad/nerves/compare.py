@@ -129,7 +129,7 @@ class NerveComparison:
     is_diameter_contoured : bool
         Whether it is that of the user's contours, at least in part.
     other_diameter : Measured
-        The other side's at the same place.
+        The other side's at the same place, both counted from the spine.
     z : float
         Standard deviations above the normal mean; NaN without a normal value.
     normal : NormalRoot or None
@@ -221,6 +221,10 @@ def compare_sides(
     rules = load_table("nerve_rules")
     diameter = largest(_diameters(measured), rules["diameter_above_normal"]["window_mm"])
     excess, opposite = _excess(measured, other, rules["asymmetry"]["window_mm"])
+    there = UNMEASURED
+    if other is not None and diameter.is_known:
+        window_mm = rules["diameter_above_normal"]["window_mm"]
+        there = mean_at(_diameters(other), diameter.arc_mm, window_mm)
     normal = normal_root(measured.root)
     uptake = other_uptake = UNMEASURED
     observed, is_claimed = np.nan, False
@@ -238,7 +242,7 @@ def compare_sides(
         name=measured.name,
         diameter=diameter,
         is_diameter_contoured=_is_contoured(measured.caliber, diameter.arc_mm),
-        other_diameter=opposite,
+        other_diameter=there,
         z=float(z),
         normal=normal,
         uptake=uptake,

@@ -194,8 +194,8 @@ def draw_mri(pictures: NervePictures, point: tuple[float, float, float]) -> Figu
             low, high = np.nanpercentile(flat.values, [1, 99.3])
             draw_gray(panel.axes, flat, (float(low), float(max(high, low + 1))))
         draw_surroundings(panel.axes, panel.plane, panel.window, bar_mm=30.0)
-    what = pictures.mr.description or "MRI"
-    _title(figure, f"{what}, axial and coronal")
+    what = f" ({pictures.mr.description})" if pictures.mr.description else ""
+    _title(figure, f"MRI{what}: axial and coronal plane")
     _window_note(figure, "window: 1st to 99th percentile of each plane")
     return figure
 
@@ -228,7 +228,7 @@ def _peak(suv: Image, panels: list[_Panel]) -> float:
         if flat is not None:
             n, m = flat.values.shape
             middle = flat.values[n // 4 : n - n // 4, m // 4 : m - m // 4]
-            highest = max(highest, float(np.nanpercentile(middle, 99.7)))
+            highest = max(highest, float(np.nanpercentile(middle, 99.95)))
     return float(np.clip(np.ceil(highest), 3.0, 15.0))
 
 
@@ -331,12 +331,12 @@ def suv_bar(figure: Figure, peak: float, place: tuple[float, float, float]) -> N
 _COLUMNS = (
     ("root", 0.0, "left"),
     ("diameter, mm", 0.19, "right"),
-    ("other side", 0.29, "right"),
-    ("normal", 0.41, "right"),
-    ("z", 0.46, "right"),
-    ("SUV seen", 0.56, "right"),
-    ("SUV recovered", 0.70, "right"),
-    ("other side", 0.79, "right"),
+    ("other side", 0.27, "right"),
+    ("normal", 0.38, "right"),
+    ("z", 0.43, "right"),
+    ("SUV seen", 0.52, "right"),
+    ("SUV recovered", 0.65, "right"),
+    ("other side", 0.78, "right"),
     ("thick", 0.86, "center"),
     ("avid", 0.92, "center"),
     ("flag", 0.98, "center"),
@@ -389,13 +389,13 @@ def _cells(c: NerveComparison) -> tuple[str, ...]:
         recovered = f"({recovered})"
     return (
         c.name.replace("_", " "),
-        f"{number(c.diameter.value)} ± {number(c.diameter.sd)}{star}",
+        f"{number(c.diameter.value)} ± {number(c.diameter.sd, 2)}{star}",
         number(c.other_diameter.value),
         normal,
         number(c.z),
         number(c.observed_uptake),
         recovered,
-        number(c.other_uptake.value),
+        f"{number(c.other_uptake.value)} ± {number(c.other_uptake.sd)}",
         "yes" if c.is_thick else "no",
         "yes" if c.is_avid else "no",
         "●" if c.is_flagged else "",

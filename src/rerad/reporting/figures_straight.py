@@ -182,13 +182,28 @@ def _draw_profiles(
         if n == 0:
             _normal_band(axes, root)
         axes.set_xlim(0, length)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, _top(sides, is_uptake=n > 0))
         axes.text(0.005, 0.96, name, transform=axes.transAxes, ha="left", va="top", fontsize=6.5,
                   color=style.INK)  # fmt: skip
         if n < len(names) - 1:
             axes.tick_params(labelbottom=False)
         else:
             axes.set_xlabel("distance along the root, mm", fontsize=6.5, color=style.SLATE)
+
+
+def _top(sides: tuple[NerveMeasurement | None, ...], *, is_uptake: bool) -> float:
+    """Return the upper end of a profile's axis, with room for its legend."""
+    highest = 2.0
+    for measured in sides:
+        if measured is None:
+            continue
+        values = measured.caliber.diameter_mm
+        if is_uptake:
+            values = np.zeros(0) if measured.uptake is None else measured.uptake.recovered
+        known = values[np.isfinite(values)]
+        if len(known):
+            highest = max(highest, float(np.percentile(known, 96)))
+    return 1.35 * highest
 
 
 def _line(axes: Axes, measured: NerveMeasurement, color: str, side: str) -> None:
@@ -212,10 +227,6 @@ def _uptake_line(axes: Axes, measured: NerveMeasurement, color: str) -> None:
     claimed = np.where(uptake.is_claimed, uptake.recovered, np.nan)
     axes.plot(uptake.arc_mm, claimed, color=color, lw=1.3)
     axes.plot(uptake.arc_mm, uptake.observed, color=color, lw=0.6, ls="--")
-    known = uptake.recovered[np.isfinite(uptake.recovered)]
-    if len(known):
-        highest = axes.get_ylim()[1]
-        axes.set_ylim(top=max(1.35 * float(np.percentile(known, 97)), min(highest, 4.0), 2.0))
     axes.text(
         0.995, 0.95, "solid: claimed; dotted: not claimed; dashed: as the image shows; band: 2 SD",
         transform=axes.transAxes, ha="right", va="top", fontsize=5.6, color=style.SLATE,
