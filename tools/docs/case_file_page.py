@@ -66,6 +66,14 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "`recovery_table` is used for limits on the discounted sum only; a limit on the raw sum "
         "is never combined with it.",
     ),
+    "robustness": (
+        "There is one robust mode, the worst case, and no default size: these are the clinic's "
+        "numbers. See [robust-and-pareto](methods/robust-and-pareto.md).",
+        "A `prior_shift_mm` above 0 is at least a dose voxel, or it would search nothing; an "
+        "`alpha_beta_spread_gy` leaves every alpha/beta above 0.",
+        "Limits are judged as without this table; a second verdict says whether each holds in "
+        "every scenario.",
+    ),
     "ct_calibration": (
         "Exactly one of `points` and `file`. A file has a first line `HU,density`; lines that "
         "begin with `#` are passed over.",
@@ -155,13 +163,14 @@ TITLES: Mapping[str, str] = {"current_course": "The course to be planned."}
 
 def is_table(schema: Mapping[str, Any]) -> bool:
     """Return whether a key holds a table or an array of tables."""
-    return "$ref" in schema or "$ref" in schema.get("items", {})
+    return bool(reference(schema))
 
 
 def reference(schema: Mapping[str, Any]) -> str:
     """Return the name of the table that a key refers to."""
-    found: str = schema.get("$ref", schema.get("items", {}).get("$ref", ""))
-    return found.rsplit("/", 1)[-1]
+    places = (schema, schema.get("items", {}), *schema.get("anyOf", ()))
+    found = next((place["$ref"] for place in places if "$ref" in place), "")
+    return str(found).rsplit("/", 1)[-1]
 
 
 def literal(value: object) -> str:
@@ -249,7 +258,9 @@ def section(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]
     is_array = schema.get("type") == "array"
     yield f"## {'[[' if is_array else '['}{name}{']]' if is_array else ']'}"
     yield ""
-    count = "Any number of them, each under its own heading." if is_array else "Once, required."
+    count = "At most once; left out, there is none." if "anyOf" in schema else "Once, required."
+    if is_array:
+        count = "Any number of them, each under its own heading."
     yield f"{TITLES.get(name, table['description'])} {count}"
     yield ""
     yield from key_rows(table)

@@ -40,6 +40,7 @@ from rerad.planning import (
     PlanningInputs,
     PlanningSettings,
     PriorInput,
+    RobustSettings,
     coplanar_beams,
     isocenter_of,
     rasterize_all,
@@ -222,6 +223,7 @@ def _settings(file: CaseFile) -> PlanningSettings:
         accepted_breaches=tuple((b.structure, b.reason) for b in file.accepted_breach),
         n_leaf_refinements=planning.n_leaf_refinements,
         dose_rate_mu_min=file.beams.dose_rate_mu_min or None,
+        robustness=RobustSettings(**file.robustness.model_dump()) if file.robustness else None,
     )
 
 

@@ -212,7 +212,8 @@ def provenance_of(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance
     settings: dict[str, str | int | float | bool | None] = {
         "inputs_hash": state_hash(loaded.records, text)
     }
-    for name in ("planning", "beams", "objectives"):
+    tables = ("planning", "beams", "objectives", "robustness")
+    for name in tables if file.robustness is not None else tables[:-1]:
         for key, value in getattr(file, name).model_dump().items():
             is_plain = isinstance(value, str | int | float | bool)
             settings[f"{name}.{key}"] = value if is_plain else ", ".join(map(str, value))

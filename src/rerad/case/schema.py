@@ -186,6 +186,27 @@ class PlanningTable(Strict):
     seed: int = Field(description="Of everything random")
 
 
+Reach = Annotated[float, Field(ge=0, le=30)]
+
+
+class RobustnessTable(Strict):
+    """How far what is believed may be off; with this table the plan holds against it."""
+
+    prior_shift_mm: tuple[Reach, Reach, Reach] = Field(
+        description="The earlier dose may lie this far off along x, y, z within an organ: the "
+        "uncertainty of the registration"
+    )
+    setup_shift_mm: tuple[Reach, Reach, Reach] = Field(
+        description="The patient may lie this far off along x, y, z in all fractions"
+    )
+    alpha_beta_spread_gy: Annotated[float, Field(ge=0, le=10)] = Field(
+        description="Alpha/beta of organs may be this much lower or higher than their limits'"
+    )
+    recovery_spread: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="Share by which the earlier dose may have been forgotten less than assumed"
+    )
+
+
 Density = Annotated[float, Field(ge=0, le=25)]
 DensityKind = Literal["mass_density", "electron_density"]
 
@@ -283,6 +304,7 @@ class CaseTables(Strict):
     planning: PlanningTable
     beams: BeamsTable
     objectives: ObjectivesTable
+    robustness: RobustnessTable | None = None
     prior_course: tuple[PriorCourseTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()
