@@ -1,6 +1,5 @@
 """What a run writes besides the report: DICOM objects and the record of the run."""
 
-import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rerad import dicom
+from rerad.case.robust_record import number_or_none as number_or_none
+from rerad.case.robust_record import prices_record, robust_record
 from rerad.core import Dose, Grid, Mask, Patient, Plan, Structure, StructureKind
 from rerad.dicom import DoseDerivation, StudyHeader, UidFactory
 from rerad.planning import BudgetRow, CaseResult, DeliveryState, SummaryRow
@@ -175,11 +176,6 @@ def unknown_structure(result: CaseResult) -> Structure | None:
     )
 
 
-def number_or_none(value: float) -> float | None:
-    """Return a finite number rounded to six places, or None for unknown."""
-    return round(float(value), 6) if math.isfinite(value) else None
-
-
 def run_document(result: CaseResult, peak_memory_mb: float) -> dict[str, Any]:
     """Return the record of a run as JSON: versions, inputs, settings, steps, numbers, findings."""
     provenance = result.provenance
@@ -213,7 +209,12 @@ def run_document(result: CaseResult, peak_memory_mb: float) -> dict[str, Any]:
             "status": result.convergence.status,
             "passes": [asdict(item) for item in result.convergence.passes],
             "terms": {k: number_or_none(v) for k, v in result.convergence.term_values.items()},
+            "cap_violation_gy": number_or_none(result.convergence.cap_violation_gy),
+            "levels": [asdict(item) for item in result.convergence.levels],
+            "refinement": [number_or_none(value) for value in result.convergence.refinement],
         },
+        "prices": prices_record(result.prices),
+        "robust": robust_record(result.robust),
         "complexity": {k: number_or_none(v) for k, v in result.complexity.items()},
         "assumptions": list(result.assumptions),
         "unknowns": list(result.history.unknowns),

@@ -2,6 +2,8 @@
 
 from rerad.planning.result import CaseResult
 from rerad.reporting import content_history, content_plan, content_record
+from rerad.reporting.content_prices import prices_section
+from rerad.reporting.content_robust import robust_section
 from rerad.reporting.document import (
     Paragraph,
     ReferenceList,
@@ -40,6 +42,8 @@ def report_content(result: CaseResult) -> ReportContent:
         content_plan.plan_section(result, nerve_alpha_beta_gy(result)),
         content_plan.dvh_section(result),
         content_plan.goals_section(result, citations),
+        robust_section(result, citations),
+        prices_section(result),
         content_plan.findings_section(result),
         content_plan.interruption_section(result, citations),
         content_history.outcome_section(result),
@@ -51,7 +55,7 @@ def report_content(result: CaseResult) -> ReportContent:
         subtitle="Re-irradiation planning report",
         banner=BANNER,
         footer=f"rerad {result.provenance.rerad_version} · plan {result.plan.label} · unapproved",
-        sections=(*sections, _sources_section(citations)),
+        sections=(*(s for s in sections if s is not None), _sources_section(citations)),
     )
 
 

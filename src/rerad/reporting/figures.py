@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rerad.planning.result import CaseResult
 from rerad.reporting import figures_beams, figures_dose, figures_dvh, figures_images, style
 from rerad.reporting.content import nerve_alpha_beta_gy
+from rerad.reporting.figures_price import draw_price
 from rerad.reporting.timeline import draw_timeline
 
 Draw = Callable[[], Figure]
@@ -45,6 +46,9 @@ def figure_makers(result: CaseResult) -> dict[str, Draw]:
     makers["dvh_physical"] = lambda: figures_dvh.draw_dvh_physical(result)
     if result.planned.cumulative_dvhs:
         makers["dvh_cumulative"] = lambda: figures_dvh.draw_dvh_cumulative(result)
+    prices = result.prices
+    if prices is not None and any(price > 0 for price in prices.organs.values()):
+        makers["price"] = lambda: draw_price(result, prices.map)
     makers["beams"] = lambda: figures_beams.draw_beams(result)
     makers["convergence"] = lambda: figures_beams.draw_convergence(result)
     return makers
