@@ -35,6 +35,7 @@ _LINES = {
     StructureKind.CTV: (style.CTV, 1.0, "-"),
     StructureKind.GTV: (style.GTV, 1.2, "-"),
 }
+_PTV_DASHES = ("--", ":", "-.")
 _NERVE_COLOR = "#35e0ff"
 
 
@@ -290,26 +291,36 @@ def draw_target(pictures: NervePictures, point: tuple[float, float, float]) -> F
     drawn = {kind: pictures.of_kind(kind) for kind in _LINES}
     for panel in panels:
         draw_image(panel.axes, pictures.image, panel.plane, panel.window)
-        for kind, (color, width, line_style) in _LINES.items():
-            for structure in drawn[kind]:
+        for kind, (color, width, _) in _LINES.items():
+            for n, structure in enumerate(drawn[kind]):
+                dash = _dash(kind, n)
                 for line in cut_contours(structure, panel.plane):
                     panel.axes.plot(
-                        line[:, 0], line[:, 1], color=color, lw=width, ls=line_style, zorder=5
+                        line[:, 0], line[:, 1], color=color, lw=width, ls=dash, zorder=5
                     )
         draw_surroundings(panel.axes, panel.plane, panel.window, bar_mm=30.0)
     _title(figure, "Targets on the planning CT")
     _window_note(figure, f"CT {CT_WINDOW_HU[0]:g} to {CT_WINDOW_HU[1]:g} HU".replace("-", "−"))
     handles = [
-        Line2D([], [], color={style.CTV: "#e0b400", style.PTV: "#d9579f"}.get(color, color),
-               lw=width * 1.3, ls=line_style, label=s.name)
-        for kind, (color, width, line_style) in reversed(_LINES.items())
-        for s in drawn[kind]
-    ]  # fmt: skip
+        Line2D([], [], color=_on_paper(color), lw=width * 1.3, ls=_dash(kind, n), label=s.name)
+        for kind, (color, width, _) in reversed(_LINES.items())
+        for n, s in enumerate(drawn[kind])
+    ]
     if handles:
         figure.legend(
             handles=handles, loc="lower right", ncols=len(handles), fontsize=6.5, frameon=False
         )
     return figure
+
+
+def _dash(kind: StructureKind, n: int) -> str:
+    """Return the line style of the n-th structure of a kind: several PTVs differ."""
+    return _PTV_DASHES[n % len(_PTV_DASHES)] if kind is StructureKind.PTV else _LINES[kind][2]
+
+
+def _on_paper(color: str) -> str:
+    """Return the same colour, dark enough for white paper."""
+    return {style.CTV: "#e0b400", style.PTV: "#d9579f"}.get(color, color)
 
 
 def suv_bar(figure: Figure, peak: float, place: tuple[float, float, float]) -> None:

@@ -1,0 +1,191 @@
+"""From DICOM to targets: nerves measured, volumes written with their holes, pictures drawn."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from typer.testing import CliRunner
+
+from rerad import dicom
+from rerad.cli.console import ExitCode
+from rerad.cli.main import app
+from rerad.core import (
+    Grid,
+    Image,
+    ImageUnit,
+    Modality,
+    Patient,
+    PetAcquisition,
+    StructureKind,
+    StructureSet,
+)
+from rerad.phantoms.tubes import TubeScan, TubeShape, blurred_tube, scan_tube, tube_grid
+from rerad.structures import contours_from_mask, rasterize
+
+FRAME = "1.2.3"
+RUNNER = CliRunner()
+RECIPE = """
+label = "Nerve targets of a test"
+[nerves]
+ct_fwhm_mm = [1.0, 1.0, 0.0]
+pet_fwhm_mm = [5.0, 5.0, 5.0]
+pet_fwhm_sd_mm = 0.3
+[nerves.roots]
+L5_R = "NervRoot_L5_R"
+L5_L = "NervRoot_L5_L"
+[nerves.references]
+"blood pool" = ["Blood"]
+[[step]]
+name = "GTVn_4000"
+kind = "GTV"
+operation = "union"
+of = ["Drawn"]
+accepted_by = "Dr A. Reader"
+[[step]]
+name = "CTV_3600"
+kind = "CTV"
+operation = "along_nerve"
+of = ["GTVn_4000"]
+along = ["L5_R"]
+towards_spine_mm = 4
+outward_mm = 4
+radial_mm = 5
+nerve_radius_mm = 2.6
+cut_at = ["Hole"]
+[[step]]
+name = "PTV_3600"
+kind = "PTV"
+operation = "margin"
+of = ["CTV_3600"]
+margin_mm = 3
+"""
+
+
+def shapes() -> tuple[TubeShape, TubeShape]:
+    """A thick tube on the right, a normal one on the left."""
+    right = TubeShape(9.0, tilt_deg=10, turn_deg=0, offset_mm=(-16.0, 0.3, 0.0))
+    return right, TubeShape(5.2, tilt_deg=10, turn_deg=0, offset_mm=(16.0, 0.3, 0.0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CT, PET and structures of two tubes, as files."""
+    out = tmp_path_factory.mktemp("two-nerves")
+    ct_grid = tube_grid((1.0, 1.0, 2.0), (72, 44, 52), FRAME)
+    pet_grid = tube_grid((4.0, 4.0, 4.0), (72, 48, 56), FRAME)
+    right, left = shapes()
+    ct = scan_tube(right, TubeScan(ct_grid, (1, 1, 0), -100, 134, 10.0), Modality.CT)
+    hu = np.rint(ct.values + 134 * blurred_tube(left, ct_grid, (1, 1, 0))).astype(np.int16)
+    suv = scan_tube(right, TubeScan(pet_grid, (5,) * 3, 0.5, 5.0, 0.05), Modality.PET).values
+    suv = np.maximum(suv + 0.3 * blurred_tube(left, pet_grid, (5, 5, 5)), 0)
+    facts = PetAcquisition(70.0, 350e6, 6586.2, 6586.2, "START", "FDG 18F")
+    uids = dicom.UidFactory("two nerves")
+    header = dicom.StudyHeader(uids.new("study"), date(2024, 3, 5), uids=uids)
+    patient = Patient("NERVE-1", sex="F")
+    image = dicom.write_image(
+        Image(hu, ct_grid, Modality.CT, ImageUnit.HU), patient, out / "ct", study=header
+    )
+    pet = Image(
+        suv * 2500, pet_grid, Modality.PET, ImageUnit.BQML, acquired=date(2024, 3, 5), pet=facts
+    )
+    dicom.write_image(pet, patient, out / "pt", study=header)
+    dicom.write_structure_set(
+        drawn(ct_grid, right, left), image, patient, out / "rs.dcm", study=header
+    )
+    return out
+
+
+def drawn(grid: Grid, right: TubeShape, left: TubeShape) -> StructureSet:
+    z, _, x = np.meshgrid(*grid.axes_mm[::-1], indexing="ij")
+    thick = right.inside(grid) > 0.5
+    masks = {
+        "NervRoot_L5_R": (thick, StructureKind.OAR),
+        "NervRoot_L5_L": (left.inside(grid) > 0.5, StructureKind.OAR),
+        "Drawn": (thick & (np.abs(z) <= 10), StructureKind.GTV),
+        "Blood": ((np.abs(x) <= 6) & (np.abs(z) <= 20), StructureKind.OAR),
+        # A bone in the middle of the volume, which leaves a hole.
+        "Hole": ((np.abs(x + 10) <= 1.2) & (np.abs(z) <= 6), StructureKind.OAR),
+    }
+    return StructureSet(
+        "drawn",
+        tuple(contours_from_mask(m, grid, name=n, kind=k) for n, (m, k) in masks.items()),
+    )
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
+    out = tmp_path_factory.mktemp("made") / "targets"
+    recipe = out.parent / "recipe.toml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    result = RUNNER.invoke(
+        app, ["target", str(folder), "--recipe", str(recipe), "--out", str(out), "--json", "-q"]
+    )
+    assert result.exit_code == ExitCode.DONE, result.stdout
+    return json.loads(result.stdout), out
+
+
+def test_the_thick_root_is_flagged_and_the_other_is_not(made) -> None:
+    nerves = {row["name"]: row for row in made[0]["nerves"]}
+    assert nerves["L5_R"]["is_flagged"]
+    assert nerves["L5_R"]["diameter_mm"] == pytest.approx(9.0, abs=0.3)
+    assert nerves["L5_R"]["suv_recovered"] == pytest.approx(5.5, rel=0.15)
+    assert not nerves["L5_L"]["is_flagged"]
+    assert nerves["L5_L"]["diameter_mm"] == pytest.approx(5.2, abs=0.3)
+    assert all("not validated" in rule["text"] for rule in nerves["L5_R"]["rules"])
+    assert "nerve-flagged" in {finding["code"] for finding in made[0]["findings"]}
+
+
+def test_every_step_is_kept_with_its_numbers(made) -> None:
+    steps = {step["name"]: step for step in made[0]["steps"]}
+    assert steps["GTVn_4000"]["accepted_by"] == "Dr A. Reader"
+    assert steps["CTV_3600"]["numbers"]["radial_mm"] == 5
+    assert steps["PTV_3600"]["volume_cc"] > steps["CTV_3600"]["volume_cc"]
+    assert json.loads((made[1] / "targets.json").read_text())["steps"] == made[0]["steps"]
+
+
+def test_the_structure_set_holds_what_was_made(made, folder: Path) -> None:
+    ct = dicom.read_image(sorted((folder / "ct").iterdir()))
+    found = dicom.read_structure_set(made[1] / "RTSTRUCT_targets.dcm", ct)
+    kinds = {s.name: s.kind for s in found.structures}
+    assert kinds == {
+        "GTVn_4000": StructureKind.GTV,
+        "CTV_3600": StructureKind.CTV,
+        "PTV_3600": StructureKind.PTV,
+    }
+    gtv, ctv, ptv = (rasterize(found[n], ct.grid).on(ct.grid) >= 0.5 for n in kinds)
+    assert ctv[gtv].all()
+    assert ptv[ctv].all()
+    z, _, x = np.meshgrid(*ct.grid.axes_mm[::-1], indexing="ij")
+    bone = (np.abs(x + 10) <= 1.2) & (np.abs(z) <= 6)
+    assert np.array_equal(ctv & bone, gtv & bone)
+    volume = {step["name"]: step["volume_cc"] for step in made[0]["steps"]}
+    assert ctv.sum() * ct.grid.voxel_volume_cc == pytest.approx(volume["CTV_3600"], rel=0.03)
+
+
+def test_pictures_are_drawn_and_not_empty(made) -> None:
+    names = {path.stem for path in made[1].glob("*.png")}
+    assert names == {"fusion", "target", "straight_L5", "nerve_table"}
+    for name in names:
+        with Picture.open(made[1] / f"{name}.png") as picture:
+            pixels = np.asarray(picture.convert("RGB"), dtype=float)
+        assert pixels.shape[1] == 1540
+        assert pixels.std() > 20
+    target = np.asarray(Picture.open(made[1] / "target.png").convert("RGB"), dtype=int)
+    is_red = (target[..., 0] > 200) & (target[..., 1] < 90) & (target[..., 2] < 90)
+    is_yellow = (target[..., 0] > 200) & (target[..., 1] > 170) & (target[..., 2] < 60)
+    assert is_red.sum() > 200
+    assert is_yellow.sum() > 200
+
+
+def test_a_recipe_that_is_no_recipe_fails_with_one_sentence(folder: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("label = 'x'\n", encoding="utf-8")
+    out = tmp_path / "out"
+    arguments = ["target", str(folder), "--recipe", str(recipe), "--out", str(out), "-q"]
+    result = RUNNER.invoke(app, arguments)
+    assert result.exit_code == ExitCode.FAILED
+    assert "expected a recipe with a label and steps" in result.stderr
+    assert not out.exists()
