@@ -235,6 +235,34 @@ def transform_between(
     raise CaseError(msg)
 
 
+def rigid_between(
+    from_frame_uid: str,
+    to_frame_uid: str,
+    registrations: Sequence[dicom.SpatialRegistration],
+    where: str,
+) -> RigidTransform:
+    """Return the rigid transform between two frames, as `transform_between` finds it.
+
+    Raises
+    ------
+    CaseError
+        If no registration leads across.
+    """
+    found = transform_between(from_frame_uid, to_frame_uid, list(registrations), where)
+    if isinstance(found, DisplacementField):  # only rigid ones were offered
+        raise AssertionError(where)
+    return found
+
+
+def as_given(name: str) -> Finding:
+    """Say that a course was mapped by a registration whose quality was not measured."""
+    text = (
+        f"{name} was mapped by the DICOM registration as given; its quality was not measured "
+        "here, so look at both CTs."
+    )
+    return Finding(Severity.CAUTION, "registration-as-given", text, name)
+
+
 def summed(
     courses: tuple[CourseDose, ...],
     alpha_betas_gy: Sequence[float],

@@ -24,6 +24,7 @@ from rerad.case.accumulate import (
     Accumulation,
     DoseFile,
     Registration,
+    as_given,
     read_registrations,
     summed,
     transform_between,
@@ -147,11 +148,7 @@ def _transform(
         except CaseError:
             given = None
         if given is not None:
-            text = (
-                f"{name} was mapped by the DICOM registration as given; its quality was not "
-                "measured here, so look at both CTs."
-            )
-            return given, (Finding(Severity.CAUTION, "registration-as-given", text, name),)
+            return given, (as_given(name),)
     try:
         transform, quality = register_prior(prior, fixed, loaded.inputs.settings.seed, progress)
     except RegistrationError as error:

@@ -4,15 +4,17 @@ No plan is made. Courses known from paper or points are judged on their upper bo
 is worked out once more on the best estimate, so that both ends of the band are seen.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from rerad import dicom
+from rerad.case.accumulate import as_given, rigid_between
 from rerad.case.course_bands import with_bands
 from rerad.case.load import LoadedCase, load_case
-from rerad.core import Finding, Grid, Mask, RecoveryBasis, Severity
+from rerad.core import Finding, Grid, Mask, RecoveryBasis, RigidTransform, Severity
 from rerad.errors import CaseError, MissingDataError
 from rerad.evaluation import dvh
 from rerad.planning import (
@@ -138,7 +140,13 @@ class CaseBudget:
         return max(levels, default=float("nan"))
 
 
-def budget_case(case: Path, *, level: SpineLevel | None = None, progress: Progress) -> CaseBudget:
+def budget_case(
+    case: Path,
+    *,
+    level: SpineLevel | None = None,
+    registrations: Sequence[Path] = (),
+    progress: Progress,
+) -> CaseBudget:
     """Work out what a case leaves.
 
     Parameters
@@ -147,6 +155,8 @@ def budget_case(case: Path, *, level: SpineLevel | None = None, progress: Progre
         Case folder or file.
     level : SpineLevel or None
         Where along the spine the cord is drawn; without it cord rules are not applied.
+    registrations : sequence of Path
+        Rigid REG files; one that leads from a course's frame to today's is used as given.
     progress : callable
         Told what is done.
 
@@ -166,7 +176,8 @@ def budget_case(case: Path, *, level: SpineLevel | None = None, progress: Progre
         inputs.image, external_of(inputs.structures), inputs.settings.dose_grid_mm
     )
     masks = rasterize_all(inputs.structures, grid)
-    priors = _carried(inputs, grid, progress)
+    given = _given(inputs, registrations)
+    priors = _carried(inputs, grid, given, progress)
     rows, limits = make_budget(inputs, priors)
     best_rows = _best_rows(inputs, bands, grid, priors, progress)
     remaining = None
@@ -180,6 +191,7 @@ def budget_case(case: Path, *, level: SpineLevel | None = None, progress: Progre
         *prior_findings(priors, body.on(grid)),
         *spelling_findings(inputs),
         *said,
+        *(as_given(name) for name in given),
         *_findings(inputs, rows),
     ]
     return CaseBudget(
@@ -197,7 +209,28 @@ def budget_case(case: Path, *, level: SpineLevel | None = None, progress: Progre
     )
 
 
-def _carried(inputs: PlanningInputs, grid: Grid, progress: Progress) -> tuple[PriorCourse, ...]:
+def _given(inputs: PlanningInputs, paths: Sequence[Path]) -> dict[str, RigidTransform]:
+    """Return the transform of each course that a registration leads across from."""
+    today = inputs.image.grid.frame_uid
+    found = [dicom.read_registration(path) for path in paths]
+    given = {}
+    for prior in inputs.priors:
+        frame = prior.study.image.grid.frame_uid
+        if frame == today or not found:
+            continue
+        try:
+            given[prior.course.name] = rigid_between(frame, today, found, prior.course.name)
+        except CaseError:
+            continue
+    return given
+
+
+def _carried(
+    inputs: PlanningInputs,
+    grid: Grid,
+    given: Mapping[str, RigidTransform],
+    progress: Progress,
+) -> tuple[PriorCourse, ...]:
     """Return the earlier courses on the dose grid."""
     alpha_betas = required_alpha_betas_gy(inputs)
     return tuple(
@@ -208,6 +241,7 @@ def _carried(inputs: PlanningInputs, grid: Grid, progress: Progress) -> tuple[Pr
             alpha_betas_gy=alpha_betas,
             seed=inputs.settings.seed,
             progress=progress,
+            given=given.get(prior.course.name),
         )
         for prior in inputs.priors
     )

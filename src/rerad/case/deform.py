@@ -5,7 +5,11 @@ every other structure that is drawn on both CTs under one name is compared.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from rerad.accumulation.map_dose import pulled
 from rerad.core import (
     DisplacementField,
     Finding,
@@ -15,8 +19,10 @@ from rerad.core import (
     StructureKind,
 )
 from rerad.errors import InputError
+from rerad.imaging import AIR_HU, resample_image
 from rerad.planning import PlanningInputs, PriorInput, external_of
 from rerad.registration import assess_deformable, register_deformable
+from rerad.reporting.figures_deformable import DeformablePicture, write_deformable_figure
 from rerad.structures import rasterize
 
 Pairs = list[tuple[Mask, Mask]]
@@ -33,9 +39,12 @@ class DeformableChoice:
     ----------
     guides : tuple of str
         Structures drawn on both CTs that lead the registration; they do not judge it.
+    pictures : Path or None
+        Folder, made, for a picture of each registration; None for none.
     """
 
     guides: tuple[str, ...] = ()
+    pictures: Path | None = None
 
 
 def deform(
@@ -88,6 +97,8 @@ def deform(
     )
     body = rasterize(external_of(inputs.structures), field.grid)
     quality = assess_deformable(field, body, backward=back, guides=judges)
+    if choice.pictures is not None:
+        _draw(choice.pictures, prior, inputs, field)
     dice = ", ".join(f"{name} {value:.2f}" for name, value in quality.guide_dice)
     inverse = quality.inverse_median_mm
     text = (
@@ -100,6 +111,26 @@ def deform(
     if not quality.is_acceptable:
         return rigid, findings
     return field, findings
+
+
+def _draw(
+    folder: Path, prior: PriorInput, inputs: PlanningInputs, field: DisplacementField
+) -> None:
+    """Write the checkerboard and the Jacobian of a registration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    moving = prior.study.image
+    values = np.asarray(moving.values, dtype=np.float32)
+    mapped = pulled(values, moving.grid, field, field.grid, outside=AIR_HU)
+    here = resample_image(inputs.image, field.grid, outside=AIR_HU).values
+    name = "".join(c if c.isalnum() else "_" for c in prior.course.name)
+    picture = DeformablePicture(
+        np.asarray(here, dtype=np.float32),
+        mapped,
+        field.jacobian(),
+        field.grid,
+        f"{prior.course.name} on today's CT, deformable: edges must run on between the fields",
+    )
+    write_deformable_figure(folder / f"deformable_{name}.png", picture)
 
 
 def _shared(prior: PriorInput, inputs: PlanningInputs) -> dict[str, tuple[Mask, Mask]]:

@@ -76,7 +76,9 @@ def accumulate(
                 alpha_beta,
                 registrations=registration or (),
                 today=files[0] if files else None,
-                deformable=DeformableChoice(tuple(guide or ())) if deformable else None,
+                deformable=DeformableChoice(tuple(guide or ()), out.parent)
+                if deformable
+                else None,
                 progress=steps,
             )
         else:

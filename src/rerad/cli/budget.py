@@ -21,6 +21,9 @@ def budget(
     level: Annotated[
         SpineLevel | None, typer.Option("--level", help="Along the spine; for cord rules.")
     ] = None,
+    registration: Annotated[
+        list[Path] | None, typer.Option("--reg", help="Rigid DICOM registration, used as given.")
+    ] = None,
     dose: Annotated[
         Path | None, typer.Option("--dose", help="RTDOSE of a plan made elsewhere, to check.")
     ] = None,
@@ -34,7 +37,7 @@ def budget(
     """Say what every limit leaves under every assumption that cannot be excluded."""
     say(BANNER, is_quiet=quiet)
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
-        found = budget_case(case, level=level, progress=steps)
+        found = budget_case(case, level=level, registrations=registration or (), progress=steps)
         check = None
         if dose is not None:
             steps("judging the plan that came back", 0.9)

@@ -14,11 +14,16 @@ from rerad.radiobiology import (
     assumptions_for,
     break_even_interval,
     eqd2,
+    nieder_score,
+    organ_of,
     remaining_after,
     rule_sets,
 )
 from rerad.radiobiology.conversion import FORMULA_SOURCE
 from rerad.radiobiology.conversion import require_valid_fraction as check_fraction
+
+CORD_ORGANS = ("spinal cord", "thecal sac")
+"""Organs that the Nieder score is for."""
 
 FORMULA = (
     "EQD2 left = limit - (1 - recovery) * sum of EQD2;  "
@@ -64,12 +69,18 @@ def remaining(
             for name in names
             for item in assumptions_for(organ, name, recovery, interval_months, level=level)
         ]
+        scores = _nieder(organ, [*courses, *today], interval_months, level)
         rows = remaining_after(organ, courses, assumptions, n_fractions=fractions)
         months = [_break_even(row, recovery, organ, planned, fractions) for row in rows]
     if as_json:
-        print_json(_document(rows, months, planned))
+        print_json({**_document(rows, months, planned), "nieder": scores})
         return
     _print(rows, months, planned, fractions)
+    for score in scores:
+        typer.echo(
+            f"Nieder   {score['interval']}: {score['cumulative_bed_gy']:.1f} Gy BED, "
+            f"{score['points']:g} points, {score['risk']} ({score['citation']})"
+        )
 
 
 def parse_course(text: str) -> tuple[float, int]:
@@ -89,6 +100,39 @@ def parse_course(text: str) -> tuple[float, int]:
         msg = f"expected dose/fractions such as 45/25, got {text!r}"
         raise InputError(msg)
     return course
+
+
+def _nieder(
+    organ: str,
+    courses: list[tuple[float, int]],
+    interval_months: float | None,
+    level: SpineLevel | None,
+) -> list[dict[str, object]]:
+    """Score the cord over all courses; both sides of six months where nobody knows the interval.
+
+    Raises
+    ------
+    InputError
+        Below the conus, where there is no cord.
+    """
+    if organ_of(organ) not in CORD_ORGANS or level is None or len(courses) < 2:
+        return []
+    intervals = {f"{interval_months} months": interval_months}
+    if interval_months is None:
+        intervals = {"below 6 months": 5.9, "6 months or more": 6.0}
+    found: list[dict[str, object]] = []
+    for label, months in intervals.items():
+        score = nieder_score(courses, interval_months=months, level=level)
+        found.append(
+            {
+                "interval": label,
+                "cumulative_bed_gy": score.cumulative_bed_gy,
+                "points": score.points,
+                "risk": score.risk,
+                "citation": score.citation,
+            }
+        )
+    return found
 
 
 def _break_even(

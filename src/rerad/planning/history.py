@@ -28,6 +28,7 @@ def carry_prior(
     alpha_betas_gy: Iterable[float],
     seed: int,
     progress: Progress,
+    given: RigidTransform | None = None,
 ) -> PriorCourse:
     """Carry one earlier course onto the dose grid of today's CT.
 
@@ -45,6 +46,8 @@ def carry_prior(
         Of the registration.
     progress : callable
         Told what is done.
+    given : RigidTransform or None
+        A registration from the course's frame to today's, used as it is; None registers here.
 
     Returns
     -------
@@ -69,21 +72,25 @@ def carry_prior(
             f"{delivered}; its dose cannot be turned into EQD2 without both"
         )
         raise MissingDataError(msg)
-    transform, quality = register_prior(prior, fixed, seed, progress)
+    quality: RegistrationQuality | None = None
+    if given is not None:
+        transform = given
+    else:
+        transform, quality = register_prior(prior, fixed, seed, progress)
     progress(f"mapping {course.name}", 0.9)
     phase = PhaseDose(study.dose, planned, delivered, course.partial_fractions, course.name)
     eqd2 = {
         alpha_beta: map_dose(phase_eqd2(phase, alpha_beta), transform, grid)
         for alpha_beta in sorted(set(alpha_betas_gy))
     }
-    given = delivered + sum(course.partial_fractions)
+    n_given = delivered + sum(course.partial_fractions)
     return PriorCourse(
         course=course,
         study=study,
         transform=transform,
         registration=quality,
         image_on_planning=resample_image(study.image, grid, transform, outside=AIR_HU),
-        physical_on_planning=map_dose(study.dose.scaled(given / planned), transform, grid),
+        physical_on_planning=map_dose(study.dose.scaled(n_given / planned), transform, grid),
         eqd2_on_planning=eqd2,
     )
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from rerad import dicom
 from rerad.case.accumulate import DoseFile, accumulate_files, write_sums
 from rerad.case.accumulate_history import accumulate_case
+from rerad.case.budget import budget_case
 from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import (
@@ -31,7 +32,8 @@ from rerad.core import (
     StructureSet,
 )
 from rerad.dicom import PlanReference, StudyHeader
-from rerad.errors import CaseError
+from rerad.errors import CaseError, RegistrationError
+from rerad.radiobiology import eqd2
 
 TODAY, EARLIER = "1.2.826.1", "1.2.826.2"
 GRID = Grid((12, 20, 22), (-31.5, -28.5, -16.5), (3.0, 3.0, 3.0), TODAY)
@@ -249,3 +251,17 @@ def test_a_case_with_todays_plan_on_the_command_line(tiny_case, tiny, tmp_path):
     document = json.loads(result.stdout)
     assert document["sums"][0]["max_gy"] == pytest.approx(42.75 + 25.65, abs=0.01)
     assert len(document["courses"]) == 2
+
+
+def test_a_budget_takes_the_registration_as_given(tiny_case, tiny, tmp_path):
+    """The same tiny patient, whose CTs cannot be registered here."""
+    reg = reg_of(tiny, tmp_path / "reg.dcm")
+    with pytest.raises(RegistrationError, match="at least 50 cc"):
+        budget_case(tiny_case, progress=quiet)
+    budget = budget_case(tiny_case, registrations=[reg], progress=quiet)
+    (prior,) = budget.priors
+    assert prior.registration is None
+    assert "registration-as-given" in {finding.code for finding in budget.findings}
+    plexus = [row for row in budget.rows if row.structure == "SacralPlex_R"]
+    expected = eqd2(45, 25, plexus[0].limit.alpha_beta_gy)
+    assert plexus[0].scenarios[0].prior_eqd2_gy == pytest.approx(expected, abs=0.02)

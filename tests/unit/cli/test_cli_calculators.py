@@ -117,3 +117,18 @@ def test_gap_refuses_a_tumour_without_sourced_time_factor():
     assert result.exit_code == ExitCode.FAILED
     assert "larynx" in result.stderr
     assert run(*words, "--tumour", "none").exit_code == ExitCode.USAGE
+
+
+def test_the_cord_is_scored_on_both_sides_of_six_months():
+    """45/25 and 40/22: 161.9 Gy2, 5 points; 4.5 more below six months."""
+    words = ("remaining", "--organ", "SpinalCord", "--prior", "45/25", "--fractions", 22)
+    more = ("--recovery", "umich", "--planned", 40, "--json")
+    document = json.loads(run(*words, *more, "--level", "thoracic").stdout)
+    points = {row["interval"]: (row["points"], row["risk"]) for row in document["nieder"]}
+    assert points["6 months or more"] == (5, "intermediate")
+    assert points["below 6 months"] == (9.5, "high")
+    assert document["nieder"][0]["cumulative_bed_gy"] == pytest.approx(161.9, abs=0.05)
+    refused = run(*words, *more[:-1], "--level", "below the conus")
+    assert refused.exit_code == ExitCode.FAILED
+    assert "where there is none" in refused.stderr
+    assert json.loads(run(*words, *more).stdout)["nieder"] == []
