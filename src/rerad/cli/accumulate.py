@@ -69,6 +69,7 @@ def accumulate(
         DoseFile(path, n, g, r)
         for path, n, g, r in zip(paths, counts, given, forgotten, strict=True)
     ]
+    choice = DeformableChoice(tuple(guide or ()), out.parent) if deformable else None
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         if is_case:
             result = accumulate_case(
