@@ -240,6 +240,67 @@ def test_dciodvfy_finds_no_error(cleaned, name) -> None:
     assert [line for line in said.splitlines() if line.startswith("Error")] == []
 
 
+MARKERS = {
+    "UI": "1.2.3.4.5",
+    "DA": "20240305",
+    "DT": "20240305101112",
+    "TM": "101112",
+    "AS": "047Y",
+    "OB": b"Doe!",
+    "OW": b"Doe!",
+    "UN": b"Doe!",
+    "UR": "http://doe",
+    "CS": "DOE",
+}
+
+
+def test_no_element_of_the_whole_dictionary_keeps_the_patient() -> None:
+    """Every text, code, UID, date and binary element there is, one by one."""
+    from pydicom.datadict import DicomDictionary
+
+    from rerad.dicom.deidentify_rules import KEPT_BINARY, clean
+    from rerad.dicom.deidentify_sequences import KEPT_SEQUENCES
+
+    rules = Rules(KEY, "TINY-1", frozenset({"doe", "tiny-1"}), False)
+    texts = {"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT"}
+    n_checked = 0
+    for tag, (kinds, *_, keyword) in DicomDictionary.items():
+        kind = kinds.split(" or ")[0]
+        if tag >> 16 < 8 or not keyword or kind not in {*MARKERS, *texts, "SQ"}:
+            continue
+        n_checked += 1
+        dataset = Dataset()
+        inner = Dataset()
+        inner.PatientComments = "Doe"
+        value = Sequence([inner]) if kind == "SQ" else MARKERS.get(kind, "Doe")
+        dataset.add_new(tag, kind, value)
+        clean(dataset, rules)
+        if tag not in dataset:
+            continue
+        left = dataset[tag].value
+        if kind == "SQ":
+            assert keyword in KEPT_SEQUENCES
+            assert len(left[0]) == 0, keyword
+        elif kind in {"OB", "OW", "UN"}:
+            assert keyword in KEPT_BINARY
+        elif kind != "TM":
+            assert "doe" not in str(left).lower(), keyword
+            assert left != MARKERS.get(kind), keyword
+    assert n_checked > 2500
+
+
+def test_every_kept_sequence_is_one_of_the_standard() -> None:
+    from pydicom.datadict import dictionary_VR
+
+    from rerad.dicom.deidentify_rules import EMPTIED, KEPT_BINARY, KEPT_TEXTS, KEPT_TIMES, REMOVED
+    from rerad.dicom.deidentify_sequences import KEPT_SEQUENCES
+
+    assert {dictionary_VR(name) for name in KEPT_SEQUENCES} == {"SQ"}
+    assert {dictionary_VR(name) for name in KEPT_TIMES} == {"TM"}
+    for name in (*EMPTIED, *KEPT_BINARY, *KEPT_TEXTS, *REMOVED):
+        assert dictionary_VR(name)
+
+
 def test_names_that_everybody_uses_stay_and_others_get_numbers() -> None:
     rules = Rules(KEY, "P", frozenset({"mueller", "ann"}), False)
     assert {"rectum", "sacralplex_r", "femoral_head_l"} & known_names()

@@ -20,11 +20,10 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from rerad.dicom.deidentify_key import PseudonymKey, shifted
+from rerad.dicom.deidentify_sequences import KEPT_SEQUENCES
 from rerad.dicom.headers import count_of, text_of
 
-KEPT_KINDS = frozenset(
-    {"AT", "CS", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "TM", "UL", "US", "UV"}
-)
+KEPT_KINDS = frozenset({"AT", "CS", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 """Value representations that stay as they are, unless the element is named below."""
 
 KEPT_BINARY = frozenset({
@@ -45,17 +44,17 @@ SHORTEST_PART = 5
 
 REMOVED = frozenset({
     "PatientAge", "PatientSize", "PatientWeight", "EthnicGroup", "PregnancyStatus",
-    "SmokingStatus", "PatientBirthTime", "PatientSexNeutered", "BodyPartThickness",
-    "EncapsulatedDocument", "IconImageSequence", "OriginalAttributesSequence",
-    "ModifiedAttributesSequence", "RequestAttributesSequence", "OtherPatientIDsSequence",
-    "ReferencedPatientSequence", "ReferencedPatientPhotoSequence",
-    "PersonIdentificationCodeSequence",
-    "ContentSequence", "DigitalSignaturesSequence", "MACParametersSequence",
-    "DeviceSequence", "PatientSpeciesCodeSequence", "IssuerOfPatientIDQualifiersSequence",
-    "ApprovalSequence", "ReviewDate", "ReviewTime", "ReviewerName", "PersonAddress",
-    "PriorTreatmentDoseDescription", "ContributingEquipmentSequence", "AudioSampleData",
+    "SmokingStatus", "PatientSexNeutered", "BodyPartThickness", "ReviewDate", "ModifyingDeviceID",
+    "InstanceOriginStatus", "ReasonForTheAttributeModification", "LensSpecification",
 })  # fmt: skip
-"""Gone whatever their representation."""
+"""Numbers, codes and dates that are gone all the same."""
+
+KEPT_TIMES = frozenset({
+    "StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime", "InstanceCreationTime",
+    "StructureSetTime", "RTPlanTime", "TreatmentTime", "TreatmentControlPointTime",
+    "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStopTime", "SourceStrengthReferenceTime",
+})  # fmt: skip
+"""Times of day that stay, for decay and order; others are removed."""
 
 CHARACTERISTICS = frozenset({"PatientAge", "PatientSize", "PatientWeight", "PatientSex"})
 """What the option Retain Patient Characteristics keeps; SUV needs the weight."""
@@ -150,13 +149,18 @@ def _clean_element(dataset: Dataset, element: DataElement, rules: Rules) -> None
     """Clean, empty or remove one element."""
     keyword, kind = element.keyword, element.VR
     keeps = rules.keep_characteristics and keyword in CHARACTERISTICS
-    if keyword in REMOVED and not keeps:
+    is_stray_time = kind == "TM" and keyword not in KEPT_TIMES
+    is_stray_sequence = kind == "SQ" and keyword not in KEPT_SEQUENCES
+    is_place = keyword.startswith("GPS")
+    if (keyword in REMOVED and not keeps) or is_stray_time or is_stray_sequence or is_place:
         del dataset[element.tag]
     elif keyword in EMPTIED and not keeps:
-        element.value = None if kind == "SQ" else ""
+        element.value = ""
     elif kind == "SQ":
         for item in element.value:
             clean(item, rules)
+    elif kind == "TM":
+        return
     elif kind in BINARY_KINDS:
         if keyword not in KEPT_BINARY:
             del dataset[element.tag]
