@@ -77,9 +77,7 @@ def accumulate(
                 alpha_beta,
                 registrations=registration or (),
                 today=files[0] if files else None,
-                deformable=DeformableChoice(tuple(guide or ()), out.parent)
-                if deformable
-                else None,
+                deformable=choice,
                 progress=steps,
             )
         else:
