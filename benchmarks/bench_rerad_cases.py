@@ -236,8 +236,8 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
         "",
         note,
         "",
-        f"D98 % of each target in Gy EQD2, from the final dose of the leaf sequence. Bar: rerad at "
-        f"least +{BAR_GAIN_GY:g} Gy over both; largest excess over a cap at most "
+        f"D98 % of each target in Gy EQD2, from the final dose of the leaf sequence. Bar: rerad "
+        f"at least +{BAR_GAIN_GY:g} Gy over both; largest excess over a cap at most "
         f"{BAR_OPTIMISER_GY:g} Gy (of this plan's own dose) in the optimiser, over a cumulative "
         f"limit at most {BAR_FINAL_GY:g} Gy in the final dose.",
         "",
@@ -309,7 +309,9 @@ def draw(rows: dict[str, dict], path: Path) -> None:
             right.plot(over, np.full(len(over), y + offset), "o", ms=4, color=colours[method])
     left.set_yticks(place, [f"{name}: {target}" for name, target in bars], fontsize=8)
     left.set_xlabel("target D98 % in Gy EQD2")
-    left.legend(fontsize=8, loc="lower right")
+    left.set_xlim(0, 1.1 * left.get_xlim()[1])
+    left.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(METHODS))
+    right.set_ylim(left.get_ylim())
     right.axvline(0.0, color="0.3", linewidth=1)
     right.set_yticks(place, [])
     right.set_xlabel("cumulative near-maximum less its limit, each organ, in Gy EQD2")
