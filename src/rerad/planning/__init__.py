@@ -38,6 +38,8 @@ from rerad.planning.result import (
 )
 from rerad.planning.robust_result import RobustOutcome, RobustPlanning, RobustVerdict
 from rerad.planning.terms import CapCorner, OrganCap, PhysicalCap
+from rerad.planning.trade_axes import TradeAxis, trade_axes
+from rerad.planning.trade_off import TradeSettings, plan_of, trade_off
 
 __all__ = [
     "BudgetRow",
@@ -75,6 +77,8 @@ __all__ = [
     "SummaryRow",
     "TargetDelivery",
     "TolerancePrices",
+    "TradeAxis",
+    "TradeSettings",
     "coplanar_beams",
     "dose_grid_for",
     "external_of",
@@ -82,7 +86,10 @@ __all__ = [
     "judge_case",
     "make_medium",
     "make_plan",
+    "plan_of",
     "prepare_case",
     "rasterize_all",
     "run_pipeline",
+    "trade_axes",
+    "trade_off",
 ]

@@ -125,6 +125,28 @@ def hard_bounds(
     return tuple(bounds)
 
 
+def goal_number(
+    item: PlanGoal,
+    anatomy: Anatomy,
+    points: Points,
+    settings: ObjectiveSettings,
+    n_fractions: int,
+) -> TailMean | Geud | MeanDose | None:
+    """Return the number in Gy that a goal bounds from above; None where it is not convex.
+
+    Parameters
+    ----------
+    item : PlanGoal
+        With an upper bound on a dose.
+    anatomy, points, settings, n_fractions
+        As for :func:`goal_levels`.
+    """
+    term = _GoalTerms(anatomy, points, settings, n_fractions).plain(item)
+    if not isinstance(term, TailMean | Geud | MeanDose):
+        return None
+    return replace(term, aim=Aim(1.0, 1.0))
+
+
 def is_near_maximum(goal: Goal) -> bool:
     """Return whether a goal bounds the dose of a small hot part, so that every voxel is capped."""
     metric = parse_metric(goal.metric)

@@ -7,7 +7,7 @@ from rerad.optimize import Solution, price_on_grid, price_per_eqd2_gy
 from rerad.planning.plan_request import PlanRequest
 from rerad.planning.result import TolerancePrices
 
-UNIT = "fall of the optimiser's objective per Gy of tolerance"
+UNIT = "objective per Gy"
 
 
 def tolerance_prices(

@@ -1,0 +1,278 @@
+"""What two or three goals of a case cost each other, and a plan anywhere on that trade.
+
+Around a finished plan, plans are found between which nothing can be won without losing something.
+All keep the hard limits. Coverage of targets that are not traded is kept as it is; of those that
+are, as far below the finished plan as the search is told to look.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerad.errors import InputError
+from rerad.optimize import (
+    DoseTerm,
+    ParetoGoal,
+    ParetoProgress,
+    ParetoSet,
+    ParetoSettings,
+    Problem,
+    Underdose,
+    ValueCap,
+    navigate,
+    pareto_set,
+)
+from rerad.planning.inputs import Progress
+from rerad.planning.leaf_refinement import refine
+from rerad.planning.levels import LEVEL_SLACK, REACHED_SHARE
+from rerad.planning.mimic import mimic_problem
+from rerad.planning.pipeline import PreparedCase
+from rerad.planning.plan_outcome import PlanOutcome
+from rerad.planning.plan_passes import Floats, complexity_of, deliver, pass_agreement
+from rerad.planning.plan_request import PlanState
+from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
+from rerad.planning.result import Convergence
+from rerad.planning.terms import target_terms
+from rerad.planning.trade_axes import Lack, TradeAxis, sliders_of, trade_axes
+from rerad.sequencing import check_deliverable
+
+BASE_SHARE = 0.1
+"""Doubling what is always wanted counts as much as this share of the prescription in Gy."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSettings:
+    """How a trade is searched; none of it is a clinical limit.
+
+    Parameters
+    ----------
+    n_plans : int
+        Plans at most.
+    give_up_percent : float
+        How far below the finished plan the coverage of a traded target is searched, in percent of
+        its prescription.
+    """
+
+    n_plans: int
+    give_up_percent: float
+
+    def __post_init__(self) -> None:
+        if self.n_plans < 2 or not 0 < self.give_up_percent < 100:
+            msg = f"expected at least 2 plans and a give_up_percent of 0 to 100, got {self}"
+            raise InputError(msg)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Weighted:
+    """An objective times a weight."""
+
+    term: DoseTerm
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """Of the objective."""
+        return self.term.name
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Points of the objective."""
+        return self.term.indices
+
+    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
+        """Return the value, and its derivative by the dose of each point."""
+        value, slope = self.term.value_and_gradient(dose_gy)
+        return self.weight * value, self.weight * slope
+
+    def curvature(self) -> Floats:
+        """Return a typical second derivative."""
+        return self.weight * self.term.curvature()
+
+
+def trade_off(
+    prepared: PreparedCase,
+    state: PlanState,
+    names: Sequence[str],
+    settings: TradeSettings,
+    progress: Progress,
+) -> tuple[ParetoSet, tuple[TradeAxis, ...]]:
+    """Find plans over the trade between two or three goals of a case.
+
+    Parameters
+    ----------
+    prepared : PreparedCase
+        The case.
+    state : PlanState
+        Of its finished plan: fluence to start from, and correction by the final dose.
+    names : sequence of str
+        Two or three goals (see :func:`trade_axes`).
+    settings : TradeSettings
+        How many plans, how far.
+    progress : callable
+        Told what is being done.
+
+    Returns
+    -------
+    pareto : ParetoSet
+        Plans as open times; its goals are the axes.
+    axes : tuple of TradeAxis
+        What the numbers mean.
+
+    Raises
+    ------
+    InputError
+        If a goal cannot be traded, or the state belongs to another plan.
+    """
+    task, axes = _task(prepared, state, names, progress)
+    problem = _base(task, axes, state, settings)
+    goals = [ParetoGoal(axis.name, (_renamed(axis.term),), axis.unit) for axis in axes]
+    how = ParetoSettings(n_plans=settings.n_plans)
+    found = pareto_set(problem, goals, how, start=state.fluence_mu, progress=_told(progress))
+    return found, axes
+
+
+def plan_of(
+    prepared: PreparedCase,
+    pareto: ParetoSet,
+    state: PlanState,
+    wishes: Mapping[str, float],
+    progress: Progress,
+) -> PlanOutcome:
+    """Make the deliverable plan of a place on a trade.
+
+    Parameters
+    ----------
+    prepared : PreparedCase
+        The case.
+    pareto : ParetoSet
+        From :func:`trade_off`.
+    state : PlanState
+        The same that it was made from.
+    wishes : mapping of str to float
+        Goal to the most (for targets: the least) that it should have, in the goal's own unit.
+    progress : callable
+        Told what is being done.
+
+    Returns
+    -------
+    PlanOutcome
+        Navigated, sequenced, its leaves refined to give the navigated dose, and recalculated.
+
+    Raises
+    ------
+    InputError
+        If a wish is for no goal of the trade.
+    """
+    task, axes = _task(prepared, state, pareto.goals, progress)
+    chosen = navigate(pareto, sliders_of(axes, wishes))
+    problem = replace(task.problem, background_dose_gy=state.background_gy)
+    wanted = problem.dose_gy(chosen.fluence_mu)
+    progress("sequencing and recalculating the chosen plan", 0.5)
+    delivered = deliver(task, chosen.fluence_mu)
+    delivered, refined = refine(task, delivered, mimic_problem(task, wanted), None, progress)
+    check_deliverable(delivered.plan, task.request.machine)
+    seen = pass_agreement(task, wanted, delivered.at_points_gy)
+    used = int(np.count_nonzero(chosen.shares > 1e-6))
+    status = f"combination of {used} plans of a trade between {' and '.join(pareto.goals)}"
+    if chosen.excess > 0:
+        status += f"; wishes exceeded by {100 * chosen.excess:.0f} % of the goals' ranges"
+    convergence = Convergence(
+        objective=(problem.value_by_dose(wanted)[0],),
+        term_values=problem.term_values(chosen.fluence_mu),
+        status=status,
+        passes=(seen,),
+        cap_violation_gy=chosen.cap_violation_at_most_gy,
+        refinement=refined,
+    )
+    return PlanOutcome(
+        plan=delivered.plan,
+        dose=delivered.dose,
+        convergence=convergence,
+        complexity=complexity_of(delivered.plan, task.request.machine),
+        findings=(*task.findings, *delivered.findings),
+        state=replace(state, fluence_mu=chosen.fluence_mu),
+    )
+
+
+def _task(
+    prepared: PreparedCase, state: PlanState, names: Sequence[str], progress: Progress
+) -> tuple[PlanTask, tuple[TradeAxis, ...]]:
+    """Prepare the case's plan again, and read the goals."""
+    task = prepare_task(prepared.request, progress, Listeners())
+    sizes = (len(state.fluence_mu), len(state.background_gy))
+    wanted = (task.operator.n_beamlets, task.operator.n_points)
+    if sizes != wanted:
+        msg = (
+            f"expected the finished plan's {wanted[0]} beamlets and {wanted[1]} points, got "
+            f"{sizes[0]} and {sizes[1]}; plan the case again"
+        )
+        raise InputError(msg)
+    return task, trade_axes(prepared.judgement, task, names)
+
+
+def _base(
+    task: PlanTask, axes: Sequence[TradeAxis], state: PlanState, settings: TradeSettings
+) -> Problem:
+    """Return what every plan of the trade wants and keeps."""
+    request = task.request
+    ranked = [term for level in task.levels for term in level.terms]
+    problem = replace(
+        task.problem,
+        terms=(*task.problem.terms, *ranked),
+        background_dose_gy=state.background_gy,
+    )
+    dose = problem.dose_gy(state.fluence_mu)
+    traded = {axis.goal.structure for axis in axes if axis.asked_gy is not None}
+    wanted = [t for t in target_terms(task.anatomy, task.points, request.objectives)]
+    lacks = {term.name: term for term in wanted if isinstance(term, Underdose)}
+    bounds, gone = list(problem.value_caps), set()
+    for item in request.course.prescriptions:
+        term = lacks.get(f"{item.structure} too little")
+        if term is None:
+            continue
+        if item.structure in traded:
+            gone.add(term.name)
+            continue
+        value = (1.0 + LEVEL_SLACK) * term.value_and_gradient(dose[term.indices])[0]
+        least = REACHED_SHARE * request.objectives.target_importance
+        bounds.append(ValueCap(f"{item.structure} kept", (term,), max(value, least)))
+    prescribed = {item.structure: item.dose_gy for item in request.course.prescriptions}
+    for axis in axes:
+        if isinstance(axis.term, Lack):
+            asked = prescribed.get(axis.goal.structure, axis.term.asked_gy)
+            floor = replace(axis.term, asked_gy=asked)
+            lack = floor.value_and_gradient(dose[floor.indices])[0]
+            most = max(lack, 0.0) + settings.give_up_percent / 100.0 * asked
+            bounds.append(ValueCap(f"{axis.name} not below", (floor,), most))
+    steering = {axis.term.name for axis in axes}
+    terms = [t for t in problem.terms if t.name not in gone | steering]
+    size = sum(t.value_and_gradient(dose[t.indices])[0] for t in terms)
+    weight = BASE_SHARE * max(prescribed.values()) / max(size, 1e-3)
+    return replace(
+        problem,
+        terms=tuple(Weighted(term, weight) for term in terms),
+        fluence_terms=tuple(
+            replace(term, importance=weight * term.importance)  # type: ignore[type-var,attr-defined]
+            for term in problem.fluence_terms
+        ),
+        value_caps=tuple(bounds),
+    )
+
+
+def _renamed(term: DoseTerm) -> DoseTerm:
+    """Return an axis under a name that no objective of the problem has."""
+    if isinstance(term, Lack):
+        return term
+    return replace(term, name=f"{term.name} in trade")  # type: ignore[type-var]
+
+
+def _told(progress: Progress) -> ParetoProgress:
+    """Return who is told after every plan."""
+
+    def tell(n_plans: int, n_wanted: int, gap: float) -> None:
+        left = "" if np.isnan(gap) else f", {100 * gap:.1f} % of the ranges left"
+        progress(f"trading: {n_plans} plans{left}", min(1.0, n_plans / n_wanted))
+
+    return tell
