@@ -271,8 +271,8 @@ def measure(case, voxels: np.ndarray, repeats: int, setup_repeats: int, counts=N
 def own_points(case):
     """Return the voxels that rerad's planning would look at, and how many each stands for."""
     from rerad.core import Grid, Mask, StructureKind
-    from rerad.planning.points import choose_points
     from rerad.planning.plan_task import KEEP_ONE_IN, SHELL_MM
+    from rerad.planning.points import choose_points
     from rerad.structures import distance_from
 
     grid = Grid(
