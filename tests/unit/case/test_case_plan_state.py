@@ -1,0 +1,67 @@
+"""States of interrupted plans: whole or not at all, and only for the inputs they belong to."""
+
+import numpy as np
+import pytest
+
+from rerad.case.plan_state import StateKeeper, load_state, save_state, state_hash
+from rerad.core import InputRecord
+from rerad.errors import CaseError
+from rerad.planning import PlanState
+
+
+def state(n_done: int = 1, caps: tuple[int, ...] = (3, 2)) -> PlanState:
+    rng = np.random.default_rng(n_done)
+    return PlanState(n_done, rng.random(5), rng.random(7), tuple(rng.random(n) for n in caps), 2.5)
+
+
+@pytest.mark.parametrize("caps", [(), (4,), (3, 0, 2)])
+def test_round_trip(tmp_path, caps) -> None:
+    path = tmp_path / "plan-state.npz"
+    kept = state(2, caps)
+    save_state(kept, path, "abc")
+    read = load_state(path, "abc")
+    assert read is not None
+    assert (read.n_passes_done, read.stiffness) == (2, 2.5)
+    np.testing.assert_array_equal(read.fluence_mu, kept.fluence_mu)
+    np.testing.assert_array_equal(read.background_gy, kept.background_gy)
+    assert len(read.multipliers) == len(caps)
+    for a, b in zip(read.multipliers, kept.multipliers, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_inputs_that_changed_start_anew(tmp_path) -> None:
+    path = tmp_path / "plan-state.npz"
+    records = (InputRecord("data.planning_ct (CT)", "1.2", "00ff"),)
+    save_state(state(), path, state_hash(records, "a = 1"))
+    assert load_state(path, state_hash(records, "a = 2")) is None
+    other = (InputRecord("data.planning_ct (CT)", "1.2", "00fe"),)
+    assert load_state(path, state_hash(other, "a = 1")) is None
+    assert load_state(path, state_hash(records, "a = 1")) is not None
+    assert load_state(tmp_path / "none.npz", "x") is None
+
+
+def test_something_else_under_its_name_is_refused(tmp_path) -> None:
+    path = tmp_path / "plan-state.npz"
+    path.write_bytes(b"not a state")
+    with pytest.raises(CaseError, match="plan that was interrupted"):
+        load_state(path, "abc")
+    np.savez(path, schema_version=1)
+    with pytest.raises(CaseError, match="plan that was interrupted"):
+        load_state(path, "abc")
+    np.savez(path, schema_version=99, input_hash="abc")
+    with pytest.raises(CaseError, match="another version"):
+        load_state(path, "abc")
+
+
+def test_keeper_writes_whole_passes_at_once_and_others_now_and_then(tmp_path) -> None:
+    path = tmp_path / "plan-state.npz"
+    keep = StateKeeper(path, "abc")
+    keep(state(0))
+    first = path.stat().st_mtime_ns
+    keep(state(0))  # too soon
+    assert path.stat().st_mtime_ns == first
+    keep(state(1))
+    read = load_state(path, "abc")
+    assert read is not None
+    assert read.n_passes_done == 1
