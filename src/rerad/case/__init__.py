@@ -15,6 +15,7 @@ from rerad.case.plan_case import PlanReport, export_plan, plan_case, plan_summar
 from rerad.case.run import CheckReport, RunReport, check_case, run_case
 from rerad.case.schema import CaseFile
 from rerad.case.slab import read_slab
+from rerad.case.trade import TradeReport, read_wishes, trade_at, trade_case, trade_summary
 
 __all__ = [
     "Accumulation",
@@ -29,6 +30,7 @@ __all__ = [
     "MeasuredCurve",
     "PlanReport",
     "RunReport",
+    "TradeReport",
     "accumulate_case",
     "accumulate_files",
     "case_schema",
@@ -45,10 +47,14 @@ __all__ = [
     "read_case",
     "read_measured",
     "read_slab",
+    "read_wishes",
     "run_case",
     "run_demo",
     "run_summary",
     "save_pareto",
+    "trade_at",
+    "trade_case",
+    "trade_summary",
     "write_case",
     "write_commission",
     "write_demo_patient",

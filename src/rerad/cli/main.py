@@ -26,6 +26,7 @@ from rerad.cli.run import run
 from rerad.cli.schema import schema
 from rerad.cli.suv import suv
 from rerad.cli.target import target
+from rerad.cli.trade import trade
 
 app = typer.Typer(
     name="rerad",
@@ -39,6 +40,7 @@ app.command()(demo)
 app.command("import")(import_)
 app.command()(check)
 app.command()(plan)
+app.command()(trade)
 app.command()(run)
 app.command()(export)
 app.command()(dose)

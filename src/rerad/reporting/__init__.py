@@ -5,6 +5,7 @@ from rerad.reporting.content import report_content
 from rerad.reporting.document import ReportContent, Table
 from rerad.reporting.timeline import write_timeline
 from rerad.reporting.write import ReportFiles, write_report
+from rerad.reporting.write_pareto import write_pareto
 
 __all__ = [
     "ReportContent",
@@ -12,6 +13,7 @@ __all__ = [
     "Table",
     "closing_table",
     "report_content",
+    "write_pareto",
     "write_report",
     "write_timeline",
 ]

@@ -15,6 +15,16 @@ from rerad.reporting.timeline import draw_timeline
 
 Draw = Callable[[], Figure]
 
+SETTINGS: dict[Any, Any] = {
+    "font.family": style.FONT["family"],
+    "font.size": style.FONT["size"],
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "savefig.facecolor": style.PAPER,
+}
+"""Of every figure."""
+
 
 def figure_makers(result: CaseResult) -> dict[str, Draw]:
     """Return, for each key of a picture in the content, the function that draws it."""
@@ -74,15 +84,7 @@ def draw_figures(
         Files by the key of their picture, in the order of the report.
     """
     paths = {}
-    settings: dict[Any, Any] = {
-        "font.family": style.FONT["family"],
-        "font.size": style.FONT["size"],
-        "axes.labelsize": 7,
-        "axes.linewidth": 0.6,
-        "hatch.linewidth": 0.5,
-        "savefig.facecolor": style.PAPER,
-    }
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(SETTINGS):
         for key, make in figure_makers(result).items():
             progress(f"figure {key}")
             path = folder / f"{key}.png"

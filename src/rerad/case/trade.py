@@ -1,0 +1,217 @@
+"""Trades of a case: found once and kept beside it, then a plan anywhere on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rerad.case.course_bands import with_bands
+from rerad.case.files import case_path, write_json
+from rerad.case.load import LoadedCase
+from rerad.case.outputs import run_document, write_dicom
+from rerad.case.pareto_file import PARETO_FILE_NAME, load_pareto, save_pareto
+from rerad.case.plan_case import PlanReport
+from rerad.case.plan_state import (
+    STATE_FILE_NAME,
+    StateKeeper,
+    load_state,
+    save_state,
+    state_hash,
+)
+from rerad.case.run import RUN_FILE_NAME, check_case, peak_memory_mb, provenance_of, replacing
+from rerad.case.written_plan import require_as_written
+from rerad.errors import CaseError
+from rerad.optimize import ParetoSet
+from rerad.planning import (
+    CaseListeners,
+    PlanState,
+    PreparedCase,
+    Progress,
+    TradeAxis,
+    TradeSettings,
+    judge_case,
+    make_plan,
+    plan_of,
+    prepare_case,
+    trade_off,
+)
+from rerad.reporting import write_pareto
+
+TRADE_STATE_FILE_NAME = "trade-state.npz"
+"""The finished plan that trades of a case start from, beside the case file."""
+
+TRADE_FOLDER_NAME = "trade"
+"""Where a plan on a trade is kept inside a case folder."""
+
+PICTURE_NAME = "pareto.png"
+"""The picture, beside the set."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TradeReport:
+    """What a trade found and wrote.
+
+    Parameters
+    ----------
+    pareto : ParetoSet
+        The plans.
+    axes : tuple of TradeAxis
+        What its numbers mean.
+    file, picture : Path
+        The set and its picture.
+    """
+
+    pareto: ParetoSet
+    axes: tuple[TradeAxis, ...]
+    file: Path
+    picture: Path
+
+
+def trade_case(
+    case: Path, names: Sequence[str], settings: TradeSettings, progress: Progress
+) -> TradeReport:
+    """Find the trade between two or three goals of a case, and keep it with the case.
+
+    A plan is made first unless one of the same inputs was made for an earlier trade.
+
+    Parameters
+    ----------
+    case : Path
+        Case folder or file.
+    names : sequence of str
+        Goals as structure and metric, such as ``PTV_4000 D95%``.
+    settings : TradeSettings
+        How many plans, how far.
+    progress : callable
+        Told what is being done.
+
+    Raises
+    ------
+    ReradError
+        With one sentence; nothing is left half written.
+    """
+    if not 2 <= len(names) <= 3:
+        msg = f"expected two or three goals to trade, got {len(names)}: {', '.join(names)}"
+        raise CaseError(msg)
+    _, prepared, inputs = _prepared(case, progress)
+    folder = case_path(case).parent
+    state = _finished(prepared, folder, inputs, progress)
+    pareto, axes = trade_off(prepared, state, names, settings, progress)
+    file, picture = folder / PARETO_FILE_NAME, folder / PICTURE_NAME
+    write_pareto(pareto, picture)
+    save_pareto(pareto, file, input_hash=inputs)
+    return TradeReport(pareto, axes, file, picture)
+
+
+def trade_at(
+    case: Path, wishes: Mapping[str, float], *, out: Path | None, progress: Progress
+) -> PlanReport:
+    """Make the plan of a place on the trade that is kept with a case.
+
+    Parameters
+    ----------
+    case : Path
+        Case folder or file.
+    wishes : mapping of str to float
+        Goal to the most (for targets the least) that it should have, in the goal's own unit.
+    out : Path or None
+        Folder for the plan; None means `trade` beside the case file.
+    progress : callable
+        Told what is being done.
+
+    Returns
+    -------
+    PlanReport
+        Written as by `plan_case`.
+
+    Raises
+    ------
+    CaseError
+        If there is no trade of the case as it is now.
+    """
+    folder = case_path(case).parent
+    if not (folder / PARETO_FILE_NAME).is_file():
+        msg = f"{folder}: this case has no trade yet; make one with `rerad trade CASE --goal ...`"
+        raise CaseError(msg)
+    loaded, prepared, inputs = _prepared(case, progress)
+    pareto = load_pareto(folder / PARETO_FILE_NAME, input_hash=inputs)
+    state = load_state(folder / TRADE_STATE_FILE_NAME, inputs)
+    if state is None:
+        msg = f"{folder}: the plan that the trade was made from is gone; make the trade again"
+        raise CaseError(msg)
+    outcome = plan_of(prepared, pareto, state, wishes, progress)
+    result = judge_case(prepared, outcome)
+    result = replace(result, provenance=provenance_of(loaded, ()))
+    to = out if out is not None else folder / TRADE_FOLDER_NAME
+    with replacing(to) as temporary:
+        progress("writing DICOM", 0.9)
+        write_dicom(result, loaded.patient, temporary / "dicom")
+        require_as_written(result.plan, temporary / "dicom" / "RTPLAN.dcm")
+        write_json(temporary / RUN_FILE_NAME, run_document(result, peak_memory_mb()))
+    return PlanReport(result, to)
+
+
+def read_wishes(texts: Sequence[str]) -> dict[str, float]:
+    """Read places on a trade as written on the command line, ``GOAL=VALUE`` each.
+
+    Raises
+    ------
+    CaseError
+        If a text is something else.
+
+    Examples
+    --------
+    >>> read_wishes(["Bowel_Small D0.5cc=60"])
+    {'Bowel_Small D0.5cc': 60.0}
+    """
+    wishes = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            wishes[name.strip()] = float(value)
+        except ValueError as error:
+            msg = f'expected a place on a trade as "GOAL=NUMBER", got {text!r}'
+            raise CaseError(msg) from error
+    return wishes
+
+
+def _prepared(case: Path, progress: Progress) -> tuple[LoadedCase, PreparedCase, str]:
+    """Read and prepare a case; the hash says what it was made of."""
+    progress("reading the case", 0.0)
+    loaded, _ = with_bands(check_case(case).loaded, progress)
+    inputs = state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
+    return loaded, prepare_case(loaded.inputs, progress), inputs
+
+
+def _finished(prepared: PreparedCase, folder: Path, inputs: str, progress: Progress) -> PlanState:
+    """Return the state of a finished plan of the same inputs; make one if there is none."""
+    kept = load_state(folder / TRADE_STATE_FILE_NAME, inputs)
+    if kept is not None:
+        return kept
+    path = folder / STATE_FILE_NAME
+    told = CaseListeners(keep=StateKeeper(path, inputs)).for_case(prepared.judgement)
+    resume = load_state(path, inputs)
+    outcome = make_plan(prepared.request, progress, listeners=told, resume=resume)
+    path.unlink(missing_ok=True)
+    if outcome.state is None:
+        msg = f"{folder}: the plan came without a state to trade from; plan the case again"
+        raise CaseError(msg)
+    save_state(outcome.state, folder / TRADE_STATE_FILE_NAME, inputs)
+    return outcome.state
+
+
+def trade_summary(report: TradeReport) -> dict[str, Any]:
+    """Return what `rerad trade --json` prints: each plan with the dose of each goal in Gy."""
+    rows = [
+        {axis.name: round(axis.dose_gy(float(v)), 4) for axis, v in zip(axes, row, strict=True)}
+        for axes, row in ((report.axes, row) for row in report.pareto.values)
+    ]
+    return {
+        "status": "done",
+        "goals": [axis.name for axis in report.axes],
+        "plans_gy": rows,
+        "cap_violation_gy": float(report.pareto.cap_violations_gy.max()),
+        "gap": float(report.pareto.gap) if report.pareto.gap == report.pareto.gap else None,
+        "file": str(report.file),
+        "picture": str(report.picture),
+    }

@@ -1,0 +1,73 @@
+"""``rerad trade``: what two or three goals cost each other, and a plan anywhere between."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rerad.case import TradeReport, plan_summary, read_wishes, trade_at, trade_case, trade_summary
+from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
+from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
+from rerad.cli.plan import print_goals
+from rerad.planning import TradeSettings
+
+GoalOption = Annotated[
+    list[str] | None,
+    typer.Option("--goal", help='A goal to trade, such as "PTV_4000 D95%"; two or three.'),
+]
+AtOption = Annotated[
+    list[str] | None,
+    typer.Option("--at", help='Make the plan here: "Bowel_Small D0.5cc=60"; may be repeated.'),
+]
+PlansOption = Annotated[int, typer.Option("--plans", min=2, max=60, help="Plans at most.")]
+GiveUpOption = Annotated[
+    float,
+    typer.Option("--give-up", help="Percent of a traded target's prescription to look below."),
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for the plan of --at.")]
+
+
+def trade(
+    case: CaseArgument,
+    goal: GoalOption = None,
+    at: AtOption = None,
+    plans: PlansOption = 12,
+    give_up: GiveUpOption = 10.0,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show what goals cost each other (--goal), or make the plan at a place of that (--at)."""
+    say(BANNER, is_quiet=quiet)
+    if bool(goal) == bool(at):
+        raise typer.BadParameter("give either --goal (two or three) or --at")
+    with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
+        if goal:
+            found = trade_case(case, goal, TradeSettings(plans, give_up), steps)
+        else:
+            made = trade_at(case, read_wishes(at or []), out=out, progress=steps)
+    if goal:
+        _print(found, as_json=as_json)
+        return
+    if as_json:
+        print_json(plan_summary(made))
+    else:
+        print_goals(made)
+    if not made.result.is_within_limits:
+        raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
+
+
+def _print(report: TradeReport, *, as_json: bool) -> None:
+    """Print the plans and where they are."""
+    if as_json:
+        print_json(trade_summary(report))
+        return
+    table = Table(title="plans of the optimiser's fluence, Gy; tail means, see the documentation")
+    for axis in report.axes:
+        table.add_column(f"{axis.name}\n{'at least' if axis.asked_gy is not None else 'at most'}")
+    for row in trade_summary(report)["plans_gy"]:
+        table.add_row(*(f"{value:.2f}" for value in row.values()))
+    Console().print(table)
+    typer.echo(f"{report.file}\n{report.picture}")
