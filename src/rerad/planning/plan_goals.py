@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from rerad.core import Dose, DoseScope, Goal, Mask
+from rerad.evaluation import MetricKind, parse_metric
 from rerad.planning.budget import OrganLimit, discounted_prior
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.levels import is_near_maximum
@@ -55,6 +56,7 @@ def limit_caps(
                 limit.goal.alpha_beta_gy,
                 limit.recovery_fraction,
             ),
+            is_point_maximum=_is_point_maximum(limit.goal),
         )
         for limit in limits
         if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
@@ -82,6 +84,7 @@ def hard_cumulative_caps(
                 goal.alpha_beta_gy,
                 0.0,
             ),
+            is_point_maximum=_is_point_maximum(goal),
         )
         for goal in inputs.goals
         if goal.is_hard
@@ -106,3 +109,8 @@ def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
         and goal.priority is None
         and is_near_maximum(goal)
     )
+
+
+def _is_point_maximum(goal: Goal) -> bool:
+    """Return whether a limit is for the highest dose anywhere in the structure."""
+    return parse_metric(goal.metric).kind is MetricKind.MAX

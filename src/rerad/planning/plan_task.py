@@ -28,7 +28,7 @@ from rerad.planning.inputs import Progress
 from rerad.planning.leaves import leakage_of
 from rerad.planning.levels import goal_levels, hard_bounds
 from rerad.planning.plan_request import PlanRequest, PlanState
-from rerad.planning.points import Points, choose_points
+from rerad.planning.points import Points, choose_points, touched
 from rerad.planning.terms import (
     Anatomy,
     normal_tissue_term,
@@ -157,10 +157,14 @@ def plan_points(request: PlanRequest, anatomy: Anatomy) -> Points:
     names = {item.structure for item in request.course.prescriptions}
     names |= {cap.structure for cap in request.organ_caps}
     names |= {cap.structure for cap in request.physical_caps}
+    maxima = {cap.structure for cap in request.organ_caps if cap.is_point_maximum}
     return choose_points(
         request.grid,
         body=request.body,
-        complete=[request.masks[name] for name in sorted(names)],
+        complete=[
+            touched(request.masks[name], request.grid) if name in maxima else request.masks[name]
+            for name in sorted(names)
+        ],
         shell_distance_mm=anatomy.nearest_target_mm(),
         shell_mm=SHELL_MM,
         keep_one_in=KEEP_ONE_IN,

@@ -18,7 +18,7 @@ from rerad.optimize import (
     worst_case_cap,
 )
 from rerad.planning.inputs import ObjectiveSettings
-from rerad.planning.points import Points
+from rerad.planning.points import Points, touched
 from rerad.radiobiology import physical_from_eqd2
 from rerad.structures import distance_from
 
@@ -63,6 +63,9 @@ class OrganCap:
         Tells limits of one structure apart.
     corners : tuple of CapCorner
         Of a robust plan: the limit is to hold at each of them; empty believes `prior`.
+    is_point_maximum : bool
+        Whether the limit is for the highest dose anywhere: then every voxel that such a reading
+        touches is capped, those beside the organ too.
     """
 
     structure: str
@@ -73,6 +76,7 @@ class OrganCap:
     excludes_targets: bool
     tag: str = ""
     corners: tuple[CapCorner, ...] = ()
+    is_point_maximum: bool = False
 
     @property
     def label(self) -> str:
@@ -307,7 +311,8 @@ def organ_caps(
     hard = []
     nearest = points.sample(anatomy.nearest_target_mm())
     for cap in caps:
-        indices, _ = points.of_mask(anatomy.masks[cap.structure])
+        mask = anatomy.masks[cap.structure]
+        indices, _ = points.of_mask(touched(mask, anatomy.grid) if cap.is_point_maximum else mask)
         if cap.excludes_targets:
             indices = indices[nearest[indices] > 0]
         prior = np.zeros(len(points.indices))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rerad.core import Goal
+from rerad.core import Goal, Grid, Mask, StructureKind
 from rerad.errors import InputError
 from rerad.evaluation import parse_goal
 from rerad.optimize import Geud, MeanDose, Overdose, TailMean, Underdose
@@ -15,6 +15,7 @@ from rerad.planning.leaves import leakage_of, wanted_fluence
 from rerad.planning.levels import goal_levels, hard_bounds, is_near_maximum
 from rerad.planning.plan_goals import physical_caps, plan_goals
 from rerad.planning.plan_task import Listeners, plan_operator, plan_points
+from rerad.planning.points import touched
 from rerad.planning.terms import Anatomy
 
 
@@ -261,3 +262,20 @@ def test_only_ranked_and_hard_goals_steer(make_inputs: Callable) -> None:
     assert [item.goal.structure for item in steering] == ["PTV_4000", "Bladder"]
     assert steering[0].prescription_gy == 40.0
     assert isinstance(steering[1].goal, Goal)
+
+
+def test_limits_on_the_highest_dose_cap_every_voxel_that_a_reading_touches() -> None:
+    """A point anywhere in the structure, between eight voxel centres: all of them are capped."""
+    grid = Grid((6, 7, 8), (0.0, 0.0, 0.0), (2.0, 2.0, 2.0), "1.2")
+    share = np.zeros((2, 2, 3), dtype=np.float32)
+    share[0, 1, 1] = 1.0
+    share[1, 1, 2] = 0.2
+    mask = Mask("Cord", StructureKind.OAR, share, grid.crop((2, 2, 2), (4, 4, 5)))
+    found = touched(mask, grid).fraction
+    rng = np.random.default_rng(0)
+    for k, j, i in ((2, 3, 3), (3, 3, 4)):
+        for offset in rng.uniform(-0.5, 0.5, (50, 3)):
+            low = np.floor(np.array([k, j, i]) + offset).astype(int)
+            corners = low + np.indices((2, 2, 2)).reshape(3, 8).T
+            assert np.all(found[tuple(corners.T)] == 1.0)
+    assert found.sum() == 27 + 27 - 12
