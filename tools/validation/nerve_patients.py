@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rerad.core import Grid, Image, ImageUnit, Mask, Modality, NervePath, StructureKind
+from rerad.errors import InputError
 from rerad.nerves import (
     NerveMeasurement,
     ReferenceUptake,
@@ -181,7 +182,11 @@ def examine(who: Patient) -> dict[str, object]:
         clicks = path.at(np.linspace(6, path.length_mm - 6, n_clicks)) + rng.normal(
             0, 0.7, (n_clicks, 3)
         )
-        found["clicks"][name] = measured(name, track_path(ct, clicks, name=name), (ct, pet), None)
+        try:
+            path = track_path(ct, clicks, name=name)
+        except InputError:
+            continue
+        found["clicks"][name] = measured(name, path, (ct, pet), None)
     calls: dict[str, object] = {
         "seed": who.seed,
         "side": who.side,
@@ -190,7 +195,7 @@ def examine(who: Patient) -> dict[str, object]:
     }
     for how, of in found.items():
         for name, measurement in of.items():
-            other = of[name[:-1] + sides[name[-1]]]
+            other = of.get(name[:-1] + sides[name[-1]])
             call = compare_sides(measurement, other, (blood,))
             calls[f"{how} {name}"] = [
                 call.is_thick, call.is_avid, call.is_flagged,
@@ -216,7 +221,8 @@ def table(rows: list[dict[str, object]]) -> list[str]:
             for row in rows:
                 for side in "LR":
                     is_sick = row["side"] == side and root != "L4"
-                    (sick if is_sick else well).append(row[f"{how} {root}_{side}"][:3])
+                    call = row.get(f"{how} {root}_{side}", [False] * 3)
+                    (sick if is_sick else well).append(call[:3])
             cells = [*_shares(sick), *_shares(well)]
             lines.append(f"| {how} | {root} | " + " | ".join(cells) + " |")
     return lines

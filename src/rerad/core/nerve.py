@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
 
+UNEVEN = 1.25
+"""Steps of a path may differ by this factor: a chord across a bend is shorter than its arc."""
+
 
 class PathSource(StrEnum):
     """How a centre line came about."""
@@ -59,7 +62,7 @@ class NervePath:
             msg = f"{self.name}: expected finite points of the centre line in mm"
             raise InputError(msg)
         steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-        if steps.min() <= 0 or steps.max() > 1.1 * steps.min():
+        if steps.min() <= 0 or steps.max() > UNEVEN * steps.min():
             msg = f"{self.name}: expected evenly spaced points, got steps of {steps.min():.2f} to "
             msg += f"{steps.max():.2f} mm; resample it by arc length"
             raise InputError(msg)

@@ -28,6 +28,8 @@ TRACK_VOXEL_MM = 1.0
 SMOOTHING = 8.0
 """Weight of bending against distance from the points (a cubic smoothing spline's lambda, mm³)."""
 
+_EVEN_ROUNDS = 4
+
 LEVEL = 0.5
 """Share of a voxel inside a contour from which it belongs to the nerve."""
 
@@ -301,9 +303,13 @@ def _hermite(
 
 def _evenly(fine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return points every `STEP_MM` of arc length along a finely sampled curve."""
-    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
-    at = np.linspace(0, arc[-1], max(3, round(arc[-1] / STEP_MM) + 1))
-    return np.stack([np.interp(at, arc, fine[:, a]) for a in range(3)], axis=1)
+    points = fine
+    # A chord is shorter than its arc: on what came of the first round, the second is even.
+    for _ in range(_EVEN_ROUNDS):
+        arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        at = np.linspace(0, arc[-1], max(3, round(arc[-1] / STEP_MM) + 1))
+        points = np.stack([np.interp(at, arc, points[:, a]) for a in range(3)], axis=1)
+    return points
 
 
 def _box(

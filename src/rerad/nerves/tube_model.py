@@ -14,11 +14,11 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 from scipy.special import chndtr
 
 from rerad.core import Grid
 from rerad.errors import InputError
+from rerad.kernels.nerve_tube import blurred_disc_lookup
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 """Full width at half maximum of a Gaussian of unit standard deviation."""
@@ -118,16 +118,23 @@ def blurred_disc(
     Returns
     -------
     ndarray of shape (N,)
-        0 to 1.
+        0 to 1, from a table within 1e-4 of the closed form (2e-3 where the spread is oval).
     """
-    sigma = spread.narrow_mm
+    sigma, shifts, shares = spread.narrow_mm, np.zeros((1, 2)), np.ones(1)
     if spread.wide_mm < ROUND_ENOUGH * sigma:
         sigma = float(np.sqrt(spread.narrow_mm * spread.wide_mm))
-        return _round_disc(np.hypot(offsets_mm[:, 0], offsets_mm[:, 1]), radius_mm, sigma)
-    rest = np.sqrt(spread.wide_mm**2 - sigma**2)
-    shifted = offsets_mm[None, :, :] - (rest * _NODES[:, None] * spread.wide_axis)[:, None, :]
-    distances = np.hypot(shifted[..., 0], shifted[..., 1])
-    return np.asarray(_SHARES @ _round_disc(distances, radius_mm, sigma))
+    else:
+        rest = np.sqrt(spread.wide_mm**2 - sigma**2)
+        shifts, shares = rest * _NODES[:, None] * spread.wide_axis, _SHARES
+    size = radius_mm / sigma
+    if size > _TABLE_SIZE:
+        shifted = offsets_mm[None, :, :] - shifts[:, None, :]
+        distances = np.hypot(shifted[..., 0], shifted[..., 1])
+        return np.asarray(shares @ round_disc(distances, radius_mm, sigma))
+    steps = np.array([_TABLE_SIZE_STEP, _TABLE_STEP, _TABLE_REACH])
+    places = np.ascontiguousarray(offsets_mm, dtype=np.float64)
+    found = blurred_disc_lookup(places, size, sigma, shifts, shares, _disc_table(), steps)
+    return np.asarray(found)
 
 
 def round_disc(
@@ -136,18 +143,6 @@ def round_disc(
     """Return the closed form of the module for a round spread, exact and slow."""
     limit = (radius_mm / sigma_mm) ** 2
     return np.asarray(chndtr(limit, 2.0, (distances_mm / sigma_mm) ** 2))
-
-
-def _round_disc(
-    distances_mm: NDArray[np.float64], radius_mm: float, sigma_mm: float
-) -> NDArray[np.float64]:
-    """Return the same from a table, within 1e-4; wide discs are computed."""
-    size = radius_mm / sigma_mm
-    if size > _TABLE_SIZE:
-        return round_disc(distances_mm, radius_mm, sigma_mm)
-    step = (distances_mm / sigma_mm - size + _TABLE_REACH) / _TABLE_STEP
-    places = np.stack([np.full(step.shape, size / _TABLE_SIZE_STEP), step])
-    return np.asarray(map_coordinates(_disc_table(), places, order=1, mode="nearest"))
 
 
 _TABLE_SIZE = 16.0

@@ -35,6 +35,14 @@ def test_a_quarter_circle_has_its_length_and_even_steps():
     np.testing.assert_allclose(path.at(path.length_mm / 2)[:2], 40 / np.sqrt(2), atol=0.05)
 
 
+def test_a_zigzag_is_sampled_evenly_too():
+    n = np.arange(40)
+    points = np.stack([1.5 * (n % 4 // 2), 0.7 * n, -0.9 * n], axis=1)
+    path = path_from_points(points, name="x_R", frame_uid=FRAME, smoothing=0.5)
+    steps = np.linalg.norm(np.diff(path.points_mm, axis=0), axis=1)
+    assert steps.max() < 1.1 * steps.min()
+
+
 def test_the_centre_of_a_contoured_tube_is_found():
     grid = tube_grid((1, 1, 3), (50, 50, 72), FRAME)
     shape = TubeShape(7.0, bend_radius_mm=60, tilt_deg=50, offset_mm=(0.4, -0.3, 0.5))
