@@ -1,0 +1,203 @@
+"""The robust mode: corners of what may have been, caps that hold at each, a plan, its price."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rerad.core import Dose, Grid
+from rerad.errors import InputError
+from rerad.evaluation import Verdict
+from rerad.optimize import worst_case_cap
+from rerad.planning import (
+    CaseResult,
+    PlanningInputs,
+    Points,
+    PriorCourse,
+    RobustSettings,
+    prepare_case,
+    run_pipeline,
+)
+from rerad.planning.budget import required_alpha_betas_gy
+from rerad.planning.plan_task import plan_points
+from rerad.planning.robust_corners import corners_of
+from rerad.planning.robust_verdicts import shifted_cloud
+from rerad.planning.terms import Anatomy, organ_caps, organ_terms
+from rerad.radiobiology import eqd2
+from rerad.structures import rasterize
+
+FULL = RobustSettings((6.0, 3.0, 3.0), (3.0, 0.0, 0.0), 0.5, 0.1)
+NOTHING = RobustSettings((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 0.0)
+ACCEPTED = (("SacralPlex_R", "the target lies in it"),)
+
+
+def silent(what: str, share: float) -> None:
+    """Say nothing."""
+
+
+def sloping(inputs: PlanningInputs) -> PlanningInputs:
+    """Let the earlier dose fall from 60 Gy at the right to 25 Gy at the left."""
+    prior = inputs.priors[0]
+    grid = inputs.image.grid
+    x = np.broadcast_to(grid.axes_mm[0], grid.shape)
+    dose = Dose((40.0 - 0.25 * x).astype(np.float32), grid)
+    return replace(inputs, priors=(replace(prior, study=replace(prior.study, dose=dose)),))
+
+
+@pytest.fixture(scope="module")
+def inputs(make_inputs: Callable) -> PlanningInputs:
+    changes = {"n_correction_passes": 0, "max_evaluations": 60, "n_leaf_refinements": 1}
+    return sloping(make_inputs(robustness=FULL, accepted_breaches=ACCEPTED, **changes))
+
+
+@pytest.fixture(scope="module")
+def result(inputs: PlanningInputs) -> CaseResult:
+    return run_pipeline(inputs, silent)
+
+
+def test_sizes_out_of_range_are_refused() -> None:
+    with pytest.raises(InputError, match="0 or more"):
+        replace(FULL, setup_shift_mm=(3.0, -1.0, 0.0))
+    with pytest.raises(InputError, match="recovery_spread"):
+        replace(FULL, recovery_spread=1.5)
+    with pytest.raises(InputError, match="less than every alpha/beta"):
+        FULL.alpha_beta_ends_gy(0.5)
+
+
+def test_intervals_go_both_ways_and_recovery_stops_at_none() -> None:
+    assert FULL.alpha_beta_ends_gy(2.0) == (1.5, 2.5)
+    assert NOTHING.alpha_beta_ends_gy(2.0) == (2.0,)
+    assert FULL.least_recovery(0.25) == pytest.approx(0.15)
+    assert FULL.least_recovery(0.05) == 0.0
+
+
+def test_eqd2_is_made_at_both_ends(make_inputs: Callable) -> None:
+    without = set(required_alpha_betas_gy(make_inputs()))
+    both = set(required_alpha_betas_gy(make_inputs(robustness=FULL)))
+    assert both - without == {1.5, 3.5}
+    assert 2.5 in both
+
+
+def test_corners_search_within_the_organ_only(
+    make_inputs: Callable, carry: Callable[..., PriorCourse]
+) -> None:
+    """On a slope along x the worst dose of a voxel is that of its neighbour two to the right."""
+    given = sloping(make_inputs())
+    course = carry(given.priors[0], 1.5, 2.5)
+    organ = rasterize(given.structures["SacralPlex_R"], given.image.grid)
+    corners = corners_of(FULL, (course,), organ, 2.0, 0.2)
+    assert [corner.alpha_beta_gy for corner in corners] == [1.5, 2.5]
+    for corner in corners:
+        own = 0.9 * course.eqd2_on_planning[corner.alpha_beta_gy].values
+        inside = organ.on(given.image.grid) > 0
+        assert corner.prior is not None
+        found = corner.prior.values
+        np.testing.assert_allclose(found[~inside], own[~inside], rtol=1e-6)
+        two_right = np.roll(own, 2, axis=2)
+        deep = inside & np.roll(inside, 2, axis=2)
+        np.testing.assert_allclose(found[deep], two_right[deep], rtol=1e-6)
+        edge = inside & ~np.roll(inside, 1, axis=2)  # nothing of the organ is further right
+        np.testing.assert_allclose(found[edge], own[edge], rtol=1e-6)
+
+
+def test_nothing_uncertain_makes_no_corner(make_inputs: Callable, carry: Callable) -> None:
+    given = make_inputs()
+    organ = rasterize(given.structures["SacralPlex_R"], given.image.grid)
+    course = carry(given.priors[0], 2.0)
+    assert corners_of(None, (course,), organ, 2.0, 0.0) == ()
+    assert corners_of(NOTHING, (course,), organ, 2.0, 0.0) == ()
+
+
+def stage(inputs: PlanningInputs) -> tuple[Anatomy, Points, object]:
+    request = prepare_case(inputs, silent).request
+    anatomy = Anatomy.build(
+        request.grid, request.masks, request.body, request.course.prescriptions
+    )
+    return anatomy, plan_points(request, anatomy), request
+
+
+def test_caps_hold_at_every_corner_and_never_exceed_the_believed_ones(
+    inputs: PlanningInputs,
+) -> None:
+    anatomy, points, request = stage(inputs)
+    believed = organ_caps(anatomy, points, request.trusting.organ_caps, 22)
+    robust = organ_caps(anatomy, points, request.organ_caps, 22)
+    for organ, plain, hard in zip(request.organ_caps, believed, robust, strict=True):
+        np.testing.assert_array_equal(plain.indices, hard.indices)
+        assert np.all(hard.max_dose_gy <= plain.max_dose_gy + 1e-9)
+        priors = [points.sample(c.prior.values)[hard.indices] for c in organ.corners]
+        at = [c.alpha_beta_gy for c in organ.corners]
+        worst = worst_case_cap(priors, at, organ.aim_eqd2_gy, 22)
+        held = worst > 0
+        assert held.mean() > 0.5
+        for prior, alpha_beta in zip(priors, at, strict=True):
+            total = prior + eqd2(hard.max_dose_gy, 22, alpha_beta)
+            assert np.all(total[held] <= organ.aim_eqd2_gy + 1e-6)
+
+
+def test_where_the_worst_case_leaves_nothing_what_is_believed_is_held(
+    inputs: PlanningInputs,
+) -> None:
+    """A limit below what the hottest voxels had, and a little less than what is near them."""
+    anatomy, points, request = stage(inputs)
+    organ = next(c for c in request.organ_caps if c.structure == "SacralPlex_R")
+    believed = points.sample(organ.prior.values)
+    limit = float(np.max(believed[points.of_mask(anatomy.masks["SacralPlex_R"])[0]])) - 1.0
+    tight = replace(organ, limit_eqd2_gy=limit, aim_eqd2_gy=limit, excludes_targets=False)
+    plain = organ_caps(anatomy, points, [replace(tight, corners=())], 22)[0]
+    hard = organ_caps(anatomy, points, [tight], 22)[0]
+    np.testing.assert_array_equal(plain.indices, hard.indices)
+    worst = np.max([points.sample(c.prior.values)[hard.indices] for c in tight.corners], axis=0)
+    spent = worst >= limit
+    assert spent.any()
+    np.testing.assert_array_equal(hard.max_dose_gy[spent], plain.max_dose_gy[spent])
+    _, findings = organ_terms(anatomy, points, [tight], request.objectives, 22)
+    finding = next(f for f in findings if f.code == "worst-case-not-held")
+    assert "leaves nothing" in finding.text
+
+
+def test_limits_hold_in_every_scenario_at_a_price(result: CaseResult) -> None:
+    assert result.robust is not None
+    price = result.robust.planning.price
+    plexus = next(item for item in price.organs if item.name == "SacralPlex_R")
+    assert plexus.worst_excess.nominal_gy > 5.0
+    assert plexus.worst_excess.robust_gy < 0.5
+    target = price.targets[0]
+    assert target.d98.change_gy < -3.0
+    for pair in ("nominal_gy", "robust_gy"):
+        assert getattr(target.worst_d98, pair) <= getattr(target.d98, pair)
+
+
+def test_verdicts_are_of_the_final_dose_in_the_worst_scenario(result: CaseResult) -> None:
+    """Leaves are refined after the robust passes; they must not take back what was given up."""
+    assert result.robust is not None
+    assert len(result.convergence.refinement) == 2
+    by_name = {(v.structure, v.worst.goal.metric): v for v in result.robust.verdicts}
+    plexus = by_name["SacralPlex_R-PTV", "D0.1cc"]
+    limit = plexus.worst.goal.at_most
+    assert limit is not None
+    assert plexus.worst.value < limit + 0.5
+    assert "shift" in plexus.scenario
+    assert "alpha/beta" in plexus.scenario
+    nominal = next(g for g in result.planned.goals if g.goal.structure == "SacralPlex_R-PTV")
+    assert nominal.value < plexus.worst.value
+    assert nominal.verdict is Verdict.MET
+    codes = {finding.code for finding in result.findings}
+    assert "robust-plan" in codes
+
+
+def test_prices_and_state_are_of_points_without_shift(result: CaseResult) -> None:
+    assert result.prices is not None
+    assert set(result.prices.organs) == {"SacralPlex_R", "Bladder"}
+    assert result.prices.organs["SacralPlex_R"] > 0
+
+
+def test_a_cloud_moves_with_the_isocentre() -> None:
+    grid = Grid((5, 6, 7), (0.0, 0.0, 0.0), (3.0, 2.0, 4.0), "1.2")
+    values = np.zeros(grid.shape, dtype=np.float32)
+    values[2, 3, 3] = 10.0
+    moved = shifted_cloud(Dose(values, grid), (3.0, -2.0, 4.0))
+    assert moved.values[3, 2, 4] == pytest.approx(10.0)
+    half = shifted_cloud(Dose(values, grid), (1.5, 0.0, 0.0))
+    assert half.values[2, 3, 3] == half.values[2, 3, 4] == pytest.approx(5.0)

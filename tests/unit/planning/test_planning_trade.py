@@ -1,0 +1,136 @@
+"""Trades between goals of a case, and the plan of a place on one."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rerad.errors import InputError
+from rerad.evaluation import parse_goal
+from rerad.optimize import Aim, TailMean, TailSide
+from rerad.planning import (
+    PlanOutcome,
+    PreparedCase,
+    TradeSettings,
+    judge_case,
+    make_plan,
+    plan_of,
+    prepare_case,
+    trade_off,
+)
+from rerad.planning.mimic import DoseDeviation
+from rerad.planning.plan_task import Listeners, prepare_task
+from rerad.planning.trade_axes import Lack, axis_name, sliders_of, trade_axes
+
+NAMES = ("PTV_4000 D95%", "SacralPlex_R D0.1cc")
+
+
+def silent(what: str, share: float) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def finished(make_inputs: Callable) -> tuple[PreparedCase, PlanOutcome]:
+    inputs = make_inputs(
+        n_correction_passes=0,
+        max_evaluations=60,
+        accepted_breaches=(("SacralPlex_R", "the target lies in it"),),
+    )
+    prepared = prepare_case(inputs, silent)
+    return prepared, make_plan(prepared.request, silent)
+
+
+@pytest.fixture(scope="module")
+def found(finished: tuple):
+    prepared, outcome = finished
+    settings = TradeSettings(n_plans=5, give_up_percent=10.0)
+    return trade_off(prepared, outcome.state, NAMES, settings, silent)
+
+
+def test_a_trade_is_one(found: tuple) -> None:
+    """Less dose to the organ costs the target; nobody falls below what may be given up."""
+    pareto, axes = found
+    assert pareto.goals == ("PTV_4000 D95%", "SacralPlex_R D0.1cc[EQD2]")
+    assert pareto.units == ("Gy below 38", "Gy EQD2")
+    order = np.argsort(pareto.values[:, 0])
+    assert np.all(np.diff(pareto.values[order, 1]) < 0)
+    assert np.ptp(pareto.values[:, 1]) > 1.0
+    assert pareto.cap_violations_gy.max() < 0.03
+    lacking = [axes[0].dose_gy(v) for v in pareto.values[:, 0]]
+    assert max(lacking) - min(lacking) < 0.1 * 40.0 + 0.2
+
+
+def test_the_chosen_plan_gives_what_was_promised(finished: tuple, found: tuple) -> None:
+    prepared, outcome = finished
+    pareto, _ = found
+    wish = float(np.median(pareto.values[:, 1]))
+    chosen = plan_of(prepared, pareto, outcome.state, {NAMES[1]: wish}, silent)
+    judged = judge_case(prepared, chosen)
+    values = {(g.goal.structure, g.goal.metric): g.value for g in judged.planned.goals}
+    assert values["SacralPlex_R-PTV", "D0.1cc"] < wish + 0.5
+    before = judge_case(prepared, outcome)
+    was = {(g.goal.structure, g.goal.metric): g.value for g in before.planned.goals}
+    assert values["PTV_4000", "D95%"] < was["PTV_4000", "D95%"]
+    assert "trade between" in chosen.convergence.status
+
+
+def test_a_state_of_another_plan_is_refused(finished: tuple, found: tuple) -> None:
+    prepared, outcome = finished
+    other = replace(outcome.state, fluence_mu=outcome.state.fluence_mu[:-1])
+    with pytest.raises(InputError, match="plan the case again"):
+        plan_of(prepared, found[0], other, {}, silent)
+
+
+def test_goals_that_cannot_be_traded_are_named(make_inputs: Callable) -> None:
+    goals = ("PTV_4000 CI >= 0.8", "Bladder V20Gy <= 30 %", "Bladder Dmean <= 50 %")
+    inputs = replace(make_inputs(), goals=tuple(parse_goal(text) for text in goals))
+    prepared = prepare_case(inputs, silent)
+    task = prepare_task(prepared.request, silent, Listeners())
+    for name in ("PTV_4000 CI", "Bladder V20Gy"):
+        with pytest.raises(InputError, match="no convex number in Gy"):
+            trade_axes(prepared.judgement, task, [name])
+    with pytest.raises(InputError, match=r"is no goal of the case; there are: Bladder D0\.5cc"):
+        trade_axes(prepared.judgement, task, ["Rectum Dmean"])
+    (mean,) = trade_axes(prepared.judgement, task, ["Bladder  Dmean"])
+    assert mean.slider(50.0) == pytest.approx(20.0)
+    assert sliders_of([mean], {"Bladder Dmean": 25.0}) == {"Bladder Dmean": 10.0}
+    with pytest.raises(InputError, match="not among the goals of this trade"):
+        sliders_of([mean], {"Bladder D2%": 25.0})
+    assert axis_name(prepared.judgement.limits[0].goal).endswith("[EQD2]")
+
+
+def test_a_wish_for_a_target_is_a_lack_on_its_axis(found: tuple) -> None:
+    _, axes = found
+    assert axes[0].slider(90.0) == pytest.approx(38.0 - 36.0)
+    assert axes[0].dose_gy(2.0) == pytest.approx(36.0)
+    assert axes[1].slider(60.0) == 60.0
+
+
+def test_lack_and_deviation_have_the_right_gradients() -> None:
+    rng = np.random.default_rng(3)
+    where, volume = np.arange(30), rng.uniform(0.5, 1.0, 30)
+    tail = TailMean("t", where, volume, 0.3, Aim(1.0, 1.0), TailSide.COLDEST)
+    wanted = rng.uniform(10, 40, 30)
+    terms = (Lack(tail, 38.0), DoseDeviation("d", where, volume, wanted, 40.0, 7.0))
+    dose = rng.uniform(5, 45, 30)
+    assert terms[0].value_and_gradient(np.full(30, 36.0))[0] == pytest.approx(2.0)
+    assert terms[1].value_and_gradient(wanted)[0] == 0.0
+    assert terms[1].value_and_gradient(wanted + 40.0)[0] == pytest.approx(7.0)
+    step = 1e-5
+    for term in terms:
+        _, slope = term.value_and_gradient(dose)
+        for n in range(0, 30, 7):
+            moved = dose.copy()
+            moved[n] += step
+            up = term.value_and_gradient(moved)[0]
+            moved[n] -= 2 * step
+            down = term.value_and_gradient(moved)[0]
+            assert slope[n] == pytest.approx((up - down) / (2 * step), abs=1e-7)
+
+
+def test_deviation_refuses_what_does_not_fit() -> None:
+    with pytest.raises(InputError, match="a dose for each"):
+        DoseDeviation("d", np.arange(3), np.ones(3), np.ones(2), 40.0, 1.0)
+    with pytest.raises(InputError, match="above 0"):
+        DoseDeviation("d", np.arange(3), np.ones(3), np.ones(3), 0.0, 1.0)
