@@ -86,7 +86,7 @@ def bone_image(image: Image, spacing_mm: float) -> BoneImage:
     if image.modality is not Modality.CT:
         msg = f"registration by bones expects a CT, got {image.modality} {name}"
         raise InputError(msg)
-    body, coarse = _body(image)
+    body, coarse = find_body(image)
     if not body.any():
         msg = f"registration by bones: {name} shows no body above {BODY_HU:g} HU"
         raise RegistrationError(msg)
@@ -94,7 +94,7 @@ def bone_image(image: Image, spacing_mm: float) -> BoneImage:
     part = near.grid.with_spacing((spacing_mm,) * 3)
     # Edge voxels of the new box may lie half an old voxel outside: they are air then.
     hu = resample_image(near, part, outside=_AIR_HU).values
-    inside = _nearest(body, coarse, part)
+    inside = on_grid(body, coarse, part)
     hu = np.where(inside, hu, np.float32(_AIR_HU)).astype(np.float32)
     smooth = _smoothed(hu, spacing_mm)
     bone = _without_specks(smooth > BONE_HU, part)
@@ -115,7 +115,7 @@ def _cropped(image: Image, box: tuple[tuple[int, int, int], tuple[int, int, int]
     return Image(values, image.grid.crop(*box), image.modality, image.unit)
 
 
-def _nearest(mask: NDArray[np.bool_], grid: Grid, onto: Grid) -> NDArray[np.bool_]:
+def on_grid(mask: NDArray[np.bool_], grid: Grid, onto: Grid) -> NDArray[np.bool_]:
     """Return a mask on another grid of the same frame, by its nearest voxel."""
     picks = []
     for axis, coordinates in enumerate(reversed(onto.axes_mm)):
@@ -135,7 +135,7 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(labels == np.argmax(sizes))
 
 
-def _body(image: Image) -> tuple[NDArray[np.bool_], Grid]:
+def find_body(image: Image) -> tuple[NDArray[np.bool_], Grid]:
     """Return the body on a grid of every few voxels.
 
     It is the largest thing left when thin shells (couch, mask) are opened away.

@@ -13,7 +13,7 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rerad.core import DisplacementField, Grid, Image, Mask, Modality, RigidTransform
 from rerad.errors import InputError
 from rerad.imaging import AIR_HU, resample_image
+from rerad.registration.bone import find_body, on_grid
 
 sitk: Any = SimpleITK  # it has no types of its own
 
@@ -126,13 +127,23 @@ def _contrast(
     image: Image, grid: Grid, transform: RigidTransform | None, guides: Sequence[Mask]
 ) -> NDArray[np.float32]:
     """Return the CT on the common grid, clipped, guides painted in."""
-    values = resample_image(image, grid, transform, outside=AIR_HU).values.astype(np.float32)
+    values = resample_image(_alone(image), grid, transform, outside=AIR_HU).values
     made = np.clip(values, *HU_RANGE).astype(np.float32)
     for mask in guides:
         painted = Image(mask.fraction, mask.grid, image.modality, image.unit)
         inside = resample_image(painted, grid, transform, outside=0.0).values
         made += np.float32(HU_PER_GUIDE) * np.asarray(inside, dtype=np.float32)
     return made
+
+
+def _alone(image: Image) -> Image:
+    """Return the CT without the couch, which lies otherwise at every visit."""
+    body, coarse = find_body(image)
+    if not body.any():
+        return image
+    inside = on_grid(body, coarse, image.grid)
+    air = image.values.dtype.type(AIR_HU)
+    return replace(image, values=np.where(inside, image.values, air))
 
 
 def _shrunk(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
