@@ -93,8 +93,9 @@ def trade_case(
     if not 2 <= len(names) <= 3:
         msg = f"expected two or three goals to trade, got {len(names)}: {', '.join(names)}"
         raise CaseError(msg)
-    _, prepared, inputs = _prepared(case, progress)
+    loaded, inputs = _loaded(case, progress)
     folder = case_path(case).parent
+    prepared = prepare_case(loaded.inputs, progress)
     state = _finished(prepared, folder, inputs, progress)
     pareto, axes = trade_off(prepared, state, names, settings, progress)
     file, picture = folder / PARETO_FILE_NAME, folder / PICTURE_NAME
@@ -133,12 +134,13 @@ def trade_at(
     if not (folder / PARETO_FILE_NAME).is_file():
         msg = f"{folder}: this case has no trade yet; make one with `rerad trade CASE --goal ...`"
         raise CaseError(msg)
-    loaded, prepared, inputs = _prepared(case, progress)
+    loaded, inputs = _loaded(case, progress)
     pareto = load_pareto(folder / PARETO_FILE_NAME, input_hash=inputs)
     state = load_state(folder / TRADE_STATE_FILE_NAME, inputs)
     if state is None:
         msg = f"{folder}: the plan that the trade was made from is gone; make the trade again"
         raise CaseError(msg)
+    prepared = prepare_case(loaded.inputs, progress)
     outcome = plan_of(prepared, pareto, state, wishes, progress)
     result = judge_case(prepared, outcome)
     result = replace(result, provenance=provenance_of(loaded, ()))
@@ -175,12 +177,11 @@ def read_wishes(texts: Sequence[str]) -> dict[str, float]:
     return wishes
 
 
-def _prepared(case: Path, progress: Progress) -> tuple[LoadedCase, PreparedCase, str]:
-    """Read and prepare a case; the hash says what it was made of."""
+def _loaded(case: Path, progress: Progress) -> tuple[LoadedCase, str]:
+    """Read a case; the hash says what it is made of."""
     progress("reading the case", 0.0)
     loaded, _ = with_bands(check_case(case).loaded, progress)
-    inputs = state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
-    return loaded, prepare_case(loaded.inputs, progress), inputs
+    return loaded, state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
 
 
 def _finished(prepared: PreparedCase, folder: Path, inputs: str, progress: Progress) -> PlanState:

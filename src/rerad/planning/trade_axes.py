@@ -20,7 +20,7 @@ from rerad.planning.plan_task import PlanTask
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Lack:
-    """What a cold tail lacks of a dose, in Gy; below 0 where it has more.
+    """What a cold tail lacks of a dose, in Gy; 0 where it has as much or more.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ class Lack:
     def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
         """Return the lack, and its derivative by the dose of each point."""
         value, slope = self.tail.value_and_gradient(dose_gy)
-        return self.asked_gy + value, slope
+        lack = self.asked_gy + value
+        return (lack, slope) if lack > 0 else (0.0, np.zeros_like(slope))
 
     def curvature(self) -> Floats:
         """Return a typical second derivative."""
@@ -69,7 +70,8 @@ class TradeAxis:
     gy_per_unit : float
         Turns the goal's unit into Gy.
     asked_gy : float or None
-        What lack is counted from; None where less dose is wanted.
+        What lack is counted from: the prescription, or the goal of what has none. None where less
+        dose is wanted.
     """
 
     name: str
@@ -158,7 +160,8 @@ def _axis(judgement: Judgement, task: PlanTask, item: PlanGoal) -> TradeAxis:
         raise InputError(_refusal(goal))
     per_unit = (item.prescription_gy or 0.0) / 100.0 if goal.unit == "%" else 1.0
     if goal.at_least is not None:
-        asked = goal.at_least * per_unit
+        prescribed = judgement.prescribed_gy.get(goal.structure)
+        asked = goal.at_least * per_unit if prescribed is None else prescribed
         tail = _cold_tail(task, goal)
         return TradeAxis(axis_name(goal), goal, Lack(tail, asked), per_unit, asked)
     anatomy = task.anatomy

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rerad.core import Finding, Severity
 from rerad.errors import InputError
 from rerad.optimize import (
     DoseTerm,
+    NavigatedPlan,
     ParetoGoal,
     ParetoProgress,
     ParetoSet,
@@ -176,8 +178,6 @@ def plan_of(
     seen = pass_agreement(task, wanted, delivered.at_points_gy)
     used = int(np.count_nonzero(chosen.shares > 1e-6))
     status = f"combination of {used} plans of a trade between {' and '.join(pareto.goals)}"
-    if chosen.excess > 0:
-        status += f"; wishes exceeded by {100 * chosen.excess:.0f} % of the goals' ranges"
     convergence = Convergence(
         objective=(problem.value_by_dose(wanted)[0],),
         term_values=problem.term_values(chosen.fluence_mu),
@@ -191,9 +191,22 @@ def plan_of(
         dose=delivered.dose,
         convergence=convergence,
         complexity=complexity_of(delivered.plan, task.request.machine),
-        findings=(*task.findings, *delivered.findings),
+        findings=(*task.findings, *delivered.findings, *_unmet(axes, chosen)),
         state=replace(state, fluence_mu=chosen.fluence_mu),
     )
+
+
+def _unmet(axes: Sequence[TradeAxis], chosen: NavigatedPlan) -> tuple[Finding, ...]:
+    """Say where no plan of the trade is what was wished for."""
+    if chosen.excess <= 1e-6:
+        return ()
+    nearest = zip(axes, chosen.values_at_most, strict=True)
+    doses = ", ".join(f"{axis.name} {axis.dose_gy(float(v)):.2f} Gy" for axis, v in nearest)
+    text = (
+        "No plan of the trade has all that was wished for; the nearest was made, with tail means "
+        f"of {doses} in the optimiser."
+    )
+    return (Finding(Severity.CAUTION, "wish-not-met", text),)
 
 
 def _task(
@@ -241,11 +254,9 @@ def _base(
     prescribed = {item.structure: item.dose_gy for item in request.course.prescriptions}
     for axis in axes:
         if isinstance(axis.term, Lack):
-            asked = prescribed.get(axis.goal.structure, axis.term.asked_gy)
-            floor = replace(axis.term, asked_gy=asked)
-            lack = floor.value_and_gradient(dose[floor.indices])[0]
-            most = max(lack, 0.0) + settings.give_up_percent / 100.0 * asked
-            bounds.append(ValueCap(f"{axis.name} not below", (floor,), most))
+            lack = axis.term.value_and_gradient(dose[axis.term.indices])[0]
+            most = lack + settings.give_up_percent / 100.0 * axis.term.asked_gy
+            bounds.append(ValueCap(f"{axis.name} not below", (axis.term,), most))
     steering = {axis.term.name for axis in axes}
     terms = [t for t in problem.terms if t.name not in gone | steering]
     size = sum(t.value_and_gradient(dose[t.indices])[0] for t in terms)

@@ -47,7 +47,7 @@ def draw_pareto(pareto: ParetoSet, *, current: Sequence[float] | None = None) ->
 def _curve(pareto: ParetoSet, current: Sequence[float] | None) -> Figure:
     """One panel: the second goal over the first."""
     figure = style.new_figure(3.25)
-    axes = figure.add_axes((0.075, 0.125, 0.6, 0.85))
+    axes = figure.add_axes((0.105, 0.125, 0.57, 0.85))
     _panel(axes, pareto, (0, 1), current)
     figure.legend(
         handles=_handles(pareto, current, is_curve=True),

@@ -52,7 +52,7 @@ def test_a_trade_is_one(found: tuple) -> None:
     """Less dose to the organ costs the target; nobody falls below what may be given up."""
     pareto, axes = found
     assert pareto.goals == ("PTV_4000 D95%", "SacralPlex_R D0.1cc[EQD2]")
-    assert pareto.units == ("Gy below 38", "Gy EQD2")
+    assert pareto.units == ("Gy below 40", "Gy EQD2")
     order = np.argsort(pareto.values[:, 0])
     assert np.all(np.diff(pareto.values[order, 1]) < 0)
     assert np.ptp(pareto.values[:, 1]) > 1.0
@@ -73,6 +73,14 @@ def test_the_chosen_plan_gives_what_was_promised(finished: tuple, found: tuple) 
     was = {(g.goal.structure, g.goal.metric): g.value for g in before.planned.goals}
     assert values["PTV_4000", "D95%"] < was["PTV_4000", "D95%"]
     assert "trade between" in chosen.convergence.status
+    assert not any(finding.code == "wish-not-met" for finding in chosen.findings)
+
+
+def test_a_wish_that_no_plan_has_is_said(finished: tuple, found: tuple) -> None:
+    prepared, outcome = finished
+    chosen = plan_of(prepared, found[0], outcome.state, {NAMES[1]: 1.0}, silent)
+    finding = next(f for f in chosen.findings if f.code == "wish-not-met")
+    assert "SacralPlex_R D0.1cc[EQD2]" in finding.text
 
 
 def test_a_state_of_another_plan_is_refused(finished: tuple, found: tuple) -> None:
@@ -102,8 +110,8 @@ def test_goals_that_cannot_be_traded_are_named(make_inputs: Callable) -> None:
 
 def test_a_wish_for_a_target_is_a_lack_on_its_axis(found: tuple) -> None:
     _, axes = found
-    assert axes[0].slider(90.0) == pytest.approx(38.0 - 36.0)
-    assert axes[0].dose_gy(2.0) == pytest.approx(36.0)
+    assert axes[0].slider(90.0) == pytest.approx(40.0 - 36.0)
+    assert axes[0].dose_gy(4.0) == pytest.approx(36.0)
     assert axes[1].slider(60.0) == 60.0
 
 
@@ -115,6 +123,7 @@ def test_lack_and_deviation_have_the_right_gradients() -> None:
     terms = (Lack(tail, 38.0), DoseDeviation("d", where, volume, wanted, 40.0, 7.0))
     dose = rng.uniform(5, 45, 30)
     assert terms[0].value_and_gradient(np.full(30, 36.0))[0] == pytest.approx(2.0)
+    assert terms[0].value_and_gradient(np.full(30, 39.0))[0] == 0.0
     assert terms[1].value_and_gradient(wanted)[0] == 0.0
     assert terms[1].value_and_gradient(wanted + 40.0)[0] == pytest.approx(7.0)
     step = 1e-5
