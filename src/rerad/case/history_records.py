@@ -45,6 +45,15 @@ OPIOID_TABLE = "cdc-2022"
 WHOLE_COURSE = "whole course"
 """Name of the phase of a course whose record speaks of no phases."""
 
+RENAMED = {"name": "title", "note": "text", "start_date": "start", "end_date": "end"}
+"""Keys of a course's table, and the fields of its record."""
+
+OF_THE_CASE = frozenset({
+    "ct_series_uid", "structure_set_uid", "plan_uid", "dose_uid", "interval_months",
+    "treated_regions", "treatment_records",
+})  # fmt: skip
+"""Keys of a course that say how its files are used today; UIDs become references."""
+
 REFERENCES = {
     "ct_series_uid": "CT",
     "structure_set_uid": "RTSTRUCT",
@@ -164,11 +173,11 @@ def event_record(table: EventTable) -> ClinicalRecord:
         "key": table.key or f"event-{table.order}",
         "order": table.order,
         "text": table.text,
-        "when": table.when,
+        "when": table.when or NOT_ASKED,
         "date": table.date,
+        "source": table.source,
     }
-    content = {name: value for name, value in words.items() if value not in {"", "unknown"}}
-    content |= {"text": table.text, "order": table.order}
+    content = _asked(words)
     if table.pain_score != "unknown":
         low, high = table.pain_score
         content |= {"symptom": "pain", "lowest": float(low), "highest": float(high)}
@@ -192,18 +201,14 @@ def _titled(table: EventTable) -> str:
 
 def course_record(table: CourseTable) -> CourseRecord:
     """Return the record of a course, of either file."""
-    content = _asked(table.model_dump())
-    for name in ("ct_series_uid", "structure_set_uid", "plan_uid", "dose_uid", "interval_months"):
-        content.pop(name, None)
-    content.pop(
-        "treated_regions", None
-    )  # how the course is planned again is no part of the record
-    content["title"] = content.pop("name")
-    content["text"] = content.pop("note")
-    content["start"], content["end"] = content.pop("start_date"), content.pop("end_date")
+    content = {
+        RENAMED.get(name, name): value
+        for name, value in _asked(table.model_dump()).items()
+        if name not in OF_THE_CASE
+    }
     content["key"] = table.key or key_of(table.name)
     for name in ("site", "technique", "stop_reason"):
-        if content[name] == "":
+        if content.get(name) == "":
             del content[name]
     prescriptions = content.pop("prescriptions")
     if prescriptions:
@@ -274,7 +279,7 @@ def table_of(record: ClinicalRecord) -> dict[str, Any]:
     if isinstance(record, CourseRecord):
         document = _course_document(record, document)
     if isinstance(record, Statement):
-        document["kind"] = record.kind.value
+        document.setdefault("date", NOT_ASKED)
     return {name: _toml(value) for name, value in document.items()}
 
 
@@ -282,7 +287,7 @@ def _course_document(record: CourseRecord, document: dict[str, Any]) -> dict[str
     """Return a course with the names that its table uses."""
     document = dict(document)
     document.pop("grade")
-    names = {"title": "name", "text": "note", "start": "start_date", "end": "end_date"}
+    names = {field: key for key, field in RENAMED.items()}
     renamed = {names.get(name, name): value for name, value in document.items()}
     for name in (
         "n_fractions_planned",

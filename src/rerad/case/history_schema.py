@@ -238,6 +238,11 @@ class CourseTable(Strict):
     months_since_previous: Number = Field(
         default=NOT_ASKED, description="From the end of the course before to the start of this one"
     )
+    when: str = Field(default=NOT_ASKED, description="When, in the source's words")
+    date: Day = Field(
+        default=NOT_ASKED, description="Of the statement; start_date and end_date of the course"
+    )
+    source: str = Field(default=NOT_ASKED, description="Where the statement was read")
     phases: tuple[PhaseTable, ...] = ()
     references: tuple[ReferenceTable, ...] = ()
 
@@ -340,6 +345,7 @@ class EventTable(Strict):
     text: str = Field(description="What the record says")
     when: str = Field(default="", description="When, in the record's words; empty if not stated")
     date: KnownDate = Field(default="unknown", description="YYYY-MM-DD")
+    source: str = Field(default=NOT_ASKED, description="Where the statement was read")
     pain_score: tuple[float, float] | Unknown = Field(
         default="unknown", description="Lowest and highest of a score from 0 to 10"
     )

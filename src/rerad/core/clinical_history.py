@@ -278,6 +278,10 @@ class CourseRecord(ClinicalRecord):
 
     def __post_init__(self) -> None:
         check_record(self)
+        if not all(0 < share < 1 for share in self.partial_fractions):
+            msg = f"course {self.key!r}: expected shares of a fraction above 0 and below 1, got "
+            msg += f"{self.partial_fractions}"
+            raise InputError(msg)
         spans = [(self.start, self.end), *((phase.start, phase.end) for phase in self.phases)]
         for start, end in spans:
             if isinstance(start, datetime.date) and isinstance(end, datetime.date) and end < start:

@@ -8,7 +8,13 @@ import pytest
 
 from rerad.case.files import read_case
 from rerad.case.history_files import read_history_file, write_history_file
-from rerad.case.history_records import case_history, clinical_history, event_record
+from rerad.case.history_records import (
+    OF_THE_CASE,
+    RENAMED,
+    case_history,
+    clinical_history,
+    event_record,
+)
 from rerad.case.history_schema import (
     CourseTable,
     EventTable,
@@ -51,6 +57,13 @@ def test_every_field_of_a_record_is_a_key_of_its_table() -> None:
             continue
         table = field.annotation.__args__[0]  # type: ignore[union-attr]
         assert set(table.model_fields) == set(field_types(RECORD_KINDS[kind])), kind
+
+
+def test_every_key_of_a_course_has_its_place_in_the_record() -> None:
+    keys = set(PriorCourseTable.model_fields) - OF_THE_CASE - {"prescriptions"}
+    places = {RENAMED.get(key, key) for key in keys}
+    assert places <= set(field_types(CourseRecord))
+    assert set(field_types(CourseRecord)) - places == {"grade"}  # from what is on record
 
 
 def test_the_published_case_says_what_its_record_says(published: ClinicalHistory) -> None:
