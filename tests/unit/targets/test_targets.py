@@ -1,11 +1,13 @@
 """Volumes along nerves and around vessels, margins, smoothing, recipes, holes through DICOM."""
 
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rerad import dicom
+from rerad.case.demo import TODAY_DRAWN
 from rerad.core import (
     Grid,
     Image,
@@ -202,6 +204,18 @@ def test_what_a_recipe_leaves_unsaid_is_refused(old, new, error, named):
     assert old in RECIPE
     with pytest.raises(error, match=named):
         follow(RECIPE.replace(old, new))
+
+
+def test_the_example_recipe_fits_the_demo_patient():
+    text = Path(__file__).resolve().parents[3] / "examples" / "nerve_targets.toml"
+    table = tomllib.loads(text.read_text(encoding="utf-8"))
+    nerves = table.pop("nerves")
+    recipe = parse_recipe(table)
+    made = {step.name for step in recipe.steps}
+    used = {name for step in recipe.steps for name in (*step.of, *step.cut_at)} - made
+    used |= {*nerves["roots"].values(), *nerves["references"]["blood pool"]}
+    assert used <= set(TODAY_DRAWN)
+    assert {name for step in recipe.steps for name in step.along} <= set(nerves["roots"])
 
 
 def test_a_path_of_another_frame_is_refused():
