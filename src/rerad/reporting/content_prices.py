@@ -26,7 +26,10 @@ def prices_section(result: CaseResult) -> Section | None:
     if convergence.levels:
         blocks.append(_level_table(convergence))
     if convergence.refinement:
-        blocks.append(Paragraph(_refined(convergence.refinement)))
+        of_what = "objective, limits included,"
+        if result.robust is not None:
+            of_what = "squared distance from the robust dose"
+        blocks.append(Paragraph(_refined(convergence.refinement, of_what)))
     if not blocks:
         return None
     if result.prices is not None:
@@ -125,11 +128,11 @@ def _level_table(convergence: Convergence) -> Table:
     )
 
 
-def _refined(values: tuple[float, ...]) -> str:
+def _refined(values: tuple[float, ...], of_what: str) -> str:
     """Say what refining the leaves brought."""
     if len(values) == 1:
         return "Refining the leaf positions on their own dose brought nothing; they stayed."
     return (
-        f"Refining the leaf positions on their own dose brought the objective of the final dose, "
-        f"limits included, from {values[0]:.3g} to {values[-1]:.3g}."
+        f"Refining the leaf positions on their own dose brought the final dose's {of_what} "
+        f"from {values[0]:.3g} to {values[-1]:.3g}."
     )

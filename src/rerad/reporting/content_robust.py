@@ -152,7 +152,7 @@ def _verdict_table(verdicts: tuple[RobustVerdict, ...], citations: Citations) ->
                 emphasis=Emphasis.MUTED,
             ),
             goal_value_cell(item.worst),
-            Cell(typeset(item.scenario), emphasis=Emphasis.MUTED),
+            Cell(typeset(item.scenario).replace("-", "−"), emphasis=Emphasis.MUTED),
             verdict_cell(item.worst),
         )
         for item in verdicts
