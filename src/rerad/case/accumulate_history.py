@@ -32,6 +32,7 @@ from rerad.case.accumulate import (
 from rerad.case.deform import DeformableChoice, deform
 from rerad.case.load import LoadedCase, load_case
 from rerad.core import (
+    DisplacementField,
     Finding,
     RecordGrade,
     RigidTransform,
@@ -45,6 +46,10 @@ from rerad.evaluation import dvh
 from rerad.planning import PriorInput, Progress, dose_grid_for, external_of
 from rerad.planning.budget import limit_organ
 from rerad.planning.history import register_prior
+from rerad.registration import register_rigid
+
+NOT_ASSURED = "registration-not-assured"
+"""Code of the finding that keeps a course out of the voxel sum."""
 
 
 def accumulate_case(
@@ -91,9 +96,13 @@ def accumulate_case(
     for prior in inputs.priors:
         transform, said = _transform(loaded, prior, found, progress)
         findings.extend(said)
-        if deformable is not None and isinstance(transform, RigidTransform):
+        if deformable is not None and not isinstance(transform, DisplacementField):
             progress(f"registering the CT of {prior.course.name} deformably", 0.3)
-            transform, said = deform(loaded.inputs, prior, transform, deformable)
+            transform, said = _deformed(loaded, prior, transform, deformable)
+            if isinstance(transform, DisplacementField):
+                # What failed the rigid thresholds is no longer what the sum rests on.
+                name = prior.course.name
+                findings = [f for f in findings if (f.code, f.where) != (NOT_ASSURED, name)]
             findings.extend(said)
         is_assured = is_assured and transform is not None
         courses.append(_course(loaded, prior, transform))
@@ -157,8 +166,34 @@ def _transform(
             "in its own structures is added instead, which bounds the organ from above where "
             "the organ is drawn for every course."
         )
-        return None, (Finding(Severity.SERIOUS, "registration-not-assured", text, name),)
+        return None, (Finding(Severity.SERIOUS, NOT_ASSURED, text, name),)
     return transform, quality.findings if quality is not None else ()
+
+
+def _deformed(
+    loaded: LoadedCase,
+    prior: PriorInput,
+    rigid: Transform | None,
+    choice: DeformableChoice,
+) -> tuple[Transform | None, tuple[Finding, ...]]:
+    """Return the deformable map of a course if it is assured, else what there was.
+
+    Bones that bend between two visits fail the rigid thresholds; a rigid transform that is not
+    assured may still be near enough to start from, and the field is judged by its own.
+    """
+    start = rigid if isinstance(rigid, RigidTransform) else None
+    if start is None:
+        try:
+            settings = loaded.inputs.settings
+            start = register_rigid(
+                prior.study.image, loaded.inputs.image, seed=settings.seed
+            ).transform
+        except RegistrationError:
+            return None, ()
+    found, said = deform(loaded.inputs, prior, start, choice)
+    if isinstance(found, DisplacementField):
+        return found, said
+    return rigid, said
 
 
 def _course(loaded: LoadedCase, prior: PriorInput, transform: Transform | None) -> CourseDose:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -16,10 +17,12 @@ from rerad import dicom
 from rerad.case.accumulate import DoseFile, accumulate_files, write_sums
 from rerad.case.accumulate_history import accumulate_case
 from rerad.case.budget import budget_case
+from rerad.case.deform import DeformableChoice
 from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import (
     Contour,
+    DisplacementField,
     Dose,
     Grid,
     Image,
@@ -265,3 +268,28 @@ def test_a_budget_takes_the_registration_as_given(tiny_case, tiny, tmp_path):
     plexus = [row for row in budget.rows if row.structure == "SacralPlex_R"]
     expected = eqd2(45, 25, plexus[0].limit.alpha_beta_gy)
     assert plexus[0].scenarios[0].prior_eqd2_gy == pytest.approx(expected, abs=0.02)
+
+
+def test_a_field_that_is_assured_takes_the_place_of_a_rigid_transform(
+    tiny_case, tiny, monkeypatch
+):
+    """Rigid thresholds fail (here: too little bone), the field is judged by its own."""
+    frames = tiny.prior.grid.frame_uid, tiny.today.grid.frame_uid
+    matrix = np.eye(4)
+    matrix[0, 3] = -3.0
+    rigid = RigidTransform(matrix, *frames)
+    grid = tiny.today.grid
+    field = DisplacementField(np.zeros((*grid.shape, 3)), grid, rigid)
+    module = "rerad.case.accumulate_history"
+    started = SimpleNamespace(transform=rigid)
+    monkeypatch.setattr(f"{module}.register_rigid", lambda *_args, **_more: started)
+    monkeypatch.setattr(f"{module}.deform", lambda *_args: (field, ()))
+    result = accumulate_case(tiny_case, [2.0], deformable=DeformableChoice(), progress=quiet)
+    (total,) = result.sums
+    assert np.nanmax(total.values) == pytest.approx(42.75, abs=0.01)
+    assert result.courses[0].transform is field
+    assert "registration-not-assured" not in {finding.code for finding in result.findings}
+    monkeypatch.setattr(f"{module}.deform", lambda *_args: (rigid, ()))
+    refused = accumulate_case(tiny_case, [2.0], deformable=DeformableChoice(), progress=quiet)
+    assert refused.sums == ()
+    assert "registration-not-assured" in {finding.code for finding in refused.findings}
