@@ -45,6 +45,7 @@ from rerad.nerves import (
     fill_from_contours,
     measure_caliber,
     measure_uptake,
+    meeting_findings,
     normal_root,
     path_from_structure,
     reference_uptake,
@@ -126,7 +127,8 @@ def make_targets(case: Path, recipe_path: Path, out: Path, progress: Progress) -
     watch("volumes")
     masks = _masks(who, recipe, who.image.grid)
     volumes = follow_recipe(recipe, masks, who.image.grid, paths)
-    findings = (*who.findings, *volumes.findings, *_nerve_findings(comparisons))
+    meeting = meeting_findings([m.caliber.path for m in measured.values()])
+    findings = (*who.findings, *volumes.findings, *meeting, *_nerve_findings(comparisons))
     with replacing(out, sign=TARGETS_FILE_NAME) as folder:
         watch("writing RTSTRUCT")
         drawn = write_target_structures(recipe, volumes, who, folder)

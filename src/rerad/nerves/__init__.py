@@ -19,6 +19,7 @@ from rerad.nerves.compare import (
 from rerad.nerves.path import (
     TrackSettings,
     join_paths,
+    meeting_findings,
     outward,
     path_from_points,
     path_from_structure,
@@ -56,6 +57,7 @@ __all__ = [
     "join_paths",
     "measure_caliber",
     "measure_uptake",
+    "meeting_findings",
     "normal_root",
     "outward",
     "path_from_points",

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicHermiteSpline, make_smoothing_spline
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from scipy.spatial import cKDTree
 from skimage.graph import MCP_Geometric
 
-from rerad.core import Grid, Image, NervePath, PathSource, Structure
+from rerad.core import Finding, Grid, Image, NervePath, PathSource, Severity, Structure
 from rerad.errors import FrameMismatchError, InputError
 from rerad.structures import rasterize
 
@@ -29,6 +30,12 @@ SMOOTHING = 8.0
 """Weight of bending against distance from the points (a cubic smoothing spline's lambda, mm³)."""
 
 _EVEN_ROUNDS = 4
+
+MEETING_MM = 2.5
+"""Two centre lines closer than half a normal root's diameter are not of two roots side by side."""
+
+MEETING_LENGTH_MM = 8.0
+"""Over a shorter stretch roots may just cross."""
 
 LEVEL = 0.5
 """Share of a voxel inside a contour from which it belongs to the nerve."""
@@ -278,6 +285,36 @@ def join_paths(paths: Sequence[NervePath], *, name: str) -> NervePath:
         smoothing=SMOOTHING,
         uncertainty_mm=max(path.uncertainty_mm for path in paths),
     )
+
+
+def meeting_findings(paths: Sequence[NervePath]) -> tuple[Finding, ...]:
+    """Return where two paths run so close that they may follow one nerve.
+
+    Parameters
+    ----------
+    paths : sequence of NervePath
+        Of one frame.
+
+    Returns
+    -------
+    tuple of Finding
+        One for each pair that runs within `MEETING_MM` over more than `MEETING_LENGTH_MM`: roots
+        do join outside the pelvis, but a path may also have left its nerve for its neighbour.
+    """
+    findings = []
+    for n, first in enumerate(paths):
+        for second in paths[n + 1 :]:
+            away, _ = cKDTree(second.points_mm).query(first.points_mm)
+            arc = first.arc_mm[away < MEETING_MM]
+            if len(arc) * first.arc_mm[1] <= MEETING_LENGTH_MM:
+                continue
+            text = (
+                f"{first.name} and {second.name} run within {MEETING_MM:g} mm of each other over "
+                f"{len(arc) * first.arc_mm[1]:.0f} mm, from {arc[0]:.0f} mm on: they join there, "
+                "or one of the paths left its nerve and measures the other"
+            )
+            findings.append(Finding(Severity.CAUTION, "nerve-paths-meet", text, first.name))
+    return tuple(findings)
 
 
 def _curve(

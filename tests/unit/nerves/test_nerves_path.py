@@ -10,6 +10,7 @@ from rerad.errors import FrameMismatchError, InputError
 from rerad.nerves import (
     frames_along,
     join_paths,
+    meeting_findings,
     outward,
     path_from_points,
     path_from_structure,
@@ -93,6 +94,22 @@ def test_what_cannot_be_a_path_is_refused():
     a = path_from_points([[0, 0, 0], [0, 0, -9]], name="x", frame_uid=FRAME)
     with pytest.raises(FrameMismatchError, match="one frame"):
         join_paths([a, replace(a, frame_uid="9")], name="x")
+
+
+def test_paths_that_follow_one_nerve_are_pointed_out():
+    z = np.arange(0.0, -50.0, -1.0)
+    own = np.stack([np.zeros(50), np.zeros(50), z], axis=1)
+    beside = own + np.array([6.0, 0, 0])
+    lost = beside.copy()
+    lost[30:, 0] = 1.0
+    lost[25:30, 0] = np.linspace(5, 2, 5)
+    paths = [
+        path_from_points(p, name=n, frame_uid=FRAME)
+        for p, n in ((own, "L5_R"), (beside, "S1_R"), (lost, "L4_R"))
+    ]
+    assert meeting_findings(paths[:2]) == ()
+    (finding,) = meeting_findings([paths[0], paths[2]])
+    assert "L5_R and L4_R run within" in finding.text
 
 
 def test_frames_are_right_angled_and_turn_back_on_a_flat_curve():
