@@ -136,7 +136,7 @@ def export_plan(case: Path, to: Path, *, is_plan_only: bool = False) -> tuple[Pa
 def plan_summary(report: PlanReport) -> dict[str, Any]:
     """Return what `rerad plan --json` prints."""
     document = run_document(report.result, 0.0)
-    kept = ("goals", "optimisation", "complexity", "findings", "budget")
+    kept = ("goals", "optimisation", "complexity", "findings", "budget", "prices", "robust")
     return {
         "status": "done" if report.result.is_within_limits else "limit exceeded",
         "folder": str(report.folder),

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from rerad.optimize import PricePair
-from rerad.planning import RobustOutcome, TolerancePrices
+from rerad.planning import RobustOutcome, RobustVerdict, TolerancePrices
 
 
 def number_or_none(value: float) -> float | None:
@@ -54,17 +54,18 @@ def robust_record(robust: RobustOutcome | None) -> dict[str, Any] | None:
             }
             for item in planning.price.organs
         ],
-        "verdicts": [
-            {
-                "structure": item.structure,
-                "goal": item.worst.goal.text,
-                "worst_value": number_or_none(item.worst.value),
-                "unit": item.worst.goal.unit,
-                "scenario": item.scenario,
-                "verdict": item.worst.verdict,
-            }
-            for item in robust.verdicts
-        ],
+        "verdicts": [_verdict(item) for item in robust.verdicts],
+    }
+
+
+def _verdict(item: RobustVerdict) -> dict[str, Any]:
+    return {
+        "structure": item.structure,
+        "goal": item.worst.goal.text,
+        "worst_value": number_or_none(item.worst.value),
+        "unit": item.worst.goal.unit,
+        "scenario": item.scenario,
+        "verdict": item.worst.verdict,
     }
 
 

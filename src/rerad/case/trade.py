@@ -204,8 +204,8 @@ def _finished(prepared: PreparedCase, folder: Path, inputs: str, progress: Progr
 def trade_summary(report: TradeReport) -> dict[str, Any]:
     """Return what `rerad trade --json` prints: each plan with the dose of each goal in Gy."""
     rows = [
-        {axis.name: round(axis.dose_gy(float(v)), 4) for axis, v in zip(axes, row, strict=True)}
-        for axes, row in ((report.axes, row) for row in report.pareto.values)
+        {axis.name: round(axis.dose_gy(v), 4) for axis, v in zip(axes, row, strict=True)}
+        for axes, row in ((report.axes, row) for row in sorted(report.pareto.values.tolist()))
     ]
     return {
         "status": "done",

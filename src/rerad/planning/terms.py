@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import Dose, Finding, Grid, Mask, Prescription, Severity
+from rerad.core import Finding, Grid, Mask, Prescription, Severity
 from rerad.optimize import (
     CumulativeMean,
     CumulativeOverdose,
@@ -15,88 +15,15 @@ from rerad.optimize import (
     Overdose,
     Underdose,
     falloff_threshold,
-    worst_case_cap,
 )
+from rerad.planning.caps import CapCorner as CapCorner
+from rerad.planning.caps import OrganCap as OrganCap
+from rerad.planning.caps import PhysicalCap as PhysicalCap
+from rerad.planning.caps import corner_findings, prior_readings, worst_case_dose_gy
 from rerad.planning.inputs import ObjectiveSettings
 from rerad.planning.points import Points, touched
 from rerad.radiobiology import physical_from_eqd2
 from rerad.structures import distance_from
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class CapCorner:
-    """One corner of what may have been: an alpha/beta, and the most that was given before.
-
-    Parameters
-    ----------
-    alpha_beta_gy : float
-        End of its interval.
-    prior : Dose or None
-        Highest earlier EQD2 at that alpha/beta, with the least recovery; NaN where unknown. None
-        if the patient had none.
-    """
-
-    alpha_beta_gy: float
-    prior: Dose | None
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class OrganCap:
-    """A cumulative limit as the optimiser sees it: a bound on every voxel of an organ.
-
-    Parameters
-    ----------
-    structure : str
-        Name.
-    limit_eqd2_gy : float
-        Cumulative EQD2 that no voxel should exceed.
-    aim_eqd2_gy : float
-        What the optimiser stays below: the limit, less a margin for what sequencing changes.
-    alpha_beta_gy : float
-        Of the organ.
-    prior : Dose or None
-        Earlier EQD2 at that alpha/beta after the recovery that goes with the limit; None if the
-        patient had none.
-    excludes_targets : bool
-        Whether voxels inside a target are left out, because the breach there is accepted.
-    tag : str
-        Tells limits of one structure apart.
-    corners : tuple of CapCorner
-        Of a robust plan: the limit is to hold at each of them; empty believes `prior`.
-    is_point_maximum : bool
-        Whether the limit is for the highest dose anywhere: then every voxel that such a reading
-        touches is capped, those beside the organ too.
-    """
-
-    structure: str
-    limit_eqd2_gy: float
-    aim_eqd2_gy: float
-    alpha_beta_gy: float
-    prior: Dose | None
-    excludes_targets: bool
-    tag: str = ""
-    corners: tuple[CapCorner, ...] = ()
-    is_point_maximum: bool = False
-
-    @property
-    def label(self) -> str:
-        """Structure and tag, for names of objectives and caps."""
-        return f"{self.structure} {self.tag}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class PhysicalCap:
-    """An upper bound on this plan's physical dose in a structure, in Gy; penalised, or hard."""
-
-    structure: str
-    limit_gy: float
-    is_hard: bool = False
-    metric: str = ""
-
-    @property
-    def label(self) -> str:
-        """Structure and metric, for names of objectives and caps."""
-        return f"{self.structure} {self.metric}".strip()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -240,63 +167,53 @@ def organ_terms(
         if cap.prior is not None:
             prior = points.sample(cap.prior.values)[indices]
             findings.extend(_cap_findings(cap, prior, anatomy.grid.voxel_volume_cc))
-            findings.extend(_corner_findings(cap, points, indices, prior))
+            findings.extend(corner_findings(cap, points, indices, prior))
             is_known = ~np.isnan(prior)
             indices, shares, prior = indices[is_known], shares[is_known], prior[is_known]
         if not len(indices):
             continue
-        common = (indices, shares, prior, cap.alpha_beta_gy, n_fractions)
-        if settings.organ_importance > 0:
-            for name, at_corner, alpha_beta in _read_at(cap, points, indices, prior):
-                terms.append(
-                    CumulativeOverdose(
-                        name,
-                        indices,
-                        shares,
-                        at_corner,
-                        alpha_beta,
-                        n_fractions,
-                        cap.aim_eqd2_gy,
-                        settings.organ_importance,
-                    )
-                )
-        if settings.organ_mean_importance > 0:
-            terms.append(
-                CumulativeMean(
-                    f"{cap.label} mean",
-                    *common,
-                    cap.limit_eqd2_gy,
-                    settings.organ_mean_importance,
-                )
-            )
+        terms += _limit_terms(cap, points, (indices, shares, prior), settings, n_fractions)
     return terms, findings
 
 
-def _read_at(
-    cap: OrganCap, points: Points, indices: NDArray[np.int64], prior: NDArray[np.float64]
-) -> list[tuple[str, NDArray[np.float64], float]]:
-    """Return name, earlier dose and alpha/beta of each objective of a limit: one a corner.
-
-    Where the earlier dose of a corner is unknown, the one that is believed is taken.
-    """
-    name = f"{cap.label} limit"
-    if not cap.corners:
-        return [(name, prior, cap.alpha_beta_gy)]
-    read = []
-    for corner in cap.corners:
-        label = name if len(cap.corners) == 1 else f"{name}, a/b {corner.alpha_beta_gy:g}"
-        there = _corner_prior(corner, points, indices)
-        read.append((label, np.where(np.isnan(there), prior, there), corner.alpha_beta_gy))
-    return read
-
-
-def _corner_prior(
-    corner: CapCorner, points: Points, indices: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the earlier dose of a corner at some points."""
-    if corner.prior is None:
-        return np.zeros(len(indices))
-    return points.sample(corner.prior.values)[indices]
+def _limit_terms(
+    cap: OrganCap,
+    points: Points,
+    place: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
+    settings: ObjectiveSettings,
+    n_fractions: int,
+) -> list[DoseTerm]:
+    """Return the objectives of one limit at points with their volumes and earlier dose."""
+    indices, shares, prior = place
+    terms: list[DoseTerm] = []
+    if settings.organ_importance > 0:
+        for name, at_corner, alpha_beta in prior_readings(cap, points, indices, prior):
+            terms.append(
+                CumulativeOverdose(
+                    name,
+                    indices,
+                    shares,
+                    at_corner,
+                    alpha_beta,
+                    n_fractions,
+                    cap.aim_eqd2_gy,
+                    settings.organ_importance,
+                )
+            )
+    if settings.organ_mean_importance > 0:
+        terms.append(
+            CumulativeMean(
+                f"{cap.label} mean",
+                indices,
+                shares,
+                prior,
+                cap.alpha_beta_gy,
+                n_fractions,
+                cap.limit_eqd2_gy,
+                settings.organ_mean_importance,
+            )
+        )
+    return terms
 
 
 def organ_caps(
@@ -325,12 +242,7 @@ def organ_caps(
             physical = np.asarray(
                 physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy)
             )
-            if cap.corners:
-                priors = [_corner_prior(corner, points, indices) for corner in cap.corners]
-                at = [corner.alpha_beta_gy for corner in cap.corners]
-                worst = worst_case_cap(priors, at, cap.aim_eqd2_gy, n_fractions)
-                holds = worst > 0  # false for NaN too
-                physical = np.where(holds, np.minimum(worst, physical), physical)
+            physical = worst_case_dose_gy(cap, points, indices, physical, n_fractions)
             hard.append(DoseCap(f"{cap.label} cap", indices, physical))
     return tuple(hard)
 
@@ -353,29 +265,6 @@ def _cap_findings(cap: OrganCap, prior: NDArray[np.float64], voxel_cc: float) ->
             "plan allows."
         )
         findings.append(Finding(Severity.SERIOUS, "over-limit-before", text, cap.structure))
-    return findings
-
-
-def _corner_findings(
-    cap: OrganCap, points: Points, indices: NDArray[np.int64], prior: NDArray[np.float64]
-) -> list[Finding]:
-    """Say where the worst case cannot be held against, though what is believed can."""
-    if not cap.corners:
-        return []
-    priors = [_corner_prior(corner, points, indices) for corner in cap.corners]
-    can = prior < cap.limit_eqd2_gy  # false for NaN too
-    voxel_cc = points.grid.voxel_volume_cc
-    unknown = np.isnan(priors).any(axis=0) & can
-    spent = (np.fmax.reduce(priors) >= cap.limit_eqd2_gy) & can & ~unknown
-    findings = []
-    for where, why in ((unknown, "is unknown"), (spent, "leaves nothing of the limit")):
-        if where.any():
-            text = (
-                f"In about {np.count_nonzero(where) * voxel_cc:.1f} cc of {cap.structure} the "
-                f"worst case of the earlier dose {why}; there the limit was held for the earlier "
-                "dose as mapped only."
-            )
-            findings.append(Finding(Severity.CAUTION, "worst-case-not-held", text, cap.structure))
     return findings
 
 

@@ -21,7 +21,6 @@ from rerad.optimize import (
     ParetoSet,
     ParetoSettings,
     Problem,
-    Underdose,
     ValueCap,
     navigate,
     pareto_set,
@@ -229,7 +228,6 @@ def _base(
     task: PlanTask, axes: Sequence[TradeAxis], state: PlanState, settings: TradeSettings
 ) -> Problem:
     """Return what every plan of the trade wants and keeps."""
-    request = task.request
     ranked = [term for level in task.levels for term in level.terms]
     problem = replace(
         task.problem,
@@ -237,30 +235,12 @@ def _base(
         background_dose_gy=state.background_gy,
     )
     dose = problem.dose_gy(state.fluence_mu)
-    traded = {axis.goal.structure for axis in axes if axis.asked_gy is not None}
-    wanted = [t for t in target_terms(task.anatomy, task.points, request.objectives)]
-    lacks = {term.name: term for term in wanted if isinstance(term, Underdose)}
-    bounds, gone = list(problem.value_caps), set()
-    for item in request.course.prescriptions:
-        term = lacks.get(f"{item.structure} too little")
-        if term is None:
-            continue
-        if item.structure in traded:
-            gone.add(term.name)
-            continue
-        value = (1.0 + LEVEL_SLACK) * term.value_and_gradient(dose[term.indices])[0]
-        least = REACHED_SHARE * request.objectives.target_importance
-        bounds.append(ValueCap(f"{item.structure} kept", (term,), max(value, least)))
-    prescribed = {item.structure: item.dose_gy for item in request.course.prescriptions}
-    for axis in axes:
-        if isinstance(axis.term, Lack):
-            lack = axis.term.value_and_gradient(dose[axis.term.indices])[0]
-            most = lack + settings.give_up_percent / 100.0 * axis.term.asked_gy
-            bounds.append(ValueCap(f"{axis.name} not below", (axis.term,), most))
+    bounds, gone = _kept(task, axes, dose, settings)
     steering = {axis.term.name for axis in axes}
     terms = [t for t in problem.terms if t.name not in gone | steering]
     size = sum(t.value_and_gradient(dose[t.indices])[0] for t in terms)
-    weight = BASE_SHARE * max(prescribed.values()) / max(size, 1e-3)
+    highest = max(item.dose_gy for item in task.request.course.prescriptions)
+    weight = BASE_SHARE * highest / max(size, 1e-3)
     return replace(
         problem,
         terms=tuple(Weighted(term, weight) for term in terms),
@@ -268,8 +248,36 @@ def _base(
             replace(term, importance=weight * term.importance)  # type: ignore[type-var,attr-defined]
             for term in problem.fluence_terms
         ),
-        value_caps=tuple(bounds),
+        value_caps=(*problem.value_caps, *bounds),
     )
+
+
+def _kept(
+    task: PlanTask, axes: Sequence[TradeAxis], dose_gy: Floats, settings: TradeSettings
+) -> tuple[list[ValueCap], set[str]]:
+    """Return what coverage is kept, and the objectives that traded coverage replaces."""
+    request = task.request
+    traded = {axis.goal.structure for axis in axes if axis.asked_gy is not None}
+    wanted = target_terms(task.anatomy, task.points, request.objectives)
+    bounds: list[ValueCap] = []
+    gone: set[str] = set()
+    for item in request.course.prescriptions:
+        name = f"{item.structure} too little"
+        term = next((term for term in wanted if term.name == name), None)
+        if term is None:
+            continue
+        if item.structure in traded:
+            gone.add(name)
+            continue
+        value = (1.0 + LEVEL_SLACK) * term.value_and_gradient(dose_gy[term.indices])[0]
+        least = REACHED_SHARE * request.objectives.target_importance
+        bounds.append(ValueCap(f"{item.structure} kept", (term,), max(value, least)))
+    for axis in axes:
+        if isinstance(axis.term, Lack):
+            lack = axis.term.value_and_gradient(dose_gy[axis.term.indices])[0]
+            most = lack + settings.give_up_percent / 100.0 * axis.term.asked_gy
+            bounds.append(ValueCap(f"{axis.name} not below", (axis.term,), most))
+    return bounds, gone
 
 
 def _renamed(term: DoseTerm) -> DoseTerm:
