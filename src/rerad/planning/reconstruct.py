@@ -244,8 +244,9 @@ def _finding(course: Course, treated: TreatedRegion) -> Finding:
         f"{course.name} is known from paper only. It was planned again on today's CT: "
         f"{treated.dose_gy:g} Gy to {treated.region.name} by open fields at {ways} degrees, edges "
         f"{low:g} to {high:g} mm away, place uncertain by {treated.place_uncertainty_mm:g} mm "
-        f"({treated.source}). The limits are judged on the upper bound; fields that nobody "
-        "mentions are in no band."
+        f"({treated.source}). The limits are judged on the upper bound: one met on it is met if the "
+        "statements hold, one exceeded on it may not be in truth. Fields that nobody mentions are "
+        "in no band."
     )
     return Finding(Severity.SERIOUS, "course-reconstructed", text, course.name)
 
@@ -380,8 +381,9 @@ def bound_from_points(
     names = ", ".join(f"{mask.name} {gy:g} Gy" for mask, gy in highest_gy)
     text = (
         f"Of {course.name} only the highest doses of organs are on record ({names}; {source}). "
-        "Each organ is taken to have had its highest dose everywhere: an upper bound. Elsewhere "
-        "its dose is unknown."
+        "Each organ is taken to have had its highest dose everywhere: an upper bound. A limit met "
+        "on it is met; one exceeded on it may not be in truth. Organs that overlap or touch these "
+        "read the bound there; elsewhere its dose is unknown."
     )
     finding = Finding(Severity.SERIOUS, "course-bounded-by-points", text, course.name)
     return DoseBand(
