@@ -244,7 +244,7 @@ def _finding(course: Course, treated: TreatedRegion) -> Finding:
         f"{course.name} is known from paper only. It was planned again on today's CT: "
         f"{treated.dose_gy:g} Gy to {treated.region.name} by open fields at {ways} degrees, edges "
         f"{low:g} to {high:g} mm away, place uncertain by {treated.place_uncertainty_mm:g} mm "
-        f"({treated.source}). The limits are judged on the upper bound: one met on it is met if the "
+        f"({treated.source}). Limits are judged on the upper bound: one met on it is met if the "
         "statements hold, one exceeded on it may not be in truth. Fields that nobody mentions are "
         "in no band."
     )
