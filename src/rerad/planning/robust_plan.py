@@ -15,6 +15,7 @@ from rerad.dosecalc import build_operator
 from rerad.optimize import (
     Level,
     LinearDose,
+    Multipliers,
     OrganRisk,
     Problem,
     RobustPrice,
@@ -85,8 +86,8 @@ def robust_passes(
     current = run
     for number in range(N_PASSES):
         problem, levels = _in_scenarios(task, shifted, state.background_gy, wanted)
-        n_max = request.settings.max_evaluations // (1 if number == 0 else 2)
-        held = current.solution.multipliers if number else None
+        n_max = request.settings.max_evaluations  # more caps than before: no short correction
+        held = _caps_only(current.solution) if number else None
         start = Start(state.fluence_mu, held, n_max)
         told = SolverProgress(progress, f"robust, pass {number + 1} of {N_PASSES}", n_max)
         solution, outcomes = optimise(problem, levels, start, told, _watch(task))
@@ -159,6 +160,12 @@ def _in_scenarios(
     )
     rest = tuple(by_name[term.name] for term in task.problem.terms)
     return replace(found, terms=rest), levels
+
+
+def _caps_only(solution: Solution) -> Multipliers | None:
+    """Return the multipliers of caps; those of sums belong to levels that are solved anew."""
+    held = solution.multipliers
+    return None if held is None else replace(held, sums=(), sum_values=())
 
 
 def _watch(task: PlanTask) -> Watch | None:

@@ -8,7 +8,7 @@ import pytest
 
 from rerad.core import Dose, Grid
 from rerad.errors import InputError
-from rerad.evaluation import Verdict
+from rerad.evaluation import Verdict, parse_goal
 from rerad.optimize import worst_case_cap
 from rerad.planning import (
     CaseResult,
@@ -185,6 +185,25 @@ def test_verdicts_are_of_the_final_dose_in_the_worst_scenario(result: CaseResult
     assert nominal.verdict is Verdict.MET
     codes = {finding.code for finding in result.findings}
     assert "robust-plan" in codes
+
+
+def test_priorities_stay_priorities_in_a_robust_plan(inputs: PlanningInputs) -> None:
+    """Levels and a hard mean go over into all scenarios; only a shift is uncertain here."""
+    goals = ("1: PTV_4000 D95% >= 95%", "2: Bladder Dmean <= 8 Gy", "Bladder D20% <= 25 Gy must")
+    shifted = replace(NOTHING, setup_shift_mm=(3.0, 0.0, 0.0))
+    settings = replace(
+        inputs.settings, robustness=shifted, max_evaluations=40, n_leaf_refinements=0
+    )
+    asked = tuple(parse_goal(text) for text in goals)
+    done = run_pipeline(replace(inputs, goals=asked, settings=settings), silent)
+    assert [level.name for level in done.convergence.levels] == ["priority 1", "priority 2"]
+    assert done.robust is not None
+    assert len(done.robust.planning.shifts_mm) == 3
+    price = {item.name: item.worst_excess for item in done.robust.planning.price.organs}
+    assert price["SacralPlex_R"].robust_gy < min(1.0, price["SacralPlex_R"].nominal_gy)
+    hard = next(v for v in done.robust.verdicts if v.worst.goal.is_hard)
+    assert hard.worst.value < 25.5
+    assert hard.scenario in {"no shift", "shift (-3, 0, 0) mm", "shift (3, 0, 0) mm"}
 
 
 def test_prices_and_state_are_of_points_without_shift(result: CaseResult) -> None:
