@@ -185,12 +185,13 @@ def plan_of(
         cap_violation_gy=chosen.cap_violation_at_most_gy,
         refinement=refined,
     )
+    notes = (*_unmet(axes, chosen), *_not_robust(task))
     return PlanOutcome(
         plan=delivered.plan,
         dose=delivered.dose,
         convergence=convergence,
         complexity=complexity_of(delivered.plan, task.request.machine),
-        findings=(*task.findings, *delivered.findings, *_unmet(axes, chosen)),
+        findings=(*task.findings, *delivered.findings, *notes),
         state=replace(state, fluence_mu=chosen.fluence_mu),
     )
 
@@ -206,6 +207,18 @@ def _unmet(axes: Sequence[TradeAxis], chosen: NavigatedPlan) -> tuple[Finding, .
         f"of {doses} in the optimiser."
     )
     return (Finding(Severity.CAUTION, "wish-not-met", text),)
+
+
+def _not_robust(task: PlanTask) -> tuple[Finding, ...]:
+    """Say that a plan on a trade of a robust case knows no shift of the patient."""
+    settings = task.request.robustness
+    if settings is None or not any(settings.setup_shift_mm):
+        return ()
+    text = (
+        "The case asks for a plan that holds when the patient lies off. Trades do not know such "
+        "shifts: this plan keeps its limits for the worst earlier dose, without shift only."
+    )
+    return (Finding(Severity.CAUTION, "trade-without-shifts", text),)
 
 
 def _task(
