@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,12 @@ from rerad.case.plan_state import (
 from rerad.case.run import RUN_FILE_NAME, check_case, peak_memory_mb, provenance_of, replacing
 from rerad.case.written_plan import require_as_written
 from rerad.errors import CaseError
-from rerad.optimize import ParetoSet
 from rerad.planning import (
     CaseListeners,
     PlanState,
     PreparedCase,
     Progress,
-    TradeAxis,
+    Trade,
     TradeSettings,
     judge_case,
     make_plan,
@@ -53,16 +53,13 @@ class TradeReport:
 
     Parameters
     ----------
-    pareto : ParetoSet
-        The plans.
-    axes : tuple of TradeAxis
-        What its numbers mean.
+    trade : Trade
+        The plans, and what their numbers mean.
     file, picture : Path
         The set and its picture.
     """
 
-    pareto: ParetoSet
-    axes: tuple[TradeAxis, ...]
+    trade: Trade
     file: Path
     picture: Path
 
@@ -97,11 +94,11 @@ def trade_case(
     folder = case_path(case).parent
     prepared = prepare_case(loaded.inputs, progress)
     state = _finished(prepared, folder, inputs, progress)
-    pareto, axes = trade_off(prepared, state, names, settings, progress)
+    trade = trade_off(prepared, state, names, settings, progress)
     file, picture = folder / PARETO_FILE_NAME, folder / PICTURE_NAME
-    write_pareto(pareto, picture)
-    save_pareto(pareto, file, input_hash=inputs)
-    return TradeReport(pareto, axes, file, picture)
+    write_pareto(trade.pareto, picture, current=trade.finished)
+    save_pareto(trade.pareto, file, input_hash=inputs)
+    return TradeReport(trade, file, picture)
 
 
 def trade_at(
@@ -203,16 +200,19 @@ def _finished(prepared: PreparedCase, folder: Path, inputs: str, progress: Progr
 
 def trade_summary(report: TradeReport) -> dict[str, Any]:
     """Return what `rerad trade --json` prints: each plan with the dose of each goal in Gy."""
-    rows = [
-        {axis.name: round(axis.dose_gy(v), 4) for axis, v in zip(axes, row, strict=True)}
-        for axes, row in ((report.axes, row) for row in sorted(report.pareto.values.tolist()))
-    ]
+    trade = report.trade
+
+    def doses(row: Sequence[float]) -> dict[str, float]:
+        return {a.name: round(a.dose_gy(v), 4) for a, v in zip(trade.axes, row, strict=True)}
+
+    gap = float(trade.pareto.gap)
     return {
         "status": "done",
-        "goals": [axis.name for axis in report.axes],
-        "plans_gy": rows,
-        "cap_violation_gy": float(report.pareto.cap_violations_gy.max()),
-        "gap": float(report.pareto.gap) if report.pareto.gap == report.pareto.gap else None,
+        "goals": [axis.name for axis in trade.axes],
+        "finished_gy": doses(trade.finished),
+        "plans_gy": [doses(row) for row in sorted(trade.pareto.values.tolist())],
+        "cap_violation_gy": float(trade.pareto.cap_violations_gy.max()),
+        "gap": gap if isfinite(gap) else None,
         "file": str(report.file),
         "picture": str(report.picture),
     }

@@ -65,9 +65,12 @@ def _print(report: TradeReport, *, as_json: bool) -> None:
         print_json(trade_summary(report))
         return
     table = Table(title="plans of the optimiser's fluence, Gy; tail means, see the documentation")
-    for axis in report.axes:
+    for axis in report.trade.axes:
         table.add_column(f"{axis.name}\n{'at least' if axis.asked_gy is not None else 'at most'}")
-    for row in trade_summary(report)["plans_gy"]:
+    found = trade_summary(report)
+    for row in found["plans_gy"]:
         table.add_row(*(f"{value:.2f}" for value in row.values()))
+    table.add_section()
+    table.add_row(*(f"{value:.2f} (finished plan)" for value in found["finished_gy"].values()))
     Console().print(table)
     typer.echo(f"{report.file}\n{report.picture}")

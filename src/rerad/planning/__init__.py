@@ -39,7 +39,7 @@ from rerad.planning.result import (
 from rerad.planning.robust_result import RobustOutcome, RobustPlanning, RobustVerdict
 from rerad.planning.terms import CapCorner, OrganCap, PhysicalCap
 from rerad.planning.trade_axes import TradeAxis, trade_axes
-from rerad.planning.trade_off import TradeSettings, plan_of, trade_off
+from rerad.planning.trade_off import Trade, TradeSettings, plan_of, trade_off
 
 __all__ = [
     "BudgetRow",
@@ -77,6 +77,7 @@ __all__ = [
     "SummaryRow",
     "TargetDelivery",
     "TolerancePrices",
+    "Trade",
     "TradeAxis",
     "TradeSettings",
     "coplanar_beams",

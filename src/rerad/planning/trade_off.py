@@ -66,6 +66,25 @@ class TradeSettings:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Trade:
+    """What two or three goals cost each other.
+
+    Parameters
+    ----------
+    pareto : ParetoSet
+        Plans as open times; its goals are the axes.
+    axes : tuple of TradeAxis
+        What the numbers mean.
+    finished : tuple of float
+        Where the plan that it was made from lies.
+    """
+
+    pareto: ParetoSet
+    axes: tuple[TradeAxis, ...]
+    finished: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Weighted:
     """An objective times a weight."""
 
@@ -98,7 +117,7 @@ def trade_off(
     names: Sequence[str],
     settings: TradeSettings,
     progress: Progress,
-) -> tuple[ParetoSet, tuple[TradeAxis, ...]]:
+) -> Trade:
     """Find plans over the trade between two or three goals of a case.
 
     Parameters
@@ -116,10 +135,7 @@ def trade_off(
 
     Returns
     -------
-    pareto : ParetoSet
-        Plans as open times; its goals are the axes.
-    axes : tuple of TradeAxis
-        What the numbers mean.
+    Trade
 
     Raises
     ------
@@ -131,7 +147,8 @@ def trade_off(
     goals = [ParetoGoal(axis.name, (_renamed(axis.term),), axis.unit) for axis in axes]
     how = ParetoSettings(n_plans=settings.n_plans)
     found = pareto_set(problem, goals, how, start=state.fluence_mu, progress=_told(progress))
-    return found, axes
+    dose = problem.dose_gy(state.fluence_mu)
+    return Trade(found, axes, tuple(goal.value(dose) for goal in goals))
 
 
 def plan_of(

@@ -11,7 +11,7 @@ from rerad.case.plan_state import state_hash
 from rerad.core import DoseScope, Goal
 from rerad.errors import CaseError
 from rerad.optimize import Aim, MeanDose, ParetoSet
-from rerad.planning import TradeAxis, TradeSettings
+from rerad.planning import Trade, TradeAxis, TradeSettings
 
 
 def silent(what: str, share: float) -> None:
@@ -68,8 +68,10 @@ def test_the_summary_says_doses_not_lacks(tmp_path: Path) -> None:
         TradeAxis("Bladder Dmean", organ, term, 1.0, None),
     )
     pareto = trade_of(("PTV D95%", "Bladder Dmean"))
-    report = TradeReport(pareto, axes, tmp_path / "a", tmp_path / "b")
+    trade = Trade(pareto, axes, (3.0, 9.0))
+    report = TradeReport(trade, tmp_path / "a", tmp_path / "b")
     document = trade_summary(report)
     assert document["plans_gy"][1] == {"PTV D95%": 36.0, "Bladder Dmean": 3.0}
+    assert document["finished_gy"] == {"PTV D95%": 35.0, "Bladder Dmean": 9.0}
     assert document["gap"] is None
     assert document["cap_violation_gy"] == 0.01

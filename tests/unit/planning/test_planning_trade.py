@@ -12,6 +12,7 @@ from rerad.optimize import Aim, TailMean, TailSide
 from rerad.planning import (
     PlanOutcome,
     PreparedCase,
+    Trade,
     TradeSettings,
     judge_case,
     make_plan,
@@ -42,10 +43,21 @@ def finished(make_inputs: Callable) -> tuple[PreparedCase, PlanOutcome]:
 
 
 @pytest.fixture(scope="module")
-def found(finished: tuple):
+def trade(finished: tuple) -> Trade:
     prepared, outcome = finished
     settings = TradeSettings(n_plans=5, give_up_percent=10.0)
     return trade_off(prepared, outcome.state, NAMES, settings, silent)
+
+
+@pytest.fixture(scope="module")
+def found(trade: Trade) -> tuple:
+    return trade.pareto, trade.axes
+
+
+def test_the_finished_plan_lies_at_the_well_covered_end(trade: Trade) -> None:
+    lack, plexus = trade.finished
+    assert lack < np.median(trade.pareto.values[:, 0])
+    assert plexus > np.median(trade.pareto.values[:, 1])
 
 
 def test_a_trade_is_one(found: tuple) -> None:
