@@ -40,7 +40,7 @@ from rerad.planning.trade_axes import Lack, TradeAxis, sliders_of, trade_axes
 from rerad.sequencing import check_deliverable
 
 BASE_SHARE = 0.1
-"""Doubling what is always wanted counts as much as this share of the prescription in Gy."""
+"""A finished plan's whole objective counts as much as this share of the prescription in Gy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ def _base(
     bounds, gone = _kept(task, axes, dose, settings)
     steering = {axis.term.name for axis in axes}
     terms = [t for t in problem.terms if t.name not in gone | steering]
-    size = sum(t.value_and_gradient(dose[t.indices])[0] for t in terms)
+    size = problem.value_by_dose(dose)[0]  # of the finished plan, traded coverage included
     highest = max(item.dose_gy for item in task.request.course.prescriptions)
     weight = BASE_SHARE * highest / max(size, 1e-3)
     return replace(
