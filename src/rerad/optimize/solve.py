@@ -23,6 +23,16 @@ from rerad.optimize.terms import Floats
 
 logger = logging.getLogger(__name__)
 
+STIFFEST = 3.0
+"""Where growth of the caps' stiffness ends, in units of the scaled problem's own bend."""
+
+N_PROBES = 6
+"""Random fluences that tell how strongly capped points feel the beamlets."""
+
+SLOW = 0.75
+"""An update of the multipliers that leaves more than this share of the excess calls for stiffer
+caps. Stiffness is dear: it bends the problem, and the search crawls long before the optimum."""
+
 Progress = Callable[[int, float], None]
 """Called with the number of evaluations so far and the objective."""
 
@@ -49,10 +59,10 @@ class SolveSettings:
     sum_tolerance : float
         Largest excess over a bound of a sum of objectives, as a share of it.
     cap_stiffness : float
-        First stiffness of the caps, relative to the mean curvature of the objectives at points
-        that any of them looks at.
+        First stiffness of the caps, relative to that at which one capped point bends the scaled
+        problem as much as the objectives do.
     cap_growth : float
-        Factor on the stiffness where an update did not cut the excess to a quarter.
+        Factor on the stiffness where an update left the excess nearly as it was; see `STIFFEST`.
     cap_interval : int
         Steps between updates of the multipliers.
     """
@@ -63,7 +73,7 @@ class SolveSettings:
     memory: int = 30
     cap_tolerance_gy: float = 0.02
     sum_tolerance: float = 2e-3
-    cap_stiffness: float = 5.0
+    cap_stiffness: float = 0.1
     cap_growth: float = 1.5
     cap_interval: int = 10
 
@@ -247,6 +257,7 @@ class _Search:
         self.dose_gy = first
         self.n_evaluations = 0
         self.multipliers: Multipliers | None = None
+        self.stiffest = np.inf
         self.history: list[tuple[int, float]] = []
         self._memory = CurvatureMemory(settings.memory, len(first))
         self._upper = np.inf if problem.upper_mu is None else problem.upper_mu / self.scale
@@ -293,13 +304,14 @@ class _Search:
             held, dose = self.multipliers, self.dose_gy
             now, now_sum = held.violation_gy(dose), held.sum_violation(dose)
             is_held = now <= settings.cap_tolerance_gy and now_sum <= settings.sum_tolerance
-            growth = 1.0 if is_held or now <= 0.25 * worst else settings.cap_growth
-            sum_growth = 1.0 if is_held or now_sum <= 0.25 * sums else settings.cap_growth
+            growth = 1.0 if is_held or now <= SLOW * worst else settings.cap_growth
+            sum_growth = 1.0 if is_held or now_sum <= SLOW * sums else settings.cap_growth
             worst, sums = now, now_sum
             objectives.append(self._objective())
             n_held = n_held + 1 if is_held else 0
             if n_held >= 2 and self._is_still(objectives, held.slack_cost(dose)):
                 return place, True
+            growth = min(growth, max(1.0, self.stiffest / held.stiffness))
             self.multipliers = held.updated(dose, growth, sum_growth)
             place = self._look(place.unknowns)
             if self.n_evaluations <= before + 1 and n_held >= 2:
@@ -361,9 +373,27 @@ class _Search:
         return value, gradient * self.scale
 
 
+def _cap_curvature(problem: Problem, scale: Floats) -> float:
+    """Return the stiffness at which one capped point bends the scaled problem by one.
+
+    A cap with dose :math:`a^T S y` bends it by the stiffness times :math:`|S a|^2`, which random
+    signs tell without the rows: the mean of :math:`(a^T S z)^2` over a few z. Of the points, the
+    hundredth that the beams reach most is taken.
+    """
+    if not problem.caps:
+        return 1.0
+    where = np.unique(np.concatenate([cap.indices for cap in problem.caps]))
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (N_PROBES, problem.operator.n_beamlets))
+    squares = sum(np.asarray(problem.operator.forward(scale * z))[where] ** 2 for z in signs)
+    reached = float(np.quantile(np.asarray(squares) / N_PROBES, 0.99))
+    return 1.0 / reached if reached > 0 else 1.0
+
+
 def _first_multipliers(search: _Search, given: Multipliers | None) -> Multipliers:
     """Return the multipliers to begin with: those given, or zero at the first stiffness."""
     problem, settings = search.problem, search.settings
+    unit = _cap_curvature(problem, search.scale)
+    search.stiffest = STIFFEST * unit
     if given is not None:
         sizes = [len(values) for values in given.values]
         if sizes != [len(cap.indices) for cap in problem.caps]:
@@ -371,9 +401,6 @@ def _first_multipliers(search: _Search, given: Multipliers | None) -> Multiplier
             raise InputError(msg)
         if len(given.sums) == len(problem.value_caps):
             return replace(given, caps=problem.caps, sums=problem.value_caps)
-    curvature = problem.curvature_by_dose()
-    seen = curvature[curvature > 0]
-    unit = float(seen.mean()) if len(seen) else 1.0
     size = abs(problem.value_by_dose(problem.dose_gy(search.fluence_mu))[0])
     first = Multipliers.start(
         problem.caps,
