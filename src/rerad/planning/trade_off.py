@@ -21,9 +21,11 @@ from rerad.optimize import (
     ParetoSet,
     ParetoSettings,
     Problem,
+    SolveSettings,
     ValueCap,
     navigate,
     pareto_set,
+    solve,
 )
 from rerad.planning.inputs import Progress
 from rerad.planning.leaf_refinement import refine
@@ -31,7 +33,7 @@ from rerad.planning.levels import LEVEL_SLACK, REACHED_SHARE
 from rerad.planning.mimic import mimic_problem
 from rerad.planning.pipeline import PreparedCase
 from rerad.planning.plan_outcome import PlanOutcome
-from rerad.planning.plan_passes import Floats, complexity_of, deliver, pass_agreement
+from rerad.planning.plan_passes import Delivered, Floats, complexity_of, deliver, pass_agreement
 from rerad.planning.plan_request import PlanState
 from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
 from rerad.planning.result import Convergence
@@ -188,7 +190,7 @@ def plan_of(
     problem = replace(task.problem, background_dose_gy=state.background_gy)
     wanted = problem.dose_gy(chosen.fluence_mu)
     progress("sequencing and recalculating the chosen plan", 0.5)
-    delivered = deliver(task, chosen.fluence_mu)
+    delivered = _corrected(task, chosen.fluence_mu, wanted, progress)
     delivered, refined = refine(task, delivered, mimic_problem(task, wanted), None, progress)
     check_deliverable(delivered.plan, task.request.machine)
     seen = pass_agreement(task, wanted, delivered.at_points_gy)
@@ -211,6 +213,29 @@ def plan_of(
         findings=(*task.findings, *delivered.findings, *notes),
         state=replace(state, fluence_mu=chosen.fluence_mu),
     )
+
+
+def _corrected(
+    task: PlanTask, fluence_mu: Floats, wanted_gy: Floats, progress: Progress
+) -> Delivered:
+    """Sequence a fluence; once more, if passes are asked for, with what its leaves changed.
+
+    The second fluence is to give the wanted dose under the hard caps, with the difference between
+    final dose and model held as background.
+    """
+    delivered = deliver(task, fluence_mu)
+    settings = task.request.settings
+    if settings.n_correction_passes < 1:
+        return delivered
+    problem = replace(
+        mimic_problem(task, wanted_gy),
+        caps=task.problem.caps,
+        leakage=task.problem.leakage,
+        background_dose_gy=delivered.at_points_gy - task.problem.delivered_gy(fluence_mu),
+    )
+    progress("correcting the chosen plan by its final dose", 0.6)
+    how = SolveSettings(max_evaluations=settings.max_evaluations)
+    return deliver(task, solve(problem, how, start=fluence_mu).fluence_mu)
 
 
 def _unmet(axes: Sequence[TradeAxis], chosen: NavigatedPlan) -> tuple[Finding, ...]:

@@ -34,7 +34,7 @@ def silent(what: str, share: float) -> None:
 @pytest.fixture(scope="module")
 def finished(make_inputs: Callable) -> tuple[PreparedCase, PlanOutcome]:
     inputs = make_inputs(
-        n_correction_passes=0,
+        n_correction_passes=1,
         max_evaluations=60,
         accepted_breaches=(("SacralPlex_R", "the target lies in it"),),
     )
