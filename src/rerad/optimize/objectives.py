@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
-from rerad.kernels.squared_excess import squared_excess
+from rerad.kernels.squared_excess import add_squared_excess, squared_excess
 from rerad.optimize.terms import (
     Floats,
     checked_indices,
@@ -74,6 +74,12 @@ class Underdose:
         """Return the value, and its derivative by the dose of each point."""
         wanted = np.full(len(self.weights), self.dose_gy, dtype=np.float64)
         return _squared(self, dose_gy, wanted, self.importance / self.dose_gy**2, sign=-1.0)
+
+    def add_to(self, dose_gy: Floats, gradient: Floats) -> float:
+        """Return the value for the doses of all points, and add its derivative to `gradient`."""
+        wanted = np.broadcast_to(np.float64(self.dose_gy), self.weights.shape)
+        factor = self.importance / self.dose_gy**2
+        return _added(self, dose_gy, (wanted, factor, -1.0), gradient)
 
     def curvature(self) -> Floats:
         """Return the second derivative where dose is lacking."""
@@ -129,6 +135,11 @@ class Overdose:
         """Return the value, and its derivative by the dose of each point."""
         factor = self.importance / float(np.float64(self.scale_gy)) ** 2
         return _squared(self, dose_gy, np.asarray(self.dose_gy), factor, sign=1.0)
+
+    def add_to(self, dose_gy: Floats, gradient: Floats) -> float:
+        """Return the value for the doses of all points, and add its derivative to `gradient`."""
+        factor = self.importance / np.float64(self.scale_gy) ** 2
+        return _added(self, dose_gy, (np.asarray(self.dose_gy), factor, 1.0), gradient)
 
     def curvature(self) -> Floats:
         """Return the second derivative where dose is in excess."""
@@ -358,6 +369,20 @@ def _squared(
     dose = np.asarray(dose_gy, dtype=np.float64)
     value = squared_excess(dose, threshold_gy, term.weights, factor, sign, slope)
     return float(value), slope
+
+
+def _added(
+    term: Underdose | Overdose,
+    dose_gy: Floats,
+    how: tuple[Floats, float, float],
+    gradient: Floats,
+) -> float:
+    """Return the value at the doses of all points; `how` is thresholds, factor and sign."""
+    threshold, factor, sign = how
+    found = add_squared_excess(
+        dose_gy, term.indices, threshold, term.weights, factor, sign, gradient
+    )
+    return float(found)
 
 
 def _check_cumulative(term: CumulativeOverdose | CumulativeMean) -> None:

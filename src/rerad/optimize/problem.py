@@ -11,7 +11,7 @@ from rerad.errors import InputError
 from rerad.optimize.constraints import DoseCap, ValueCap
 from rerad.optimize.delivery import SweepLeakage
 from rerad.optimize.objectives import Underdose
-from rerad.optimize.terms import DoseTerm, Floats, FluenceTerm
+from rerad.optimize.terms import DoseTerm, Floats, FluenceTerm, WholeDoseTerm
 
 
 class LinearDose(Protocol):
@@ -138,6 +138,9 @@ class Problem:
         """Return the sum of the dose objectives, and its derivative by the dose of each point."""
         value, gradient = 0.0, np.zeros(self.operator.n_points)
         for term in self.terms:
+            if isinstance(term, WholeDoseTerm):
+                value += term.add_to(dose_gy, gradient)
+                continue
             term_value, slope = term.value_and_gradient(dose_gy[term.indices])
             value += term_value
             gradient[term.indices] += slope

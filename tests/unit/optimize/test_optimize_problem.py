@@ -102,3 +102,22 @@ def test_smoothness_does_not_reach_from_beam_to_beam_nor_across_holes():
     assert slope == pytest.approx(np.zeros(5))
     with pytest.raises(InputError, match="beamlets that touch"):
         FluenceSmoothness("s", (grid([[1, 0, 1]]),), 1.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["under", "over", "falloff"])
+def test_objectives_read_in_place_are_the_same(kind):
+    """`add_to` on all points against `value_and_gradient` on the term's own."""
+    rng = np.random.default_rng(3)
+    where, shares = rng.permutation(50)[:20], rng.uniform(0.1, 1.0, 20)
+    term = {
+        "under": Underdose("t", where, shares, 40.0, 7.0),
+        "over": Overdose("t", where, shares, 38.0, 7.0),
+        "falloff": Overdose("t", where, shares, rng.uniform(10.0, 45.0, 20), 7.0),
+    }[kind]
+    dose, before = rng.uniform(20.0, 60.0, 50), rng.standard_normal(50)
+    gradient = before.copy()
+    value, slope = term.value_and_gradient(dose[where])
+    assert term.add_to(dose, gradient) == pytest.approx(value, rel=1e-14)
+    expected = before.copy()
+    expected[where] += slope
+    assert gradient == pytest.approx(expected, rel=1e-14)
