@@ -12,6 +12,7 @@ from rerad.case.files import case_path, read_case
 from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_records import records_of
 from rerad.case.history_schema import CourseTable, EventTable, PriorCourseTable
+from rerad.case.ledger_case import history_in_ledger
 from rerad.case.ledger_history import events_of
 from rerad.case.medium import medium_of
 from rerad.case.schema import CaseFile
@@ -178,7 +179,7 @@ def load_case(case: Path) -> LoadedCase:
     current = course_of(file.current_course, RecordGrade.FULL_DICOM)
     inputs = PlanningInputs(
         title=file.title,
-        history=_as_read(history_of(file, patient), priors),
+        history=_as_read(_history(path, file, patient), priors),
         current=current,
         current_order=file.current_course.order,
         image=image,
@@ -269,6 +270,13 @@ def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> P
         study=Study(image, structures, plan, dose),
         interval_months=interval_months(table, file.current_course),
     )
+
+
+def _history(path: Path, file: CaseFile, patient: Patient) -> TreatmentHistory:
+    """Return the history from wherever the case keeps it."""
+    if file.ledger is not None:
+        return history_in_ledger(path, file, patient)
+    return history_of(file, patient)
 
 
 def _as_read(history: TreatmentHistory, priors: Sequence[PriorInput]) -> TreatmentHistory:

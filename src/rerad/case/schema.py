@@ -284,6 +284,21 @@ class CouchPanelTable(Strict):
         return self
 
 
+class LedgerTable(Strict):
+    """The ledger that the history is read from, instead of from this file."""
+
+    where: str = Field(
+        min_length=1, description="File, relative to this one, or URL (postgresql+psycopg://...)"
+    )
+    patient_id: str = Field(
+        default="", description="Whose; empty takes the planning CT's, and nothing else is allowed"
+    )
+    current_course: str = Field(
+        default="",
+        description="Key or title of today's course if it is in the ledger already; else empty",
+    )
+
+
 class CaseTables(Strict):
     """What a case holds besides the history."""
 
@@ -305,6 +320,7 @@ class CaseTables(Strict):
     beams: BeamsTable
     objectives: ObjectivesTable
     robustness: RobustnessTable | None = None
+    ledger: LedgerTable | None = None
     prior_course: tuple[PriorCourseTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()
