@@ -10,7 +10,12 @@ from rerad.case.history_files import write_history_file
 from rerad.core.clinical_history import ClinicalHistory, CourseRecord
 from rerad.core.record_documents import to_document
 from rerad.errors import CaseError
-from rerad.exchange import fhir_bundle, write_research_tables
+from rerad.exchange import (
+    fhir_bundle,
+    require_parquet,
+    write_parquet_tables,
+    write_research_tables,
+)
 from rerad.ledger import Receipt, Verification
 from rerad.outcome import course_outcome, history_findings, survival_times
 
@@ -141,6 +146,7 @@ def write_export(
     *,
     is_one: bool,
     alpha_betas_gy: tuple[float, ...] = (),
+    as_parquet: bool = False,
 ) -> tuple[Path, ...]:
     """Write one history as a file, or all as a folder of tables.
 
@@ -154,6 +160,8 @@ def write_export(
         Whether one patient was named.
     alpha_betas_gy : tuple of float
         Of the EQD2 that FHIR holds as radiobiologic metric.
+    as_parquet : bool
+        Whether tables are written as Parquet too.
 
     Returns
     -------
@@ -163,13 +171,21 @@ def write_export(
     Raises
     ------
     CaseError
-        If the ending says no form.
+        If the ending says no form, or one file is wanted as Parquet.
+    MissingDataError
+        If Parquet cannot be written here.
     """
     if not is_one and out.suffix:
         msg = f"{out} is one file, and all patients were asked for: name a patient, or a folder"
         raise CaseError(msg)
+    if as_parquet and out.suffix:
+        msg = f"{out} is one file; Parquet is for tables: name a folder"
+        raise CaseError(msg)
+    if as_parquet:
+        require_parquet()
     if not out.suffix:
-        return write_research_tables(histories, out)
+        tables = write_research_tables(histories, out)
+        return (*tables, *write_parquet_tables(tables)) if as_parquet else tables
     history = next(iter(histories))
     if out.name.lower().endswith(".fhir.json"):
         write_json(out, fhir_bundle(history, alpha_betas_gy=alpha_betas_gy))

@@ -213,6 +213,9 @@ def export(
     alpha_beta: Annotated[
         list[float] | None, typer.Option("--alpha-beta", help="Gy, of the EQD2 in FHIR; repeat.")
     ] = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Tables as Parquet too (needs rerad[research]).")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a patient's history, or a table of each kind of record of all patients."""
@@ -220,7 +223,11 @@ def export(
         ids = (patient,) if patient else patient_ids(ledger)
         histories = (read_history(ledger, name) for name in ids)
         files = ledger_output.write_export(
-            histories, out, is_one=bool(patient), alpha_betas_gy=tuple(alpha_beta or ())
+            histories,
+            out,
+            is_one=bool(patient),
+            alpha_betas_gy=tuple(alpha_beta or ()),
+            as_parquet=parquet,
         )
     if as_json:
         print_json({"status": "done", "files": [str(file) for file in files]})

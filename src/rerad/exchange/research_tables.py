@@ -1,8 +1,8 @@
 """Histories as CSV tables for research: one file for each kind of record, one for its parts.
 
 An absent value is an empty cell, and a second column ``<name>_absent`` says why it is empty, so
-that unknown, not applicable and not asked stay apart. Parquet is not written: its library alone
-weighs more than rerad.
+that unknown, not applicable and not asked stay apart. Parquet is made of them where pyarrow is
+installed (`parquet_tables`).
 """
 
 import csv

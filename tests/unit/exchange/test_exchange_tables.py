@@ -1,6 +1,7 @@
 """CSV tables: every record a row, absence said in words, all files or none."""
 
 import csv
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from rerad.core.clinical_history import (
     PatientRecord,
     PhaseVolume,
 )
-from rerad.errors import InputError
-from rerad.exchange import write_research_tables
+from rerad.errors import InputError, MissingDataError
+from rerad.exchange import write_parquet_tables, write_research_tables
 
 
 def history(name: str) -> ClinicalHistory:
@@ -85,3 +86,30 @@ def test_all_files_or_none(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(InputError, match=r"expected .*there not to be there"):
         write_research_tables([history("A")], tmp_path / "there")
+
+
+def test_parquet_holds_the_same_with_types(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    files = write_research_tables((history(n) for n in ("A", "B")), tmp_path / "out")
+    written = write_parquet_tables(files)
+    assert [f.stem for f in written] == [f.stem for f in files]
+    for source, copy in zip(files, written, strict=True):
+        table = parquet.read_table(copy)
+        told = rows(source)
+        assert table.num_rows == len(told)
+        for name in table.column_names:
+            for mine, text in zip(table[name].to_pylist(), (r[name] for r in told), strict=True):
+                if text == "":
+                    assert mine is None
+                elif isinstance(mine, float):
+                    assert mine == float(text)
+                elif not isinstance(mine, bool):
+                    assert str(mine) == text
+    fractions = parquet.read_table(tmp_path / "out" / "course.parquet")["n_fractions_planned"]
+    assert fractions.to_pylist() == [25, 25]
+
+
+def test_parquet_without_its_library_says_what_to_do(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingDataError, match=r"install rerad\[research\]"):
+        write_parquet_tables((tmp_path / "x.csv",))
