@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 STIFFEST = 3.0
 """Where growth of the caps' stiffness ends, in units of the scaled problem's own bend."""
 
+SUM_STIFFNESS = 5.0
+"""First stiffness of bounds on sums of objectives, relative to the objective at the start."""
+
 N_PROBES = 6
 """Random fluences that tell how strongly capped points feel the beamlets."""
 
@@ -406,7 +409,7 @@ def _first_multipliers(search: _Search, given: Multipliers | None) -> Multiplier
         problem.caps,
         settings.cap_stiffness * unit,
         problem.value_caps,
-        settings.cap_stiffness * max(size, 1e-12),
+        SUM_STIFFNESS * max(size, 1e-12),
     )
     if given is None:
         return first

@@ -20,7 +20,7 @@ from rerad.dicom.headers import (
     set_position_codes,
 )
 from rerad.dicom.orientation import StoredVoxels, are_patient_axes, to_patient_axes
-from rerad.dicom.pet_headers import moment_of_text, time_of_text
+from rerad.dicom.pet_times import moment_of_text, time_of_text
 from rerad.dicom.pixels import stored_pixels
 from rerad.dicom.uids import UidFactory
 from rerad.errors import DicomError, InputError
