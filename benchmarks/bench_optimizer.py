@@ -125,7 +125,9 @@ class Rows:
         def make() -> tuple[object, object]:
             found = solve(task.problem, self.settings())
             self.start = found.fluence_mu
-            wanted = wanted_fluence(task.operator, task.problem.leakage, found.fluence_mu)
+            wanted = wanted_fluence(
+                task.request, task.operator, task.problem.leakage, found.fluence_mu
+            )
             plan, _ = sequence(self.request, wanted)
             refined = refine_leaves(
                 plan,

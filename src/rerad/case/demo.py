@@ -92,7 +92,7 @@ class DemoSettings:
     shape_ji: tuple[int, int] = (512, 512)
     first_dose_grid_mm: float = 4.0
     dose_grid_mm: float = 3.0
-    max_evaluations: int = 110
+    max_evaluations: int = 200
     n_correction_passes: int = 2
 
     @classmethod

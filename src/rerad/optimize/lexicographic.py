@@ -135,6 +135,9 @@ class _Faint:
         return self.weight * self.term.curvature()
 
 
+LOOSER = 10.0
+"""How much more loosely a level settles than the last one does."""
+
 LATER_WEIGHT = 0.01
 """Of objectives of lower priority while a level is worked on."""
 
@@ -158,7 +161,8 @@ def solve_levels(
     levels : sequence of Level
         Highest priority first; names differ from each other's.
     settings : SolveSettings
-        Of each level; the budget is each level's own.
+        Of the last level, and its budget. Each earlier level has half of it and settles ten times
+        as loosely: what it is held to afterwards has a slack anyway.
     start : ndarray of shape (n_beamlets,) or None
         First fluence, for a warm start.
     multipliers : Multipliers or None
@@ -173,6 +177,11 @@ def solve_levels(
     fluence = _uniform(problem, levels) if start is None else start
     done: list[tuple[Level, LevelOutcome]] = []
     bounds = problem.value_caps
+    looser = replace(
+        settings,
+        relative_tolerance=LOOSER * settings.relative_tolerance,
+        max_evaluations=max(1, settings.max_evaluations // 2),
+    )
     solution: Solution | None = None
     for number, level in enumerate(levels):
         later = [term for item in levels[number + 1 :] for term in item.terms]
@@ -183,7 +192,7 @@ def solve_levels(
         )
         solution = solve(
             stage,
-            settings,
+            looser,
             start=fluence,
             multipliers=_without_sums(multipliers),
             progress=progress,

@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 STIFFEST = 3.0
 """Where growth of the caps' stiffness ends, in units of the scaled problem's own bend."""
 
-SUM_STIFFNESS = 5.0
-"""First stiffness of bounds on sums of objectives, relative to the objective at the start."""
+SUM_STIFFNESS, STIFFEST_SUM = 5.0, 100.0
+"""Stiffness of bounds on sums of objectives, first and last, relative to the objective at the
+start."""
 
 N_PROBES = 6
 """Random fluences that tell how strongly capped points feel the beamlets."""
@@ -229,10 +230,18 @@ def _first_fluence(problem: Problem, start: NDArray[np.float64] | None) -> Float
     return first if problem.upper_mu is None else np.minimum(first, problem.upper_mu)
 
 
-def _scale(problem: Problem) -> Floats:
-    """Return S: the inverse root of the row sums of the Hessian, floored where it is flat."""
+def _scale(problem: Problem, size: float) -> Floats:
+    """Return S: the inverse root of the row sums of the Hessian, floored where it is flat.
+
+    Bounds on sums bend the problem as their objectives do, with a weight that is known only at the
+    end; until then each counts as if its bound were worth the objective's own `size`.
+    """
     ones = np.ones(problem.operator.n_beamlets)
-    spread = problem.curvature_by_dose() * problem.operator.forward(ones)
+    curvature = problem.curvature_by_dose()
+    for bound in problem.value_caps:
+        for part in bound.terms:
+            curvature[part.indices] += size / bound.at_most * part.curvature()
+    spread = curvature * problem.operator.forward(ones)
     diagonal = np.asarray(problem.operator.adjoint(spread), dtype=np.float64)
     for term in problem.fluence_terms:
         diagonal = diagonal + term.curvature()
@@ -255,12 +264,13 @@ class _Search:
         self.problem = problem
         self.settings = settings
         self.progress, self.watch = listeners
-        self.scale = _scale(problem)
+        self.size = max(abs(problem.value_by_dose(problem.dose_gy(first))[0]), 1e-12)
+        self.scale = _scale(problem, self.size)
         self.fluence_mu = first
         self.dose_gy = first
         self.n_evaluations = 0
         self.multipliers: Multipliers | None = None
-        self.stiffest = np.inf
+        self.stiffest = self.stiffest_sum = np.inf
         self.history: list[tuple[int, float]] = []
         self._memory = CurvatureMemory(settings.memory, len(first))
         self._upper = np.inf if problem.upper_mu is None else problem.upper_mu / self.scale
@@ -315,6 +325,8 @@ class _Search:
             if n_held >= 2 and self._is_still(objectives, held.slack_cost(dose)):
                 return place, True
             growth = min(growth, max(1.0, self.stiffest / held.stiffness))
+            if held.sum_stiffness > self.stiffest_sum:
+                sum_growth = 1.0
             self.multipliers = held.updated(dose, growth, sum_growth)
             place = self._look(place.unknowns)
             if self.n_evaluations <= before + 1 and n_held >= 2:
@@ -404,13 +416,14 @@ def _first_multipliers(search: _Search, given: Multipliers | None) -> Multiplier
             raise InputError(msg)
         if len(given.sums) == len(problem.value_caps):
             return replace(given, caps=problem.caps, sums=problem.value_caps)
-    size = abs(problem.value_by_dose(problem.dose_gy(search.fluence_mu))[0])
+    search.stiffest_sum = STIFFEST_SUM * search.size
     first = Multipliers.start(
         problem.caps,
         settings.cap_stiffness * unit,
         problem.value_caps,
-        SUM_STIFFNESS * max(size, 1e-12),
+        SUM_STIFFNESS * search.size,
     )
     if given is None:
         return first
-    return replace(first, values=given.values, stiffness=given.stiffness)
+    # Multipliers of another problem are a beginning; its stiffness is in other units.
+    return replace(first, values=given.values)
