@@ -11,6 +11,7 @@ from rerad.case import PlanReport, plan_case, plan_summary
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, print_json, reporting_errors, say
 from rerad.cli.goal_board import GoalBoard
+from rerad.reporting.wording import verdict_cell
 
 INTERRUPTED = 130
 
@@ -43,6 +44,7 @@ def print_goals(report: PlanReport) -> None:
     table = Table("structure", "goal", "value", "verdict", title="final dose of the plan")
     for result in report.result.planned.goals:
         goal = result.goal
-        table.add_row(goal.structure, goal.text, f"{result.value:.4g}", str(result.verdict))
+        verdict = verdict_cell(result).text
+        table.add_row(goal.structure, goal.text, f"{result.value:.4g}", verdict)
     console.print(table)
     typer.echo(str(report.folder))

@@ -1,0 +1,57 @@
+"""Plan and export on the terminal: the board of goals, and what export refuses."""
+
+import math
+from pathlib import Path
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from rerad.cli.goal_board import GoalBoard, board
+from rerad.cli.main import app
+from rerad.planning import GoalNow
+
+GOALS = (
+    GoalNow("PTV", "D95% >= 95 %", 96.2, True),
+    GoalNow("Cord", "Dmax <= 50 Gy", 51.25, False),
+    GoalNow("PTV", "CI >= 0.7", math.nan, None),
+)
+
+
+def test_board_shows_what_is_not_met_first() -> None:
+    console = Console(width=80, record=True, file=None)
+    with console.capture() as shown:
+        console.print(board(GOALS))
+    lines = [line for line in shown.get().splitlines() if "PTV" in line or "Cord" in line]
+    assert "not yet" in lines[0]
+    assert "51.25" in lines[0]
+    assert "unknown" in lines[1]
+    assert "96.2" in lines[2]
+
+
+def test_lines_say_how_many_goals_are_met_and_only_when_that_changes(capsys) -> None:
+    with GoalBoard(is_quiet=False) as steps:
+        steps("optimising: objective 3", 0.1)
+        steps("optimising: objective 2", 0.2)
+        steps.goals(GOALS)
+        steps.goals(GOALS)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split("] ")[1] for line in told] == [
+        "optimising",
+        "1 of 2 goals met in the optimiser",
+    ]
+
+
+def test_export_wants_to_hear_that_it_is_for_research(tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["export", str(tmp_path), "--to", str(tmp_path / "out")])
+    assert found.exit_code == 1
+    assert "--for-research" in found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_of_a_case_without_a_plan_says_how_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "case.toml").write_text("", encoding="utf-8")
+    found = CliRunner().invoke(
+        app, ["export", str(tmp_path), "--to", str(tmp_path / "out"), "--for-research"]
+    )
+    assert found.exit_code == 1
+    assert "has no plan yet" in found.stderr
