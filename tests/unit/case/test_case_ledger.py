@@ -30,7 +30,9 @@ def case(tiny_case: Path) -> CaseFile:
 def kept(case: CaseFile, tmp_path: Path) -> CaseFile:
     """Return the case with its history moved into a ledger beside it."""
     ledger = open_ledger(tmp_path / "ledger.sqlite")
-    add_history(ledger, case_history(case, PATIENT.patient_id), Signature("tester", datetime.now(UTC)))
+    add_history(
+        ledger, case_history(case, PATIENT.patient_id), Signature("tester", datetime.now(UTC))
+    )
     ledger.close()
     table = LedgerTable(where="ledger.sqlite", current_course=case.current_course.name)
     return case.model_copy(update={"event": (), "ledger": table})
