@@ -29,9 +29,23 @@ def test_step_and_shoot_keeps_its_pauses(tmp_path, written):
     assert [p.cumulative_weight for p in read.control_points] == [0.0, 0.3, 0.3, 1.0]
     for got, wanted in zip(read.control_points, points, strict=True):
         np.testing.assert_array_equal(got.leaf_positions_mm, wanted.leaf_positions_mm)
-    items = pydicom.dcmread(tmp_path / "rp.dcm").BeamSequence[0].ControlPointSequence
-    said_again = ["BeamLimitingDevicePositionSequence" in item for item in items]
+    (item,) = pydicom.dcmread(tmp_path / "rp.dcm").BeamSequence
+    said_again = ["BeamLimitingDevicePositionSequence" in p for p in item.ControlPointSequence]
     assert said_again == [True, False, True, False]
+    assert item.BeamType == "STATIC"  # nothing moves while the beam is on
+
+
+def test_leaves_that_move_in_the_beam_make_it_dynamic(tmp_path, written):
+    first = written.plan.beams[0]
+    shapes = [np.stack([np.full(10, -c), np.full(10, c)]) for c in (10.0, 20.0)]
+    points = tuple(
+        ControlPoint(weight, (-30.0, 30.0), (-50.0, 50.0), shape)
+        for weight, shape in zip((0.0, 1.0), shapes, strict=True)
+    )
+    beam = Beam(1, first.geometry, points, 100.0)
+    _write(replace(written.plan, beams=(beam,)), written, tmp_path / "rp.dcm")
+    (item,) = pydicom.dcmread(tmp_path / "rp.dcm").BeamSequence
+    assert item.BeamType == "DYNAMIC"
 
 
 def test_weights_need_not_end_at_one(tmp_path, written):

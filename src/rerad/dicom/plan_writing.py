@@ -268,9 +268,20 @@ def _jaw_kinds(machine: Machine) -> tuple[str, ...]:
 
 
 def _moves(beam: Beam) -> bool:
-    """Return whether anything but the meterset changes over the beam."""
-    first = beam.control_points[0]
-    return any(not _same_aperture(first, p) for p in beam.control_points[1:]) or _turns(beam)
+    """Return whether leaves, jaws or gantry change while the beam is on.
+
+    Segments between which the beam is off are static: DICOM asks only about consecutive control
+    points of changing cumulative weight (PS3.3 C.8.8.14, Beam Type).
+    """
+    return any(
+        after.cumulative_weight > before.cumulative_weight and not _is_same(beam, before, after)
+        for before, after in itertools.pairwise(beam.control_points)
+    )
+
+
+def _is_same(beam: Beam, a: ControlPoint, b: ControlPoint) -> bool:
+    """Return whether two control points differ in nothing but the meterset."""
+    return _same_aperture(a, b) and _gantry(beam, a) == _gantry(beam, b)
 
 
 def _turns(beam: Beam) -> bool:
