@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rerad.case.history_schema import HistoryTables
 from rerad.case.ledger_history import history_from_ledger
 from rerad.case.schema import CaseFile, LedgerTable
 from rerad.core import Patient, TreatmentHistory
@@ -65,19 +66,7 @@ def history_in_ledger(case_file: Path, file: CaseFile, patient: Patient) -> Trea
     return history
 
 
-HISTORY_KEYS = (
-    "diagnosis",
-    "surgery",
-    "systemic_therapy",
-    "imaging",
-    "symptom",
-    "strength",
-    "opioid",
-    "toxicity",
-    "follow_up",
-    "death",
-    "event",
-)
+HISTORY_KEYS = tuple(HistoryTables.model_fields)
 """Tables of a case file that tell a history."""
 
 

@@ -15,6 +15,7 @@ from rerad.case.history_schema import CourseTable, EventTable, PriorCourseTable
 from rerad.case.ledger_case import history_in_ledger
 from rerad.case.ledger_history import events_of
 from rerad.case.medium import medium_of
+from rerad.case.plan_state import state_hash
 from rerad.case.schema import CaseFile
 from rerad.core import (
     Course,
@@ -70,6 +71,8 @@ class LoadedCase:
         What was read, by hash.
     medium : MediumSettings
         How the CT becomes densities.
+    text : str
+        The case file as it stood when it was read.
     """
 
     path: Path
@@ -78,6 +81,12 @@ class LoadedCase:
     inputs: PlanningInputs
     records: tuple[InputRecord, ...]
     medium: MediumSettings
+    text: str
+
+    @property
+    def inputs_hash(self) -> str:
+        """One hash over everything that a plan depends on, as it was read."""
+        return state_hash(self.records, self.text)
 
 
 class DataFolder:
@@ -156,6 +165,7 @@ def load_case(case: Path) -> LoadedCase:
     """
     path = case_path(case)
     file = read_case(path)
+    text = path.read_text(encoding="utf-8", errors="replace")
     rule_set(file.planning.rule_set)
     recovery_table(file.planning.recovery_table)
     for name in file.planning.compared_rule_sets:
@@ -201,7 +211,7 @@ def load_case(case: Path) -> LoadedCase:
         findings=tuple(data.findings),
     )
     require_judgeable(file, path, structures)
-    return LoadedCase(path, file, patient, inputs, tuple(data.records), medium)
+    return LoadedCase(path, file, patient, inputs, tuple(data.records), medium, text)
 
 
 def _settings(file: CaseFile) -> PlanningSettings:

@@ -12,7 +12,6 @@ from rerad.case.course_bands import with_bands
 from rerad.case.files import case_path, write_json
 from rerad.case.load import load_case
 from rerad.case.outputs import run_document, write_dicom
-from rerad.case.plan_state import state_hash
 from rerad.case.run import (
     RESULT_FOLDER_NAME,
     RUN_FILE_NAME,
@@ -116,8 +115,7 @@ def export_plan(case: Path, to: Path, *, is_plan_only: bool = False) -> tuple[Pa
     loaded = load_case(case)
     record = json.loads((source / RUN_FILE_NAME).read_text(encoding="utf-8"))
     made_from = record.get("settings", {}).get("inputs_hash")
-    now = state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
-    if made_from != now:
+    if made_from != loaded.inputs_hash:
         msg = f"{source}: the case or its data have changed since this plan was made; plan again"
         raise CaseError(msg)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):

@@ -17,7 +17,7 @@ from rerad.case.files import case_path, write_json
 from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
 from rerad.case.outputs import run_document, write_dicom
-from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state, state_hash
+from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state
 from rerad.case.written_plan import require_as_written
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
@@ -156,7 +156,7 @@ def run_case(
 def planned(loaded: LoadedCase, on_goals: OnGoals | None, progress: Progress) -> CaseResult:
     """Plan a loaded case, from where an earlier run of the same inputs stopped if one did."""
     path = case_path(loaded.path).parent / STATE_FILE_NAME
-    inputs = state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
+    inputs = loaded.inputs_hash
     resume = load_state(path, inputs)
     if resume is not None:
         progress(f"going on after {resume.n_passes_done} finished passes", 0.0)
@@ -208,10 +208,7 @@ def _report(result: CaseResult, folder: Path) -> RunReport:
 def provenance_of(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance:
     """Return versions, settings, inputs and steps."""
     file = loaded.file
-    text = loaded.path.read_text(encoding="utf-8")
-    settings: dict[str, str | int | float | bool | None] = {
-        "inputs_hash": state_hash(loaded.records, text)
-    }
+    settings: dict[str, str | int | float | bool | None] = {"inputs_hash": loaded.inputs_hash}
     tables = ("planning", "beams", "objectives", "robustness")
     for name in tables if file.robustness is not None else tables[:-1]:
         for key, value in getattr(file, name).model_dump().items():

@@ -17,7 +17,6 @@ from rerad.case.plan_state import (
     StateKeeper,
     load_state,
     save_state,
-    state_hash,
 )
 from rerad.case.run import RUN_FILE_NAME, check_case, peak_memory_mb, provenance_of, replacing
 from rerad.case.written_plan import require_as_written
@@ -178,7 +177,7 @@ def _loaded(case: Path, progress: Progress) -> tuple[LoadedCase, str]:
     """Read a case; the hash says what it is made of."""
     progress("reading the case", 0.0)
     loaded, _ = with_bands(check_case(case).loaded, progress)
-    return loaded, state_hash(loaded.records, loaded.path.read_text(encoding="utf-8"))
+    return loaded, loaded.inputs_hash
 
 
 def _finished(prepared: PreparedCase, folder: Path, inputs: str, progress: Progress) -> PlanState:
