@@ -195,10 +195,23 @@ def test_the_report_holds_banner_findings_and_unknowns(demo) -> None:
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
+def test_the_report_lies_beside_its_plan_as_a_dicom_object(demo) -> None:
+    folder, _ = demo
+    path = folder / "dicom" / "REPORT.dcm"
+    assert dicom.read_encapsulated_pdf(path).content == (folder / "report.pdf").read_bytes()
+    report = pydicom.dcmread(path)
+    plan = pydicom.dcmread(folder / "dicom" / "RTPLAN.dcm")
+    assert report.StudyInstanceUID == plan.StudyInstanceUID
+    assert report.PatientID == plan.PatientID
+    named = {item.ReferencedSOPInstanceUID for item in report.SourceInstanceSequence}
+    others = {pydicom.dcmread(p).SOPInstanceUID for p in path.parent.glob("*.dcm") if p != path}
+    assert named == others
+
+
 @pytest.mark.skipif(shutil.which("drtdump") is None, reason="DCMTK (drtdump) is not installed")
 def test_dcmtk_reads_every_rt_object(demo) -> None:
     folder, _ = demo
-    for path in sorted((folder / "dicom").glob("*.dcm")):
+    for path in sorted((folder / "dicom").glob("RT*.dcm")):
         for tool in ("dcmdump", "drtdump"):
             done = subprocess.run(
                 [tool, str(path)], capture_output=True, text=True, errors="replace", check=False

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from rerad import __version__
@@ -18,10 +19,11 @@ from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
 from rerad.case.outputs import run_document, write_dicom
 from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state
+from rerad.case.report_object import write_report_object
 from rerad.case.written_plan import require_as_written
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
-from rerad.planning import CaseListeners, CaseResult, GoalNow, Progress, run_pipeline
+from rerad.planning import CaseListeners, CaseResult, GoalNow, PlanState, Progress, run_pipeline
 from rerad.planning.pipeline import require_structures
 from rerad.reporting import write_report
 
@@ -159,11 +161,19 @@ def planned(loaded: LoadedCase, on_goals: OnGoals | None, progress: Progress) ->
     inputs = loaded.inputs_hash
     resume = load_state(path, inputs)
     if resume is not None:
-        progress(f"going on after {resume.n_passes_done} finished passes", 0.0)
+        progress(_going_on(resume), 0.0)
     listeners = CaseListeners(goals=on_goals, keep=StateKeeper(path, inputs))
     result = run_pipeline(loaded.inputs, progress, listeners=listeners, resume=resume)
     path.unlink(missing_ok=True)
     return result
+
+
+def _going_on(state: PlanState) -> str:
+    """Say where a plan that was stopped goes on."""
+    text = f"going on after {state.n_passes_done} finished passes"
+    if state.robust is None:
+        return text
+    return f"{text} and {state.robust.n_passes_done} robust ones"
 
 
 def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progress) -> CaseResult:
@@ -177,6 +187,7 @@ def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progr
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     since = time.perf_counter()
     write_report(result, folder, progress=_say(progress))
+    write_report_object(result, loaded.patient, folder, datetime.now())
     steps.append(StepTime("figures and report", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     write_json(folder / RUN_FILE_NAME, run_document(result, peak_memory_mb()))

@@ -10,6 +10,12 @@ from rerad.dicom.deidentify_key import PseudonymKey, new_key
 from rerad.dicom.dose_references import DoseReference, read_dose_reference
 from rerad.dicom.dose_writing import DoseDerivation, PlanReference, write_dose
 from rerad.dicom.doses import read_dose, read_effective_dose
+from rerad.dicom.encapsulated_pdf import (
+    EncapsulatedPdf,
+    object_identity,
+    read_encapsulated_pdf,
+    write_encapsulated_pdf,
+)
 from rerad.dicom.folder_items import FolderItem
 from rerad.dicom.headers import StudyHeader, read_patient
 from rerad.dicom.image_writing import write_image
@@ -31,6 +37,7 @@ __all__ = [
     "DeidentifiedFolder",
     "DoseDerivation",
     "DoseReference",
+    "EncapsulatedPdf",
     "FolderItem",
     "FolderScan",
     "PlanReference",
@@ -45,10 +52,12 @@ __all__ = [
     "deidentify_folder",
     "is_deformable_registration",
     "new_key",
+    "object_identity",
     "read_deformable_registration",
     "read_dose",
     "read_dose_reference",
     "read_effective_dose",
+    "read_encapsulated_pdf",
     "read_image",
     "read_patient",
     "read_plan",
@@ -56,6 +65,7 @@ __all__ = [
     "read_structure_set",
     "scan_folder",
     "write_dose",
+    "write_encapsulated_pdf",
     "write_image",
     "write_plan",
     "write_structure_set",

@@ -135,3 +135,10 @@ def read_encapsulated_pdf(path: Path) -> EncapsulatedPdf:
         content=held[:length],
         instance_uid=text_of(dataset, "SOPInstanceUID"),
     )
+
+
+@guard_parser
+def object_identity(path: Path) -> tuple[str, str]:
+    """Return SOP Class and Instance UID of any DICOM object, as `sources` takes them."""
+    dataset = read_dataset(path)
+    return text_of(dataset, "SOPClassUID"), text_of(dataset, "SOPInstanceUID")
