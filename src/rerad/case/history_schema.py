@@ -5,7 +5,7 @@ What is absent has a word: ``"unknown"`` (asked, nobody could say), ``"not appli
 """
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,7 @@ HISTORY_VERSION = 1
 
 Unknown = Literal["unknown"]
 AbsentWord = Literal["unknown", "not applicable", "not asked"]
+ABSENT_WORDS: tuple[str, ...] = get_args(AbsentWord)
 FractionCount = Annotated[int, Field(ge=0, le=200)] | AbsentWord
 KnownDate = date | AbsentWord
 Day = date | AbsentWord

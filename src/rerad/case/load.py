@@ -11,7 +11,12 @@ from rerad.case.delivered import with_records
 from rerad.case.files import case_path, read_case
 from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_records import records_of
-from rerad.case.history_schema import CourseTable, EventTable, PriorCourseTable
+from rerad.case.history_schema import (
+    ABSENT_WORDS,
+    CourseTable,
+    EventTable,
+    PriorCourseTable,
+)
 from rerad.case.ledger_case import history_in_ledger
 from rerad.case.ledger_history import events_of
 from rerad.case.medium import medium_of
@@ -321,6 +326,11 @@ def _date(value: date | str) -> date | None:
     return value if isinstance(value, date) else None
 
 
+def _stated(text: str) -> str:
+    """Return a text, empty where a word stands for its absence."""
+    return "" if text in ABSENT_WORDS else text
+
+
 def _count(value: int | str) -> int | None:
     """Return a number of fractions, None for unknown."""
     return value if isinstance(value, int) else None
@@ -331,8 +341,8 @@ def course_of(table: CourseTable, grade: RecordGrade) -> Course:
     delivered = table.delivered_dose_gy
     return Course(
         name=table.name,
-        site=table.site,
-        technique=table.technique,
+        site=_stated(table.site),
+        technique=_stated(table.technique),
         prescriptions=tuple(
             Prescription(item.structure, item.dose_gy) for item in table.prescriptions
         ),
@@ -342,7 +352,7 @@ def course_of(table: CourseTable, grade: RecordGrade) -> Course:
         start=_date(table.start_date),
         end=_date(table.end_date),
         grade=grade,
-        stop_reason=table.stop_reason,
+        stop_reason=_stated(table.stop_reason),
         note=table.note,
         partial_fractions=table.partial_fractions if isinstance(table, PriorCourseTable) else (),
     )

@@ -46,11 +46,14 @@ class PainState:
         Score of the treated site, 0 to 10, as a range; None means unknown.
     oral_morphine_mg_day : float or None
         Daily oral morphine equivalent; 0 means none is taken, None means unknown.
+    opioid_words : str
+        What the record does say of an opioid whose dose at this time is unknown; may be empty.
     """
 
     lowest: float | None
     highest: float | None
     oral_morphine_mg_day: float | None
+    opioid_words: str = ""
 
     def __post_init__(self) -> None:
         scores = [s for s in (self.lowest, self.highest) if s is not None]
@@ -155,19 +158,14 @@ def _opioid_changes(before: float | None, after: float | None) -> tuple[float, .
 
 def _missing(before: PainState, after: PainState) -> str:
     """Say what is unknown, in words."""
-    words = [
-        name
-        for name, value in (
-            ("the score before", before.lowest if before.highest is not None else None),
-            ("the score after", after.lowest if after.highest is not None else None),
-            ("the opioid dose before", before.oral_morphine_mg_day),
-            ("the opioid dose after", after.oral_morphine_mg_day),
-        )
-        if value is None
-    ]
-    if not words:
-        return ""
-    return f"{' and '.join(words)} {'is' if len(words) == 1 else 'are'} unknown"
+    words = []
+    for name, state in (("earlier", before), ("later", after)):
+        if state.lowest is None or state.highest is None:
+            words.append(f"the {name} score is unknown")
+        if state.oral_morphine_mg_day is None:
+            said = f" ({state.opioid_words})" if state.opioid_words else ""
+            words.append(f"the {name} opioid dose is unknown{said}")
+    return " and ".join(words)
 
 
 def _facts(before: PainState, after: PainState) -> str:

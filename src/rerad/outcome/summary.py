@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rerad.core.clinical_history import (
+    UNKNOWN,
     ClinicalHistory,
     ClinicalRecord,
     CourseRecord,
@@ -87,10 +88,32 @@ def _around(
 
 
 def _state(pain: SymptomScore, opioid: OpioidUse | None) -> PainState:
-    """Return pain and opioid at one time."""
-    equivalent = None if opioid is None else _number(opioid.oral_morphine_mg_day)
+    """Return pain and opioid at one time.
+
+    A dose counts as the dose at the score unless the record was asked when it was taken and
+    could not say: then it may have been given for that pain, and the dose at the score is unknown.
+    """
     low, high = _number(pain.lowest), _number(pain.highest)
-    return PainState(low, high, equivalent)
+    if opioid is None:
+        return PainState(low, high, None)
+    equivalent = _number(opioid.oral_morphine_mg_day)
+    if equivalent is None or not (opioid.when is UNKNOWN and opioid.date is UNKNOWN):
+        return PainState(low, high, equivalent)
+    words = (
+        f"the record states {_as_prescribed(opioid)}, {equivalent:g} mg oral morphine a day, but "
+        "not whether it was taken at that score or given for it"
+    )
+    return PainState(low, high, None, words)
+
+
+def _as_prescribed(opioid: OpioidUse) -> str:
+    """Return drug, dose and interval as far as they are known."""
+    dose, hours = _number(opioid.dose_mg), _number(opioid.every_hours)
+    return (
+        opioid.drug
+        + (f" {dose:g} mg" if dose is not None else "")
+        + (f" every {hours:g} h" if hours is not None else "")
+    )
 
 
 def _number(value: object) -> float | None:

@@ -49,7 +49,7 @@ def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: 
     for words in (
         "Paclitaxel 210 mg and carboplatin 400 mg every 21 days, six courses.",
         "indeterminate response",
-        "the opioid dose after is unknown",
+        "the earlier opioid dose is unknown (the record states oxycodone 60 mg every 12 h",
         "better (grade 2+ to 4",
         "stage: unknown",
         "stop_reason: unknown",

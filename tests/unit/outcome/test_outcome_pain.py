@@ -58,11 +58,11 @@ def test_the_published_case_is_indeterminate_because_an_opioid_dose_is_unknown()
     response = pain_response(PainState(8, 9, 180), PainState(5, 5, None))
     assert response.category is IR
     assert "score 8-9 to 5" in response.reason
-    assert "the opioid dose after is unknown" in response.reason
+    assert "the later opioid dose is unknown" in response.reason
     assert set(response.possible) == {IR, PR}
     earlier = pain_response(PainState(8, 9, None), PainState(5, 5, 180))
     assert earlier.category is IR
-    assert "the opioid dose before is unknown" in earlier.reason
+    assert "the earlier opioid dose is unknown" in earlier.reason
     # with a steady dose it would be a partial response, with a higher one not
     assert pain_response(PainState(8, 9, 180), PainState(5, 5, 180)).category is PR
     assert pain_response(PainState(8, 9, 180), PainState(5, 5, 240)).category is IR
@@ -84,7 +84,8 @@ def test_an_unknown_that_does_not_matter_does_not_hide_the_class() -> None:
     assert set(pain_response(PainState(5, 5, 0), PainState(5, 5, None)).possible) == {IR, PP}
     everything = pain_response(PainState(None, None, None), PainState(None, None, None))
     assert set(everything.possible) == {CR, PR, PP, IR}
-    assert "the score before and the score after" in everything.reason
+    assert "the earlier score is unknown" in everything.reason
+    assert "the later score is unknown" in everything.reason
 
 
 def test_scores_are_from_0_to_10() -> None:
