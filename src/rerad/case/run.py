@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rerad import __version__
+from rerad.case.consult import consult_of
 from rerad.case.course_bands import with_bands
 from rerad.case.files import case_path, write_json
 from rerad.case.load import LoadedCase, load_case
@@ -186,8 +187,10 @@ def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progr
     steps.append(StepTime("DICOM written", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     since = time.perf_counter()
-    write_report(result, folder, progress=_say(progress))
-    write_report_object(result, loaded.patient, folder, datetime.now())
+    made = datetime.now()
+    consult = consult_of(loaded, made.date())
+    write_report(result, folder, consult=consult, progress=_say(progress))
+    write_report_object(result, loaded.patient, folder, made)
     steps.append(StepTime("figures and report", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     write_json(folder / RUN_FILE_NAME, run_document(result, peak_memory_mb()))

@@ -11,6 +11,7 @@ from rerad.planning.inputs import (
     RobustSettings,
 )
 from rerad.planning.medium import Medium, MediumSettings, make_medium
+from rerad.planning.pass_record import PassRecord, PlanState
 from rerad.planning.pipeline import (
     PreparedCase,
     Stopwatch,
@@ -22,7 +23,7 @@ from rerad.planning.pipeline import (
     run_pipeline,
 )
 from rerad.planning.plan_outcome import PlanOutcome
-from rerad.planning.plan_request import PlanGoal, PlanRequest, PlanSettings, PlanState
+from rerad.planning.plan_request import PlanGoal, PlanRequest, PlanSettings
 from rerad.planning.points import Points
 from rerad.planning.replan import Listeners, coplanar_beams, isocenter_of, make_plan
 from rerad.planning.result import (
@@ -31,6 +32,7 @@ from rerad.planning.result import (
     CaseResult,
     Convergence,
     DeliveryState,
+    PassAgreement,
     PriorCourse,
     SummaryRow,
     TargetDelivery,
@@ -56,6 +58,8 @@ __all__ = [
     "MediumSettings",
     "ObjectiveSettings",
     "OrganCap",
+    "PassAgreement",
+    "PassRecord",
     "PhysicalCap",
     "PlanGoal",
     "PlanOutcome",

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rerad.core import (
     BeamGeometry,
     Course,
@@ -19,6 +16,7 @@ from rerad.core import (
 )
 from rerad.errors import InputError
 from rerad.planning.inputs import ObjectiveSettings, RobustSettings
+from rerad.planning.pass_record import PlanState as PlanState
 from rerad.planning.terms import OrganCap, PhysicalCap
 
 
@@ -149,28 +147,3 @@ class PlanRequest:
         """The same request where everything is believed."""
         caps = tuple(replace(cap, corners=()) for cap in self.organ_caps)
         return replace(self, organ_caps=caps, robustness=None)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class PlanState:
-    """How far a plan has come, enough to go on from there.
-
-    Parameters
-    ----------
-    n_passes_done : int
-        Correction passes that are complete.
-    fluence_mu : ndarray of shape (n_beamlets,)
-        Open times over all fractions.
-    background_gy : ndarray of shape (n_points,)
-        Final dose less that of the operator, from the last complete pass; zeros before.
-    multipliers : tuple of ndarray
-        Of the hard caps, in their order.
-    stiffness : float
-        Of the caps; 0 if there are no multipliers yet.
-    """
-
-    n_passes_done: int
-    fluence_mu: NDArray[np.float64]
-    background_gy: NDArray[np.float64]
-    multipliers: tuple[NDArray[np.float64], ...]
-    stiffness: float

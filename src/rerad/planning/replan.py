@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from rerad.core import BeamGeometry, Mask
 from rerad.errors import InputError
-from rerad.optimize import LevelOutcome, Multipliers, Solution, Watch
+from rerad.optimize import LevelOutcome, Solution, Watch
 from rerad.planning.inputs import Progress
 from rerad.planning.leaf_refinement import refine
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_passes import (
+    Delivered,
     PlanRun,
     SolverProgress,
     Start,
@@ -31,7 +32,7 @@ from rerad.planning.plan_request import PlanRequest, PlanState
 from rerad.planning.plan_task import Listeners as Listeners
 from rerad.planning.plan_task import PlanTask, prepare_task
 from rerad.planning.prices import tolerance_prices
-from rerad.planning.result import Convergence, PassAgreement
+from rerad.planning.result import Convergence
 from rerad.planning.robust_plan import robust_passes
 from rerad.sequencing import check_deliverable
 
@@ -92,10 +93,14 @@ def make_plan(
         If the machine cannot deliver the sequence.
     """
     task = prepare_task(request.trusting, progress, listeners or Listeners())
-    run = _passes(task, _first_state(task, resume), progress)
+    state = _first_state(task, resume)
     robust, place = None, task.points.indices
-    if request.robustness is not None:
-        task, run, robust, shifted = robust_passes(task, request, run, progress)
+    if request.robustness is None:
+        run = _passes(task, state, progress)
+    else:
+        if state.n_passes_done <= request.settings.n_correction_passes:
+            state = _passes(task, state, progress).state
+        task, run, robust, shifted = robust_passes(task, request, state, progress)
         place = place[shifted.nominal_points]
     delivered, refined = refine(task, run.delivered, run.cost, run.held, progress)
     check_deliverable(delivered.plan, request.machine)
@@ -117,15 +122,18 @@ def _first_state(task: PlanTask, resume: PlanState | None) -> PlanState:
     if resume is None:
         nothing = np.zeros(operator.n_points)
         return PlanState(0, np.zeros(0), nothing, (), 0.0)
-    sizes = (len(resume.fluence_mu), len(resume.background_gy))
+    for state in (resume, resume.latest):
+        sizes = (len(state.fluence_mu), len(state.background_gy))
+        if sizes != (operator.n_beamlets, operator.n_points):
+            msg = (
+                f"the state to go on from has {sizes[0]} beamlets and {sizes[1]} points, this "
+                f"plan {operator.n_beamlets} and {operator.n_points}; start anew"
+            )
+            raise InputError(msg)
     caps = tuple(len(values) for values in resume.multipliers)
     wanted = tuple(len(cap.indices) for cap in task.problem.caps)
-    fits = sizes == (operator.n_beamlets, operator.n_points) and caps in ((), wanted)
-    if not fits:
-        msg = (
-            f"the state to go on from has {sizes[0]} beamlets and {sizes[1]} points, this plan "
-            f"{operator.n_beamlets} and {operator.n_points}; start anew"
-        )
+    if caps not in ((), wanted):
+        msg = f"the state to go on from has caps of {caps} points, this plan {wanted}; start anew"
         raise InputError(msg)
     return resume
 
@@ -133,34 +141,37 @@ def _first_state(task: PlanTask, resume: PlanState | None) -> PlanState:
 def _passes(task: PlanTask, state: PlanState, progress: Progress) -> PlanRun:
     """Optimise, sequence and recalculate until all correction passes are done."""
     n_passes = task.request.settings.n_correction_passes + 1
-    passes: list[PassAgreement] = []
+    if state.n_passes_done >= n_passes:
+        progress("sequencing and recalculating, after the last pass", 0.9)
+        solution = state.solution_of(task.problem, task.levels)
+        levels = () if state.record is None else state.record.levels
+        return _run(task, solution, levels, deliver(task, state.fluence_mu), state)
     run: PlanRun | None = None
-    for number in range(min(state.n_passes_done, n_passes - 1), n_passes):
+    for number in range(state.n_passes_done, n_passes):
         solution, levels = _optimise(task, state, number, progress)
         progress(f"sequencing and recalculating, pass {number + 1} of {n_passes}", 0.9)
         delivered = deliver(task, solution.fluence_mu)
         final = delivered.at_points_gy
-        passes.append(pass_agreement(task, solution.dose_gy, final))
+        seen = pass_agreement(task, solution.dose_gy, final)
         modelled = task.problem.delivered_gy(solution.fluence_mu)
-        state = _state(number + 1, solution, final - modelled)
+        state = replace(state.after_pass(solution, levels, seen), background_gy=final - modelled)
         _keep(task, state)
-        run = PlanRun(
-            solution, levels, delivered, tuple(passes), state, task.problem, solution.multipliers
-        )
+        run = _run(task, solution, levels, delivered, state)
     if run is None:  # there is always a pass
         raise AssertionError(n_passes)
     return run
 
 
-def _state(n_done: int, solution: Solution, background: NDArray[np.float64]) -> PlanState:
+def _run(
+    task: PlanTask,
+    solution: Solution,
+    levels: tuple[LevelOutcome, ...],
+    delivered: Delivered,
+    state: PlanState,
+) -> PlanRun:
+    """Return where the passes ended; leaves are refined on the task's own objectives."""
     held = solution.multipliers
-    return PlanState(
-        n_done,
-        solution.fluence_mu,
-        background,
-        () if held is None else held.values,
-        0.0 if held is None else held.stiffness,
-    )
+    return PlanRun(solution, levels, delivered, state.agreement, state, task.problem, held)
 
 
 def _keep(task: PlanTask, state: PlanState) -> None:
@@ -178,10 +189,7 @@ def _optimise(
     background = state.background_gy if np.any(state.background_gy) else None
     problem = replace(task.problem, background_dose_gy=background)
     fluence = state.fluence_mu if len(state.fluence_mu) else None
-    multipliers = None
-    if state.multipliers:
-        multipliers = Multipliers(problem.caps, state.multipliers, state.stiffness)
-    start = Start(fluence, multipliers, budget)
+    start = Start(fluence, state.held(problem), budget)
     told = SolverProgress(progress, label, budget)
     return optimise(problem, task.levels, start, told, _watch(task, state))
 

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from rerad.core import BixelGrid
 from rerad.dosecalc import build_operator
+from rerad.errors import InputError
 from rerad.optimize import (
     Level,
     LinearDose,
-    Multipliers,
     OrganRisk,
     Problem,
     RobustPrice,
     ShiftedDose,
-    Solution,
     Watch,
     axis_shifts,
     robust_price_of_doses,
@@ -30,6 +29,7 @@ from rerad.optimize import (
 from rerad.planning.inputs import Progress, RobustSettings
 from rerad.planning.mimic import mimic_problem
 from rerad.planning.plan_passes import (
+    Delivered,
     Floats,
     PlanRun,
     SolverProgress,
@@ -40,7 +40,6 @@ from rerad.planning.plan_passes import (
 )
 from rerad.planning.plan_request import PlanRequest, PlanState
 from rerad.planning.plan_task import PlanTask
-from rerad.planning.result import PassAgreement
 from rerad.planning.robust_result import RobustPlanning
 from rerad.planning.terms import OrganCap, target_terms
 
@@ -49,9 +48,9 @@ N_PASSES = 2
 
 
 def robust_passes(
-    trusting: PlanTask, request: PlanRequest, run: PlanRun, progress: Progress
+    trusting: PlanTask, request: PlanRequest, state: PlanState, progress: Progress
 ) -> tuple[PlanTask, PlanRun, RobustPlanning, ShiftedDose]:
-    """Make the plan robust.
+    """Make the plan robust, from where the robust passes stopped if they had begun.
 
     Parameters
     ----------
@@ -59,8 +58,8 @@ def robust_passes(
         That the plan so far was made of.
     request : PlanRequest
         With its robustness and the corners of its limits.
-    run : PlanRun
-        Where the trusting passes ended.
+    state : PlanState
+        Where the trusting passes ended; with the state of the robust ones if they had begun.
     progress : callable
         Told what is being done.
 
@@ -69,49 +68,79 @@ def robust_passes(
     task : PlanTask
         Of the robust limits.
     run : PlanRun
-        Where the robust passes ended; its state is at the points without shift. Leaves are refined
-        to give the robust dose: objectives that know no shift would take it back.
+        Where the robust passes ended; its state holds that of the trusting ones too. Leaves are
+        refined to give the robust dose: objectives that know no shift would take it back.
     robust : RobustPlanning
         With the price.
     shifted : ShiftedDose
         The scenarios.
+
+    Raises
+    ------
+    InputError
+        If the state belongs to another plan.
     """
     settings = request.robustness
     if settings is None:
         raise AssertionError(request.label)
     task = trusting.restated(request)
-    shifted = _scenarios(task, settings, progress)
-    wanted = {term.name for term in target_terms(task.anatomy, task.points, request.objectives)}
-    state, passes, n_evaluations = run.state, list(run.passes), 0
-    current = run
-    for number in range(N_PASSES):
-        problem, levels = _in_scenarios(task, shifted, state.background_gy, wanted)
-        n_max = request.settings.max_evaluations  # more caps than before: no short correction
-        held = _caps_only(current.solution) if number else None
-        start = Start(state.fluence_mu, held, n_max)
-        told = SolverProgress(progress, f"robust, pass {number + 1} of {N_PASSES}", n_max)
-        solution, outcomes = optimise(problem, levels, start, told, _watch(task))
-        n_evaluations += solution.n_evaluations
-        progress(f"sequencing and recalculating, robust pass {number + 1} of {N_PASSES}", 0.9)
-        delivered = deliver(task, solution.fluence_mu)
-        seen = solution.dose_gy[: task.operator.n_points]
-        passes.append(pass_agreement(task, seen, delivered.at_points_gy))
-        state = _state(task, solution, delivered.at_points_gy)
-        current = PlanRun(
-            solution,
-            outcomes,
-            delivered,
-            tuple[PassAgreement, ...](passes),
-            state,
-            mimic_problem(task, seen),
-            None,
-        )
-    price = _price(task, shifted, (run, current))
-    robust = RobustPlanning(settings, shifted.shifts_mm, price, n_evaluations)
-    return task, current, robust, shifted
+    shifted = scenarios_of(task, settings, progress)
+    now = state.robust or PlanState(
+        0, state.fluence_mu, state.background_gy, (), 0.0, agreement=state.agreement
+    )
+    delivered: Delivered | None = None
+    for number in range(now.n_passes_done, N_PASSES):
+        now, delivered = _robust_pass(task, shifted, (state, now), number, progress)
+    problem, levels = in_scenarios(task, shifted, now.background_gy)
+    solution = now.solution_of(problem, levels)
+    if delivered is None:
+        progress("sequencing and recalculating, after the last pass", 0.9)
+        delivered = deliver(task, now.fluence_mu)
+    run = PlanRun(
+        solution=solution,
+        levels=() if now.record is None else now.record.levels,
+        delivered=delivered,
+        passes=now.agreement,
+        state=replace(state, robust=now),
+        cost=mimic_problem(task, solution.dose_gy[: task.operator.n_points]),
+        held=None,
+    )
+    price = price_of(task, shifted, (state, now))
+    robust = RobustPlanning(settings, shifted.shifts_mm, price, now.n_evaluations)
+    return task, run, robust, shifted
 
 
-def _scenarios(task: PlanTask, settings: RobustSettings, progress: Progress) -> ShiftedDose:
+def _robust_pass(
+    task: PlanTask,
+    shifted: ShiftedDose,
+    states: tuple[PlanState, PlanState],
+    number: int,
+    progress: Progress,
+) -> tuple[PlanState, Delivered]:
+    """Optimise in all scenarios, sequence, recalculate; `states` are trusting and robust."""
+    trusting, now = states
+    problem, levels = in_scenarios(task, shifted, now.background_gy)
+    sizes = [len(values) for values in now.multipliers]
+    if sizes not in ([], [len(cap.indices) for cap in problem.caps]):
+        msg = f"the state to go on from has {len(sizes)} caps of another plan; start anew"
+        raise InputError(msg)
+    n_max = task.request.settings.max_evaluations  # more caps than before: no short correction
+    label = f"robust, pass {number + 1} of {N_PASSES}"
+    told = SolverProgress(progress, label, n_max)
+    start = Start(now.fluence_mu, now.held(problem), n_max)
+    solution, outcomes = optimise(problem, levels, start, told, _watch(task, states))
+    progress(f"sequencing and recalculating, robust pass {number + 1} of {N_PASSES}", 0.9)
+    delivered = deliver(task, solution.fluence_mu)
+    final = delivered.at_points_gy
+    seen = pass_agreement(task, solution.dose_gy[: task.operator.n_points], final)
+    modelled = task.problem.delivered_gy(solution.fluence_mu)
+    now = replace(now.after_pass(solution, outcomes, seen), background_gy=final - modelled)
+    if task.listeners.keep is not None:
+        task.listeners.keep(replace(trusting, robust=now))
+    return now, delivered
+
+
+def scenarios_of(task: PlanTask, settings: RobustSettings, progress: Progress) -> ShiftedDose:
     """Build the dose of every place of the isocentre."""
     shifts = axis_shifts(settings.setup_shift_mm)
     request, points = task.request, task.points
@@ -138,14 +167,26 @@ def _scenarios(task: PlanTask, settings: RobustSettings, progress: Progress) -> 
     )
 
 
-def _in_scenarios(
-    task: PlanTask, shifted: ShiftedDose, background_gy: Floats, wanted: set[str]
+def in_scenarios(
+    task: PlanTask, shifted: ShiftedDose, background_gy: Floats
 ) -> tuple[Problem, tuple[Level, ...]]:
-    """Return problem and levels over all scenarios; `wanted` are the objectives of targets.
+    """Return problem and levels over all scenarios.
 
     Levels are carried over as objectives of one problem, and taken out of it again.
+
+    Parameters
+    ----------
+    task : PlanTask
+        Of the robust limits.
+    shifted : ShiftedDose
+        The scenarios.
+    background_gy : ndarray of shape (n_points,)
+        Final dose less that of the operator, without shift.
     """
     ranked = [term for level in task.levels for term in level.terms]
+    wanted = {
+        term.name for term in target_terms(task.anatomy, task.points, task.request.objectives)
+    }
     known = {term.name for term in (*task.problem.terms, *ranked)}
     nominal = replace(
         task.problem,
@@ -162,40 +203,31 @@ def _in_scenarios(
     return replace(found, terms=rest), levels
 
 
-def _caps_only(solution: Solution) -> Multipliers | None:
-    """Return the multipliers of caps; those of sums belong to levels that are solved anew."""
-    held = solution.multipliers
-    return None if held is None else replace(held, sums=(), sum_values=())
-
-
-def _watch(task: PlanTask) -> Watch | None:
-    """Return who is told of the dose without shift during a solve."""
-    watch, n_points = task.listeners.watch, task.operator.n_points
-    if watch is None:
+def _watch(task: PlanTask, states: tuple[PlanState, PlanState]) -> Watch | None:
+    """Return who is told of fluence and the dose without shift during a solve."""
+    listeners, n_points = task.listeners, task.operator.n_points
+    if listeners.watch is None and listeners.keep is None:
         return None
-    return lambda _, dose_gy: watch(dose_gy[:n_points], task.points)
+    trusting, now = states
+
+    def tell(fluence_mu: Floats, dose_gy: Floats) -> None:
+        if listeners.watch is not None:
+            listeners.watch(dose_gy[:n_points], task.points)
+        if listeners.keep is not None:
+            listeners.keep(replace(trusting, robust=replace(now, fluence_mu=fluence_mu)))
+
+    return tell
 
 
-def _state(task: PlanTask, solution: Solution, final_gy: Floats) -> PlanState:
-    """Return the state at the points without shift."""
-    held, n_caps = solution.multipliers, len(task.problem.caps)
-    modelled = task.problem.delivered_gy(solution.fluence_mu)
-    return PlanState(
-        task.request.settings.n_correction_passes + 1,
-        solution.fluence_mu,
-        final_gy - modelled,
-        () if held is None else held.values[:n_caps],
-        0.0 if held is None else held.stiffness,
-    )
-
-
-def _price(task: PlanTask, shifted: ShiftedDose, runs: tuple[PlanRun, PlanRun]) -> RobustPrice:
+def price_of(
+    task: PlanTask, shifted: ShiftedDose, states: tuple[PlanState, PlanState]
+) -> RobustPrice:
     """Compare the trusting plan with the robust one: final dose, and its change by shifts."""
     request, points = task.request, task.points
     bare = robust_problem(replace(task.problem, terms=(), caps=()), shifted, worst_case=())
     where = shifted.nominal_points
     first, second = (
-        bare.delivered_gy(run.state.fluence_mu) + run.state.background_gy[where] for run in runs
+        bare.delivered_gy(state.fluence_mu) + state.background_gy[where] for state in states
     )
     targets = {
         item.structure: points.of_mask(request.masks[item.structure])

@@ -144,6 +144,7 @@ def trade_off(
     InputError
         If a goal cannot be traded, or the state belongs to another plan.
     """
+    state = state.latest
     task, axes = _task(prepared, state, names, progress)
     problem = _base(task, axes, state, settings)
     goals = [ParetoGoal(axis.name, (_renamed(axis.term),), axis.unit) for axis in axes]
@@ -185,6 +186,7 @@ def plan_of(
     InputError
         If a wish is for no goal of the trade.
     """
+    state = state.latest
     task, axes = _task(prepared, state, pareto.goals, progress)
     chosen = navigate(pareto, sliders_of(axes, wishes))
     problem = replace(task.problem, background_dose_gy=state.background_gy)

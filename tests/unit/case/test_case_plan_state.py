@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from rerad.case.plan_state import StateKeeper, load_state, save_state, state_hash
+from rerad.case.plan_state import (
+    SCHEMA_VERSION,
+    StateKeeper,
+    load_state,
+    save_state,
+    state_hash,
+)
 from rerad.core import InputRecord
 from rerad.errors import CaseError
 from rerad.planning import PlanState
@@ -46,7 +52,7 @@ def test_something_else_under_its_name_is_refused(tmp_path) -> None:
     path.write_bytes(b"not a state")
     with pytest.raises(CaseError, match="plan that was interrupted"):
         load_state(path, "abc")
-    np.savez(path, schema_version=1)
+    np.savez(path, schema_version=SCHEMA_VERSION)
     with pytest.raises(CaseError, match="plan that was interrupted"):
         load_state(path, "abc")
     np.savez(path, schema_version=99, input_hash="abc")
