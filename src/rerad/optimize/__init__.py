@@ -40,6 +40,7 @@ from rerad.optimize.tail_terms import Aim, Geud, MeanDose, TailMean, TailSide
 from rerad.optimize.terms import DoseTerm, FluenceTerm
 from rerad.optimize.tolerance_price import PriceMap, price_on_grid, price_per_eqd2_gy
 from rerad.optimize.volume_terms import VolumeAbove, VolumeBelow
+from rerad.optimize.worst_dose import WorstCumulativeDose
 
 __all__ = [
     "Aim",
@@ -86,6 +87,7 @@ __all__ = [
     "VolumeBelow",
     "Watch",
     "WorstCase",
+    "WorstCumulativeDose",
     "axis_shifts",
     "combine",
     "delivered_dose",

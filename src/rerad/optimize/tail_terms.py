@@ -17,7 +17,7 @@ References
    doi:10.1017/CBO9780511804441.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -313,7 +313,7 @@ def checked_cumulative(name: str, cumulative: CumulativeDose, n_points: int) -> 
     checked = cumulative.checked(name, n_points)
     prior = frozen_array(checked.prior_eqd2_gy, np.float64)
     alpha_beta = frozen_array(checked.alpha_beta_gy, np.float64)
-    return CumulativeDose(prior, alpha_beta, checked.n_fractions)
+    return replace(checked, prior_eqd2_gy=prior, alpha_beta_gy=alpha_beta)
 
 
 def read_dose(cumulative: CumulativeDose | None, dose_gy: Floats) -> tuple[Floats, Floats]:

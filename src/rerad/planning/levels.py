@@ -27,7 +27,9 @@ from rerad.optimize import (
     Underdose,
     ValueCap,
     VolumeAbove,
+    WorstCumulativeDose,
 )
+from rerad.planning.caps import corner_prior
 from rerad.planning.inputs import ObjectiveSettings
 from rerad.planning.plan_request import PlanGoal
 from rerad.planning.points import Points
@@ -300,7 +302,8 @@ class _GoalTerms:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], CumulativeDose | None]:
         """Return points and volumes of a goal's structure, with its earlier dose where it counts.
 
-        Voxels whose earlier dose is unknown cannot be worked on and are left out.
+        Voxels whose earlier dose is unknown cannot be worked on and are left out. In a robust plan
+        it is the worst that may have been given; where only that is unknown, what is believed.
         """
         where, volume = self._points_of(item.goal.structure)
         if item.goal.scope is DoseScope.PLAN or item.goal.alpha_beta_gy is None:
@@ -311,4 +314,15 @@ class _GoalTerms:
         is_known = ~np.isnan(prior)
         where, volume = where[is_known], volume[is_known]
         alpha_beta = item.goal.alpha_beta_gy
-        return where, volume, CumulativeDose(prior[is_known], alpha_beta, self.n_fractions)
+        believed = CumulativeDose(prior[is_known], alpha_beta, self.n_fractions)
+        if not item.corners:
+            return where, volume, believed
+        corners = []
+        for corner in item.corners:
+            there = corner_prior(corner, self.points, where)
+            there = np.where(np.isnan(there), believed.prior_eqd2_gy, there)
+            corners.append(CumulativeDose(there, corner.alpha_beta_gy, self.n_fractions))
+        worst = WorstCumulativeDose(
+            believed.prior_eqd2_gy, alpha_beta, self.n_fractions, tuple(corners)
+        )
+        return where, volume, worst

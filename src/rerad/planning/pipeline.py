@@ -325,7 +325,7 @@ def _request(
             *hard_cumulative_caps(inputs, priors, masks),
         ),
         physical_caps=physical_caps(inputs.goals),
-        goals=plan_goals(inputs, priors),
+        goals=plan_goals(inputs, priors, masks),
         objectives=inputs.objectives,
         settings=PlanSettings(
             column_width_mm=settings.column_width_mm,

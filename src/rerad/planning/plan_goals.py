@@ -10,18 +10,28 @@ from rerad.planning.levels import is_near_maximum
 from rerad.planning.plan_request import PlanGoal
 from rerad.planning.result import PriorCourse
 from rerad.planning.robust_corners import corners_of
-from rerad.planning.terms import OrganCap, PhysicalCap
+from rerad.planning.terms import CapCorner, OrganCap, PhysicalCap
 
 
-def plan_goals(inputs: PlanningInputs, priors: Sequence[PriorCourse]) -> tuple[PlanGoal, ...]:
+def plan_goals(
+    inputs: PlanningInputs,
+    priors: Sequence[PriorCourse],
+    masks: Mapping[str, Mask] | None = None,
+) -> tuple[PlanGoal, ...]:
     """Return the goals that steer the optimiser: those with a priority, and hard ones.
 
-    The user's cumulative goals are on the raw sum, as they are judged.
+    The user's cumulative goals are on the raw sum, as they are judged; in a robust plan with the
+    worst that may have been given before within each structure of `masks`.
     """
     prescribed = {item.structure: item.dose_gy for item in inputs.current.prescriptions}
     highest = max(prescribed.values(), default=None)
     return tuple(
-        PlanGoal(goal, _prior(goal, priors), prescribed.get(goal.structure, highest))
+        PlanGoal(
+            goal,
+            _prior(goal, priors),
+            prescribed.get(goal.structure, highest),
+            _corners(inputs, goal, priors, masks or {}),
+        )
         for goal in inputs.goals
         if goal.is_hard or goal.priority is not None
     )
@@ -31,6 +41,19 @@ def _prior(goal: Goal, priors: Sequence[PriorCourse]) -> Dose | None:
     if goal.scope is DoseScope.PLAN or goal.alpha_beta_gy is None:
         return None
     return discounted_prior(priors, goal.alpha_beta_gy, 0.0)
+
+
+def _corners(
+    inputs: PlanningInputs,
+    goal: Goal,
+    priors: Sequence[PriorCourse],
+    masks: Mapping[str, Mask],
+) -> tuple[CapCorner, ...]:
+    """Return what may have been given before where a cumulative goal looks."""
+    if goal.scope is DoseScope.PLAN or goal.alpha_beta_gy is None or goal.structure not in masks:
+        return ()
+    robustness, organ = inputs.settings.robustness, masks[goal.structure]
+    return corners_of(robustness, priors, organ, goal.alpha_beta_gy, 0.0)
 
 
 def limit_caps(

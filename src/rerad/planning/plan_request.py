@@ -17,7 +17,7 @@ from rerad.core import (
 from rerad.errors import InputError
 from rerad.planning.inputs import ObjectiveSettings, RobustSettings
 from rerad.planning.pass_record import PlanState as PlanState
-from rerad.planning.terms import OrganCap, PhysicalCap
+from rerad.planning.terms import CapCorner, OrganCap, PhysicalCap
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,15 @@ class PlanGoal:
         Earlier EQD2 at the goal's alpha/beta, for cumulative goals; None if there was none.
     prescription_gy : float or None
         What goals in percent are relative to: the structure's own prescription, else the highest.
+    corners : tuple of CapCorner
+        Of a robust plan: what may have been given before, at each end of alpha/beta; the goal is
+        worked on with the worst of them at every voxel. Empty believes `prior`.
     """
 
     goal: Goal
     prior: Dose | None
     prescription_gy: float | None
+    corners: tuple[CapCorner, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -146,4 +150,5 @@ class PlanRequest:
     def trusting(self) -> "PlanRequest":
         """The same request where everything is believed."""
         caps = tuple(replace(cap, corners=()) for cap in self.organ_caps)
-        return replace(self, organ_caps=caps, robustness=None)
+        goals = tuple(replace(goal, corners=()) for goal in self.goals)
+        return replace(self, organ_caps=caps, goals=goals, robustness=None)

@@ -20,6 +20,7 @@ from rerad.planning import (
     run_pipeline,
 )
 from rerad.planning.budget import required_alpha_betas_gy
+from rerad.planning.levels import goal_levels
 from rerad.planning.plan_task import plan_points
 from rerad.planning.robust_corners import corners_of
 from rerad.planning.robust_verdicts import shifted_cloud
@@ -155,6 +156,41 @@ def test_where_the_worst_case_leaves_nothing_what_is_believed_is_held(
     _, findings = organ_terms(anatomy, points, [tight], request.objectives, 22)
     finding = next(f for f in findings if f.code == "worst-case-not-held")
     assert "leaves nothing" in finding.text
+
+
+def test_goals_with_priority_are_worked_on_in_their_worst_case(inputs: PlanningInputs) -> None:
+    """On a slope the mean of what is believed keeps a goal that the worst case does not."""
+    text = "1: SacralPlex_R Dmean[EQD2] <= {:.3f} ab=2.5"
+    asked = replace(inputs, goals=(parse_goal(text.format(60.0)),))
+    prepared = prepare_case(asked, silent)
+    anatomy, points, request = stage(asked)
+    weights = request.objectives
+    (level,), _ = goal_levels(request.goals, anatomy, points, weights, 22)
+    (term,) = level.terms
+    none = np.zeros(len(term.indices))
+    believed = points.sample(request.goals[0].prior.values)[term.indices]
+    means = (term.weights @ believed, term.weights @ term.cumulative.eqd2_and_slope(none)[0])
+    assert means[1] > means[0] + 0.5
+    between = parse_goal(text.format(0.5 * sum(means)))
+    goals = tuple(replace(item, goal=between) for item in request.goals)
+    for with_corners, is_kept in ((goals, False), ([replace(goals[0], corners=())], True)):
+        (level,), _ = goal_levels(with_corners, anatomy, points, weights, 22)
+        assert (level.value(np.zeros(len(points.indices))) == 0) is is_kept
+    organ = request.masks["SacralPlex_R"].on(request.grid) > 0
+    dose = np.random.default_rng(5).uniform(0.0, 60.0, len(none))
+    found, _ = term.cumulative.eqd2_and_slope(dose)
+    offsets = np.argwhere(np.ones((3, 3, 5))) - (1, 1, 2)  # 3 mm voxels: 3, 3 and 6 mm
+    offsets = offsets[np.sum((offsets / (1, 1, 2)) ** 2, axis=1) <= 1]
+    earlier = prepared.priors[0].eqd2_on_planning
+    for n in range(0, len(none), 37):
+        place = np.unravel_index(points.indices[term.indices[n]], request.grid.shape)
+        near = [tuple(near) for near in np.array(place) + offsets if organ[tuple(near)]]
+        slow = max(
+            float(earlier[a].values[there]) + float(eqd2(dose[n], 22, a))
+            for a in (2.0, 2.5, 3.0)
+            for there in near
+        )
+        assert found[n] == pytest.approx(slow, rel=1e-5)
 
 
 def test_limits_hold_in_every_scenario_at_a_price(result: CaseResult) -> None:
