@@ -21,10 +21,12 @@ from rerad.optimize import (
     ParetoSet,
     ParetoSettings,
     Problem,
+    ShiftedDose,
     SolveSettings,
     ValueCap,
     navigate,
     pareto_set,
+    robust_problem,
     solve,
 )
 from rerad.planning.inputs import Progress
@@ -37,12 +39,17 @@ from rerad.planning.plan_passes import Delivered, Floats, complexity_of, deliver
 from rerad.planning.plan_request import PlanState
 from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
 from rerad.planning.result import Convergence
+from rerad.planning.robust_plan import price_of, scenarios_of
+from rerad.planning.robust_result import RobustPlanning
 from rerad.planning.terms import target_terms
 from rerad.planning.trade_axes import Lack, TradeAxis, sliders_of, trade_axes
 from rerad.sequencing import check_deliverable
 
 BASE_SHARE = 0.1
 """A finished plan's whole objective counts as much as this share of the prescription in Gy."""
+
+ROBUST_EFFORT = 4
+"""Evaluations a plan of a robust case may take, over those of others: its caps settle later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +153,12 @@ def trade_off(
     """
     state = state.latest
     task, axes = _task(prepared, state, names, progress)
-    problem = _base(task, axes, state, settings)
+    problem = _in_every_place(_base(task, axes, state, settings), _places(task, progress))
     goals = [ParetoGoal(axis.name, (_renamed(axis.term),), axis.unit) for axis in axes]
     how = ParetoSettings(n_plans=settings.n_plans)
+    if task.request.robustness is not None:
+        n_max = ROBUST_EFFORT * how.solve.max_evaluations
+        how = replace(how, solve=replace(how.solve, max_evaluations=n_max))
     found = pareto_set(problem, goals, how, start=state.fluence_mu, progress=_told(progress))
     dose = problem.dose_gy(state.fluence_mu)
     return Trade(found, axes, tuple(goal.value(dose) for goal in goals))
@@ -186,13 +196,14 @@ def plan_of(
     InputError
         If a wish is for no goal of the trade.
     """
-    state = state.latest
+    trusting, state = state, state.latest
     task, axes = _task(prepared, state, pareto.goals, progress)
+    places = _places(task, progress)
     chosen = navigate(pareto, sliders_of(axes, wishes))
     problem = replace(task.problem, background_dose_gy=state.background_gy)
     wanted = problem.dose_gy(chosen.fluence_mu)
     progress("sequencing and recalculating the chosen plan", 0.5)
-    delivered = _corrected(task, chosen.fluence_mu, wanted, progress)
+    delivered = _corrected(task, chosen.fluence_mu, wanted, places, progress)
     delivered, refined = refine(task, delivered, mimic_problem(task, wanted), None, progress)
     check_deliverable(delivered.plan, task.request.machine)
     seen = pass_agreement(task, wanted, delivered.at_points_gy)
@@ -206,19 +217,25 @@ def plan_of(
         cap_violation_gy=chosen.cap_violation_at_most_gy,
         refinement=refined,
     )
-    notes = (*_unmet(axes, chosen), *_not_robust(task))
+    final = delivered.at_points_gy - task.problem.delivered_gy(chosen.fluence_mu)
+    now = replace(state, fluence_mu=chosen.fluence_mu, background_gy=final)
     return PlanOutcome(
         plan=delivered.plan,
         dose=delivered.dose,
         convergence=convergence,
         complexity=complexity_of(delivered.plan, task.request.machine),
-        findings=(*task.findings, *delivered.findings, *notes),
+        findings=(*task.findings, *delivered.findings, *_unmet(axes, chosen)),
         state=replace(state, fluence_mu=chosen.fluence_mu),
+        robust=_robust(task, places, (trusting, now)),
     )
 
 
 def _corrected(
-    task: PlanTask, fluence_mu: Floats, wanted_gy: Floats, progress: Progress
+    task: PlanTask,
+    fluence_mu: Floats,
+    wanted_gy: Floats,
+    places: ShiftedDose | None,
+    progress: Progress,
 ) -> Delivered:
     """Sequence a fluence; once more, if passes are asked for, with what its leaves changed.
 
@@ -237,7 +254,8 @@ def _corrected(
     )
     progress("correcting the chosen plan by its final dose", 0.6)
     how = SolveSettings(max_evaluations=settings.max_evaluations)
-    return deliver(task, solve(problem, how, start=fluence_mu).fluence_mu)
+    found = solve(_in_every_place(problem, places), how, start=fluence_mu)
+    return deliver(task, found.fluence_mu)
 
 
 def _unmet(axes: Sequence[TradeAxis], chosen: NavigatedPlan) -> tuple[Finding, ...]:
@@ -253,16 +271,26 @@ def _unmet(axes: Sequence[TradeAxis], chosen: NavigatedPlan) -> tuple[Finding, .
     return (Finding(Severity.CAUTION, "wish-not-met", text),)
 
 
-def _not_robust(task: PlanTask) -> tuple[Finding, ...]:
-    """Say that a plan on a trade of a robust case knows no shift of the patient."""
+def _places(task: PlanTask, progress: Progress) -> ShiftedDose | None:
+    """Return the places of the isocentre that a robust case is planned for; None for others."""
     settings = task.request.robustness
-    if settings is None or not any(settings.setup_shift_mm):
-        return ()
-    text = (
-        "The case asks for a plan that holds when the patient lies off. Trades do not know such "
-        "shifts: this plan keeps its limits for the worst earlier dose, without shift only."
-    )
-    return (Finding(Severity.CAUTION, "trade-without-shifts", text),)
+    return None if settings is None else scenarios_of(task, settings, progress)
+
+
+def _in_every_place(problem: Problem, places: ShiftedDose | None) -> Problem:
+    """Return the problem with its hard caps in every place; objectives stay without shift."""
+    return problem if places is None else robust_problem(problem, places, worst_case=())
+
+
+def _robust(
+    task: PlanTask, places: ShiftedDose | None, states: tuple[PlanState, PlanState]
+) -> RobustPlanning | None:
+    """Return what a plan on a robust case's trade was held against, and its price."""
+    settings = task.request.robustness
+    if settings is None or places is None:
+        return None
+    price = price_of(task, places, states)
+    return RobustPlanning(settings, places.shifts_mm, price, n_evaluations=0)
 
 
 def _task(

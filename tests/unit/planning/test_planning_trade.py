@@ -12,6 +12,7 @@ from rerad.optimize import Aim, TailMean, TailSide
 from rerad.planning import (
     PlanOutcome,
     PreparedCase,
+    RobustSettings,
     Trade,
     TradeSettings,
     judge_case,
@@ -22,6 +23,7 @@ from rerad.planning import (
 )
 from rerad.planning.mimic import DoseDeviation
 from rerad.planning.plan_task import Listeners, prepare_task
+from rerad.planning.robust_plan import in_scenarios, scenarios_of
 from rerad.planning.trade_axes import Lack, axis_name, sliders_of, trade_axes
 
 NAMES = ("PTV_4000 D95%", "SacralPlex_R D0.1cc")
@@ -127,6 +129,33 @@ def test_a_wish_for_a_target_is_a_lack_on_its_axis(found: tuple) -> None:
     assert axes[0].slider(90.0) == pytest.approx(40.0 - 36.0)
     assert axes[0].dose_gy(4.0) == pytest.approx(36.0)
     assert axes[1].slider(60.0) == 60.0
+
+
+def test_a_trade_of_a_robust_case_holds_its_caps_in_every_place(make_inputs: Callable) -> None:
+    inputs = make_inputs(
+        n_correction_passes=0,
+        max_evaluations=40,
+        dose_grid_mm=5.0,
+        accepted_breaches=(("SacralPlex_R", "the target lies in it"),),
+        robustness=RobustSettings((5.0, 5.0, 5.0), (4.0, 0.0, 0.0), 0.5, 0.0),
+    )
+    prepared = prepare_case(inputs, silent)
+    outcome = make_plan(prepared.request, silent)
+    assert outcome.state is not None
+    trade = trade_off(prepared, outcome.state, NAMES, TradeSettings(3, 10.0), silent)
+    assert trade.pareto.cap_violations_gy.max() < 0.1
+    task = prepare_task(prepared.request, silent, Listeners())
+    places = scenarios_of(task, inputs.settings.robustness, silent)
+    assert places.n_scenarios == 3
+    problem, _ = in_scenarios(task, places, outcome.state.latest.background_gy)
+    for fluence in trade.pareto.fluences_mu:
+        dose = problem.dose_gy(fluence.astype(np.float64))
+        assert all(np.max(dose[c.indices] - c.max_dose_gy) < 0.1 for c in problem.caps)
+    chosen = plan_of(prepared, trade.pareto, outcome.state, {}, silent)
+    judged = judge_case(prepared, chosen)
+    assert judged.robust is not None
+    assert len(judged.robust.planning.shifts_mm) == 3
+    assert judged.robust.verdicts
 
 
 def test_lack_and_deviation_have_the_right_gradients() -> None:
