@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
 from rerad.accumulation import worst_prior_within
 from rerad.core import Dose, Mask
@@ -39,8 +40,9 @@ def corners_of(
     -------
     tuple of CapCorner
         Doses on the whole dose grid: within the organ the highest that may have been there (NaN
-        where a searched voxel is unknown), outside as mapped, so that values between voxels of
-        its surface can be read.
+        where a searched voxel is unknown), outside as mapped, but beside it no less than the
+        highest of its voxels there: a value read between voxels of its surface must not be lower
+        because what lies beside it had less.
 
     Raises
     ------
@@ -64,5 +66,8 @@ def _worst_within(prior: Dose, organ: Mask, reach_mm: tuple[float, float, float]
     if not any(reach_mm):
         return prior
     worst = worst_prior_within(prior, organ, reach_mm)
-    values = np.where(organ.on(prior.grid) > 0, worst.values, prior.values)
+    inside = organ.on(prior.grid) > 0
+    known = np.where(inside & ~np.isnan(worst.values), worst.values, -np.inf)
+    beside = np.maximum(prior.values, ndimage.maximum_filter(known, size=3))
+    values = np.where(inside, worst.values, beside)
     return replace(prior, values=values.astype(np.float32), instance_uid="")
