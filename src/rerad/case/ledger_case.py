@@ -6,7 +6,9 @@ from rerad.case.history_schema import HistoryTables
 from rerad.case.ledger_history import history_from_ledger
 from rerad.case.schema import CaseFile, LedgerTable
 from rerad.core import Patient, TreatmentHistory
+from rerad.core.clinical_history import ClinicalHistory
 from rerad.errors import CaseError
+from rerad.ledger import open_ledger, read_history
 
 
 def history_in_ledger(case_file: Path, file: CaseFile, patient: Patient) -> TreatmentHistory:
@@ -64,6 +66,17 @@ def history_in_ledger(case_file: Path, file: CaseFile, patient: Patient) -> Trea
             )
             raise CaseError(msg)
     return history
+
+
+def clinical_history_in_ledger(
+    case_file: Path, table: LedgerTable, patient_id: str
+) -> ClinicalHistory:
+    """Return every record of a patient from the ledger that a case names, or `LedgerError`."""
+    ledger = open_ledger(_place(case_file, table), may_create=False)
+    try:
+        return read_history(ledger, patient_id)
+    finally:
+        ledger.close()
 
 
 HISTORY_KEYS = tuple(HistoryTables.model_fields)

@@ -15,7 +15,7 @@ from rerad.case.history_schema import (
     PrescriptionTable,
     PriorCourseTable,
 )
-from rerad.case.schema import AcceptedBreachTable, CaseFile, PatientTable
+from rerad.case.schema import AcceptedBreachTable, CaseFile, ConsultTable, PatientTable
 from rerad.evaluation import goal_structure
 
 HISTORY = files("rerad.case") / "published_history.toml"
@@ -50,6 +50,21 @@ CURRENT = CourseTable(
     is_reirradiation=True,
     stop_reason="unknown",
 )
+
+CONSULT = ConsultTable(
+    reason="Relief of intolerable pain of the right leg.",
+    performance_status="unknown",
+    life_expectancy="unknown",
+    quality_of_life="unknown",
+    response_to_earlier_courses="unknown; nerve root metastases appeared later",
+    toxicity_of_earlier_courses="unknown",
+    multidisciplinary_decision="unknown",
+    shared_decision="unknown",
+    earlier_isodose_gy=22.5,
+    current_isodose_gy=18.0,
+)
+"""What counts as irradiated is half of the lowest dose prescribed: a choice of the demonstration,
+the consensus names none."""
 
 PRIOR_PRESCRIPTIONS = (
     PrescriptionTable(structure="GTVp_5500", dose_gy=55.0),
@@ -117,6 +132,7 @@ def complete(proposal: CaseFile) -> CaseFile:
             "unknowns": told.unknowns,
             "assumptions": ASSUMPTIONS,
             "current_course": CURRENT,
+            "consult": CONSULT,
             "prior_course": (prior,),
             **{kind: getattr(told, kind) for kind in HistoryTables.model_fields},
             "goals": (*_target_goals(proposal), *FURTHER_GOALS),

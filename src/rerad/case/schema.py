@@ -299,6 +299,38 @@ class LedgerTable(Strict):
     )
 
 
+Isodose = Annotated[float, Field(gt=0, le=200)]
+
+
+class ConsultTable(Strict):
+    """What people state for the consult report; an empty text leaves a line to write on."""
+
+    requested_by: str = Field(default="", description="Who asks for the consult")
+    physicist: str = Field(default="", description="Who answers it")
+    reason: str = Field(default="", description="Why it is asked for")
+    performance_status: str = Field(default="", description="Before this course, with its scale")
+    life_expectancy: str = Field(default="", description="As estimated before this course")
+    quality_of_life: str = Field(default="", description="Before this course, with its scale")
+    response_to_earlier_courses: str = Field(default="", description="Of the tumour")
+    toxicity_of_earlier_courses: str = Field(default="", description="Acute and late, with grade")
+    multidisciplinary_decision: str = Field(default="", description="Who decided, and when")
+    shared_decision: str = Field(default="", description="What the patient was told and chose")
+    registration_checked_by: str = Field(default="", description="Who looked at the registration")
+    follow_up: str = Field(default="", description="How toxicity and outcome will be followed")
+    earlier_isodose_gy: Isodose | None = Field(
+        default=None, description="Physical dose that counts as irradiated in earlier courses"
+    )
+    current_isodose_gy: Isodose | None = Field(
+        default=None, description="Physical dose that counts as irradiated in this course"
+    )
+    is_toxicity_a_concern: bool | Unknown = Field(
+        default="unknown", description="Whether toxicity of the cumulative dose is a concern"
+    )
+    is_same_organ: bool | Unknown = Field(
+        default="unknown", description="Whether the same organ is irradiated again"
+    )
+
+
 class CaseTables(Strict):
     """What a case holds besides the history."""
 
@@ -321,6 +353,7 @@ class CaseTables(Strict):
     objectives: ObjectivesTable
     robustness: RobustnessTable | None = None
     ledger: LedgerTable | None = None
+    consult: ConsultTable | None = None
     prior_course: tuple[PriorCourseTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()

@@ -21,6 +21,12 @@ import numpy as np
 from rerad.core import Dose
 from rerad.errors import InputError, QuantityMismatchError
 
+CONSENSUS = (
+    "Andratschke N et al. ESTRO-EORTC consensus on re-irradiation. Lancet Oncol 2022;23:e469-78, "
+    "doi:10.1016/S1470-2045(22)00447-8"
+)
+"""Source of the types; read in summaries (R2)."""
+
 
 class ReirradiationType(StrEnum):
     """Class of the consensus."""

@@ -20,6 +20,12 @@ from enum import StrEnum
 
 from rerad.errors import InputError
 
+PAIN_CONSENSUS = (
+    "Chow E et al. International consensus on palliative radiotherapy endpoints. Int J Radiat "
+    "Oncol Biol Phys 2012;82:1730-7, doi:10.1016/j.ijrobp.2011.02.008"
+)
+"""Source of the classes; from memory (M)."""
+
 SCORE_STEP = 2.0
 """Change of the 0-10 score that counts (Chow 2012) [M]."""
 

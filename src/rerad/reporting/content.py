@@ -1,10 +1,20 @@
 """What the report says, as one pure object in the order in which a clinician reads it."""
 
+from dataclasses import replace
+
 from rerad.planning.result import CaseResult
 from rerad.reporting import content_history, content_plan, content_record
+from rerad.reporting.checklist import checklist_section
+from rerad.reporting.consult import Consult
+from rerad.reporting.content_consult import (
+    consult_section,
+    organs_by_course_table,
+    outcome_blocks,
+)
 from rerad.reporting.content_prices import prices_section
 from rerad.reporting.content_robust import robust_section
 from rerad.reporting.document import (
+    Block,
     Paragraph,
     ReferenceList,
     ReportContent,
@@ -17,28 +27,31 @@ from rerad.reporting.wording import BANNER, TRUST_MEANINGS, Citations
 _SIGNATURES: tuple[str, ...] = ("Radiation oncologist", "Medical physicist", "Second check")
 
 
-def report_content(result: CaseResult) -> ReportContent:
+def report_content(result: CaseResult, consult: Consult | None = None) -> ReportContent:
     """Say everything about a result, without layout.
 
     Parameters
     ----------
     result : CaseResult
         What a run found.
+    consult : Consult or None
+        What people state, and the records of the patient; None leaves out the consult parts.
 
     Returns
     -------
     ReportContent
         Sections, tables, captions and references; the same for HTML, PDF and tests. It depends
-        on nothing but `result`.
+        on nothing but what is given.
     """
     citations = Citations()
     sections = (
         content_history.who_section(result, citations),
+        consult_section(result, consult, citations) if consult is not None else None,
         content_history.timeline_section(result),
         content_history.before_section(result),
         content_history.unknown_section(result),
         registration_section(result, citations),
-        content_plan.budget_section(result, citations),
+        _with(content_plan.budget_section(result, citations), _by_course(result, consult)),
         content_plan.plan_section(result, nerve_alpha_beta_gy(result)),
         content_plan.dvh_section(result),
         content_plan.goals_section(result, citations),
@@ -46,17 +59,35 @@ def report_content(result: CaseResult) -> ReportContent:
         prices_section(result),
         content_plan.findings_section(result),
         content_plan.interruption_section(result, citations),
-        content_history.outcome_section(result),
+        _with(
+            content_history.outcome_section(result),
+            tuple(outcome_blocks(consult, citations)) if consult is not None else (),
+        ),
         content_record.beams_section(result),
         content_record.provenance_section(result),
     )
+    present = [s for s in sections if s is not None]
+    if consult is not None:
+        titles = (*((s.key, s.title) for s in present), ("checklist", ""), ("sources", "Sources"))
+        present.append(checklist_section(titles, citations))
     return ReportContent(
         title=result.title,
         subtitle="Re-irradiation planning report",
         banner=BANNER,
         footer=f"rerad {result.provenance.rerad_version} · plan {result.plan.label} · unapproved",
-        sections=(*(s for s in sections if s is not None), _sources_section(citations)),
+        sections=(*present, _sources_section(citations)),
     )
+
+
+def _with(section: Section, more: tuple[Block, ...]) -> Section:
+    """Return a section with further blocks at its end."""
+    return replace(section, blocks=(*section.blocks, *more))
+
+
+def _by_course(result: CaseResult, consult: Consult | None) -> tuple[Block, ...]:
+    """Return the organs course by course, in a consult."""
+    table = organs_by_course_table(result) if consult is not None else None
+    return () if table is None else (table,)
 
 
 def _sources_section(citations: Citations) -> Section:

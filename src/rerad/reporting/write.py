@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rerad.planning.result import CaseResult
+from rerad.reporting.consult import Consult
 from rerad.reporting.content import report_content
 from rerad.reporting.figures import draw_figures
 from rerad.reporting.html import html_text
@@ -31,7 +32,11 @@ class ReportFiles:
 
 
 def write_report(
-    result: CaseResult, folder: Path, *, progress: Callable[[str], None] | None = None
+    result: CaseResult,
+    folder: Path,
+    *,
+    consult: Consult | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> ReportFiles:
     """Write ``report.html``, ``report.pdf`` and ``figures/*.png``.
 
@@ -44,6 +49,8 @@ def write_report(
         What a run found.
     folder : Path
         Where the files go; made if it is missing.
+    consult : Consult or None
+        What people state, and the records of the patient; None leaves out the consult parts.
     progress : callable or None
         Called with what is being made.
 
@@ -63,7 +70,7 @@ def write_report(
         work = Path(name)
         drawn = work / "figures"
         drawn.mkdir()
-        content = report_content(result)
+        content = report_content(result, consult)
         figures = draw_figures(result, drawn, tell)
         tell("report.html")
         (work / "report.html").write_text(html_text(content, figures), encoding="utf-8")

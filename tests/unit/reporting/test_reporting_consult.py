@@ -1,0 +1,189 @@
+"""The consult part of the report: every item of the consensus, blanks, types and outcome."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from datetime import date
+
+import pytest
+
+from rerad.core.clinical_history import (
+    UNKNOWN,
+    ClinicalHistory,
+    CoursePhase,
+    CourseRecord,
+    Death,
+    MuscleStrength,
+    OpioidUse,
+    PatientRecord,
+    PhaseVolume,
+    SymptomScore,
+    Toxicity,
+)
+from rerad.planning.result import CaseResult
+from rerad.reporting import Consult, ConsultStatements, ReportContent, report_content
+from rerad.reporting.checklist import ITEMS
+from rerad.reporting.consult import BLANK
+from rerad.reporting.document import SignatureLines, Table
+
+
+def records() -> ClinicalHistory:
+    """Two courses, the second stopped; pain, strength, one opioid, death without a date."""
+    boost = CoursePhase(
+        name="whole",
+        n_fractions_planned=25,
+        volumes=(PhaseVolume(structure="GTVp", prescribed_gy=55.0),),
+    )
+    return ClinicalHistory(
+        PatientRecord(patient_id="P", text="A woman of 47.", age_years=47),
+        (
+            CourseRecord(
+                key="c1", order=10, text="", title="Course 1", n_fractions_planned=25,
+                n_fractions_delivered=UNKNOWN, institution=UNKNOWN, phases=(boost,),
+            ),
+            SymptomScore(key="a", order=20, text="", symptom="pain", lowest=8.0, highest=9.0),
+            MuscleStrength(key="b", order=21, text="", grade="2+"),
+            OpioidUse(
+                key="o", order=22, text="", drug="oxycodone", dose_mg=60.0, every_hours=12.0,
+                oral_morphine_mg_day=180.0, when=UNKNOWN, date=UNKNOWN,
+            ),
+            CourseRecord(
+                key="c2", order=30, text="", title="Course 2", n_fractions_planned=22,
+                n_fractions_delivered=15, delivered_dose_gy=27.0, stop_reason=UNKNOWN,
+                start=date(2026, 1, 5), months_since_previous=UNKNOWN,
+            ),
+            SymptomScore(key="d", order=40, text="", symptom="pain", lowest=5.0, highest=5.0),
+            MuscleStrength(key="e", order=41, text="", grade="4"),
+            Death(key="f", order=50, text="", date=date(2026, 4, 5), when="three months after"),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def consult() -> Consult:
+    return Consult(
+        made=date(2026, 5, 6),
+        history=records(),
+        course_key="c2",
+        statements=ConsultStatements(reason="pain", performance_status="unknown"),
+        earlier_isodose_gy=20.0,
+        current_isodose_gy=20.0,
+    )
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every text of a content object."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from texts(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts(getattr(value, field.name))
+
+
+def section_text(content: ReportContent, key: str) -> str:
+    return "\n".join(texts(next(s for s in content.sections if s.key == key)))
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.text)
+def test_every_item_of_the_checklist_is_where_it_says(
+    item, case_result: CaseResult, consult: Consult
+) -> None:
+    content = report_content(case_result, consult)
+    assert item.words in section_text(content, item.section)
+
+
+def test_the_checklist_numbers_the_sections_of_this_report(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    content = report_content(case_result, consult)
+    table = next(t for t in content.tables if t.key == "checklist")
+    titles = {f"{n}  {s.title}" for n, s in enumerate(content.sections, 1)}
+    assert {row[1].text for row in table.rows} <= titles
+    assert {row[2].text for row in table.rows} == {"☐"}
+
+
+def test_what_nobody_said_is_a_line_and_what_nobody_knows_is_unknown(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    facts = dict(
+        pair
+        for block in report_content(case_result, consult).sections[1].blocks
+        if hasattr(block, "pairs")
+        for pair in block.pairs
+    )
+    assert facts["Reason"] == "pain"
+    assert facts["Performance status"] == "unknown"
+    assert facts["Requested by"] == facts["Physicist"] == BLANK
+    assert set(BLANK) == {"_"}
+
+
+def test_signatures_are_blank_and_last(case_result: CaseResult, consult: Consult) -> None:
+    last = report_content(case_result, consult).sections[-1].blocks[-1]
+    assert isinstance(last, SignatureLines)
+    assert len(last.roles) == 3
+
+
+def table_of(content: ReportContent, key: str) -> Table:
+    return next(t for t in content.tables if t.key == key)
+
+
+def test_the_type_comes_from_the_doses(case_result: CaseResult, consult: Consult) -> None:
+    row = table_of(report_content(case_result, consult), "reirradiation_type").rows[0]
+    assert row[1].text == "re-irradiation type 1"
+    assert "share" in row[2].text
+    apart = replace(consult, earlier_isodose_gy=200.0, is_toxicity_a_concern=True)
+    row = table_of(report_content(case_result, apart), "reirradiation_type").rows[0]
+    assert row[1].text in {"re-irradiation type 2", "unknown"}
+    unsaid = replace(consult, earlier_isodose_gy=None)
+    row = table_of(report_content(case_result, unsaid), "reirradiation_type").rows[0]
+    assert (row[1].text, "nobody has said which isodoses" in row[2].text) == ("unknown", True)
+
+
+def test_every_course_stands_as_recorded(case_result: CaseResult, consult: Consult) -> None:
+    rows = table_of(report_content(case_result, consult), "courses").rows
+    assert [row[0].text for row in rows] == ["Course 1", "Course 2"]
+    assert "institution unknown" in rows[0][0].sub
+    assert rows[0][4].text == "unknown given"
+    assert "GTVp 55 Gy" in rows[0][3].sub
+    assert (rows[1][4].text, rows[1][4].sub) == (
+        "15 given",
+        "dose 27 Gy; stopped, reason unknown",
+    )
+    assert "unknown" in rows[1][1].sub
+
+
+def test_outcome_has_response_strength_survival_and_toxicity(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    text = section_text(report_content(case_result, consult), "outcome")
+    assert "indeterminate response" in text
+    assert "the earlier opioid dose is unknown" in text
+    assert "strength: better; grade 2+ to 4" in text
+    assert "From start of Course 2 to death: 90 days" in text
+    assert "From end of Course 1 to death: unknown (the record says: three months after)" in text
+    assert "that is unknown, not none" in text
+    graded = Toxicity(key="t", order=45, text="", term="Brachial plexopathy", grade=2)
+    more = replace(consult, history=ClinicalHistory(
+        consult.history.patient, (*consult.history.records, graded)))  # fmt: skip
+    text = section_text(report_content(case_result, more), "outcome")
+    assert "Brachial plexopathy, grade 2" in text
+
+
+def test_organs_stand_course_by_course(case_result: CaseResult, consult: Consult) -> None:
+    table = table_of(report_content(case_result, consult), "organs_by_course")
+    organs = [row for row in case_result.summary if not row.is_target and row.alpha_beta_gy]
+    sums = [row for row in table.rows if row[1].text == "all courses, planned"]
+    assert len(sums) == len(organs)
+    for row, summary in zip(sums, organs, strict=True):
+        value = summary.cumulative_eqd2_gy
+        expected = "unknown" if math.isnan(value) else f"{value:.1f}"
+        assert row[4].text == expected
+        assert row[3].text == "–"  # physical doses of courses are never added
+
+
+def test_without_a_consult_the_report_has_none_of_it(case_result: CaseResult) -> None:
+    keys = {section.key for section in report_content(case_result).sections}
+    assert not keys & {"consult", "checklist"}
