@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rerad.core import Dose, Mask
+from rerad.core import Dose, Structure
 from rerad.core.clinical_history import Absent, CourseRecord, Toxicity
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.outcome import (
@@ -198,7 +198,13 @@ def _type_row(result: CaseResult, prior: PriorCourse, consult: Consult) -> tuple
 
 def organs_by_course_table(result: CaseResult) -> Table | None:
     """Return each judged organ course by course: physical dose, EQD2, sum and limit."""
-    rows = [row for row in result.summary if not row.is_target and row.alpha_beta_gy is not None]
+    rows = [
+        row
+        for row in result.summary
+        if not row.is_target
+        and row.alpha_beta_gy is not None
+        and row.structure in result.structures
+    ]
     lines = tuple(line for row in rows for line in _organ_lines(result, row))
     if not result.priors or not lines:
         return None
@@ -221,14 +227,16 @@ def organs_by_course_table(result: CaseResult) -> Table | None:
         note=(
             "Physical doses of different courses are never added. Maxima of two courses may lie "
             "at different places, so that the metric of the sum is not the sum of the metrics. "
-            "How recovery is counted, if at all, stands with each limit in the budget."
+            "How recovery is counted, if at all, stands with each limit in the budget. Parts of "
+            "organs, inside and outside targets, stand in the result at a look."
         ),
     )
 
 
 def _organ_lines(result: CaseResult, row: SummaryRow) -> Iterator[tuple[Cell, ...]]:
     """Return a line for each course with a dose, and one for the sum."""
-    mask, blank, alpha_beta = result.masks[row.structure], Cell(""), row.alpha_beta_gy
+    organ_drawn, blank = result.structures[row.structure], Cell("")
+    alpha_beta = row.alpha_beta_gy
     assert alpha_beta is not None
     organ = Cell(row.structure, f"{row.metric}, α/β {compact(alpha_beta)} Gy", Emphasis.STRONG)
     for prior in result.priors:
@@ -236,8 +244,8 @@ def _organ_lines(result: CaseResult, row: SummaryRow) -> Iterator[tuple[Cell, ..
             organ,
             Cell(prior.course.name),
             Cell(_stated_count(prior.course.n_fractions_delivered)),
-            number_cell(_value(prior.physical_on_planning, mask, row.metric)),
-            number_cell(_value(prior.eqd2_on_planning[alpha_beta], mask, row.metric))
+            number_cell(_value(prior.physical_on_planning, organ_drawn, row.metric)),
+            number_cell(_value(prior.eqd2_on_planning[alpha_beta], organ_drawn, row.metric))
             if alpha_beta in prior.eqd2_on_planning
             else Cell(UNKNOWN, emphasis=Emphasis.ABSENT),
             blank,
@@ -251,7 +259,7 @@ def _organ_lines(result: CaseResult, row: SummaryRow) -> Iterator[tuple[Cell, ..
         Cell(f"{result.current.name}, planned"),
         Cell(str(n)),
         number_cell(row.physical_gy),
-        number_cell(_value(today, mask, row.metric)),
+        number_cell(_value(today, organ_drawn, row.metric)),
         blank,
         blank,
     )
@@ -271,9 +279,9 @@ def _stated_count(count: int | None) -> str:
     return UNKNOWN if count is None else str(count)
 
 
-def _value(dose: Dose, mask: Mask, metric: str) -> float:
+def _value(dose: Dose, organ: Structure, metric: str) -> float:
     """Return a metric of an organ, NaN where unknown dose could change it."""
-    return evaluate_metric(metric, dvh(dose, mask))
+    return evaluate_metric(metric, dvh(dose, organ))
 
 
 def outcome_blocks(consult: Consult, citations: Citations) -> Iterator[Block]:

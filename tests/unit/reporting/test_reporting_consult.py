@@ -184,6 +184,16 @@ def test_organs_stand_course_by_course(case_result: CaseResult, consult: Consult
         assert row[3].text == "–"  # physical doses of courses are never added
 
 
+def test_parts_of_organs_have_no_lines_of_their_own(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    whole = table_of(report_content(case_result, consult), "organs_by_course")
+    organ = next(row for row in case_result.summary if not row.is_target)
+    part = replace(organ, structure=f"{organ.structure}-PTV")
+    case = replace(case_result, summary=(*case_result.summary, part))
+    assert table_of(report_content(case, consult), "organs_by_course") == whole
+
+
 def test_without_a_consult_the_report_has_none_of_it(case_result: CaseResult) -> None:
     keys = {section.key for section in report_content(case_result).sections}
     assert not keys & {"consult", "checklist"}
