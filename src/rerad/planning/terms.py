@@ -172,8 +172,41 @@ def organ_terms(
             indices, shares, prior = indices[is_known], shares[is_known], prior[is_known]
         if not len(indices):
             continue
-        terms += _limit_terms(cap, points, (indices, shares, prior), settings, n_fractions)
+        place = (indices, shares, prior)
+        terms += _limit_terms(cap, points, place, settings, n_fractions)
+        terms += _spent_terms(cap, place, settings, n_fractions)
     return terms, findings
+
+
+def _spent_terms(
+    cap: OrganCap,
+    place: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
+    settings: ObjectiveSettings,
+    n_fractions: int,
+) -> list[DoseTerm]:
+    """Return the objective of the points that had all they may have before this plan.
+
+    No cap can hold them. They count among themselves, not by their share of the organ, in which a
+    few voxels would be lost; and where organs have no importance of their own (limits are held
+    by caps alone) they count as much as a target does.
+    """
+    indices, shares, prior = place
+    is_spent = prior >= cap.aim_eqd2_gy
+    importance = settings.organ_importance or settings.target_importance
+    if cap.prior is None or not np.any(is_spent):
+        return []
+    return [
+        CumulativeOverdose(
+            f"{cap.label} spent",
+            indices[is_spent],
+            shares[is_spent],
+            prior[is_spent],
+            cap.alpha_beta_gy,
+            n_fractions,
+            cap.aim_eqd2_gy,
+            importance,
+        )
+    ]
 
 
 def _limit_terms(
