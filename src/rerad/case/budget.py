@@ -42,6 +42,7 @@ from rerad.planning.returned_plan import (
     ReturnedCheck,
     ReturnedPlan,
     check_returned_plan,
+    parts_outside,
 )
 from rerad.radiobiology import (
     NiederScore,
@@ -431,12 +432,15 @@ def check_returned(
         msg = f"{dose_path.name}: expected its RTPLAN or its number of fractions, got neither"
         raise CaseError(msg)
     inputs = budget.loaded.inputs
+    accepted = frozenset(name for name, _ in inputs.settings.accepted_breaches)
+    targets = [item.structure for item in inputs.current.prescriptions]
     context = LimitContext(
         limits=budget.limits,
         structures={item.name: item for item in inputs.structures.structures},
         grid=budget.grid,
         end_slab=inputs.settings.end_slab,
-        accepted=frozenset(name for name, _ in inputs.settings.accepted_breaches),
+        accepted=accepted,
+        outside_targets=parts_outside(inputs.structures, accepted, targets, budget.grid),
         is_lower_bound=bool(inputs.courses_without_dose),
     )
     return check_returned_plan(

@@ -5,18 +5,28 @@ plan and dose. Its EQD2 is made on its own grid with its own fractions, mapped o
 grid and added to what was given before. Nothing of the plan is changed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rerad.accumulation import map_dose
-from rerad.core import Dose, Finding, Grid, RigidTransform, Severity, Structure
+from rerad.core import (
+    Dose,
+    Finding,
+    Grid,
+    Mask,
+    RigidTransform,
+    Severity,
+    Structure,
+    StructureSet,
+)
 from rerad.errors import FrameMismatchError, InputError
 from rerad.evaluation import GoalResult, Verdict, dvh, evaluate_goal
 from rerad.planning.budget import OrganLimit
+from rerad.planning.judgement import OUTSIDE_SUFFIX
 from rerad.radiobiology import fraction_size_finding, to_eqd2
-from rerad.structures import EndSlab
+from rerad.structures import EndSlab, rasterize
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,7 +87,9 @@ class LimitContext:
     end_slab : EndSlab
         How far contours reach beyond their ends.
     accepted : frozenset of str
-        Organs whose limit may be exceeded knowingly.
+        Organs whose limit may be exceeded knowingly, in the targets.
+    outside_targets : mapping of str to Mask
+        Of these organs the part outside all targets; nothing is accepted there.
     is_lower_bound : bool
         Whether a course is missing from the sum.
     """
@@ -87,7 +99,36 @@ class LimitContext:
     grid: Grid
     end_slab: EndSlab
     accepted: frozenset[str] = frozenset()
+    outside_targets: Mapping[str, Mask] = field(default_factory=dict)
     is_lower_bound: bool = False
+
+
+def parts_outside(
+    structures: StructureSet, organs: Iterable[str], targets: Iterable[str], grid: Grid
+) -> dict[str, Mask]:
+    """Return of each organ the part outside every target.
+
+    A dose voxel that lies at least half inside a target counts as target, as it does for plans
+    made here.
+
+    Parameters
+    ----------
+    structures : StructureSet
+        As drawn on the planning CT.
+    organs, targets : iterable of str
+        Their names.
+    grid : Grid
+        Dose grid of the case.
+    """
+    is_target = np.zeros(grid.shape, dtype=bool)
+    for name in targets:
+        is_target |= rasterize(structures[name], grid).on(grid) >= 0.5
+    parts = {}
+    for name in organs:
+        organ = rasterize(structures[name], grid)
+        outside = np.where(is_target, np.float32(0), organ.on(grid))
+        parts[name] = Mask(f"{name}{OUTSIDE_SUFFIX}", organ.kind, outside, grid)
+    return parts
 
 
 def check_returned_plan(plan: ReturnedPlan, context: LimitContext) -> ReturnedCheck:
@@ -131,23 +172,30 @@ def check_returned_plan(plan: ReturnedPlan, context: LimitContext) -> ReturnedCh
                 plan.dose, n_fractions_planned=plan.n_fractions, alpha_beta_gy=alpha_beta
             )
             own[alpha_beta] = map_dose(eqd2, RigidTransform.identity(frame), context.grid)
-        goals.append(_judged(limit, own[alpha_beta], context))
+        goals.extend(_judged(limit, own[alpha_beta], context))
     return ReturnedCheck(plan, tuple(goals), _findings(plan, context))
 
 
-def _judged(limit: OrganLimit, own: Dose, context: LimitContext) -> GoalResult:
-    """Evaluate one limit on the sum."""
+def _judged(limit: OrganLimit, own: Dose, context: LimitContext) -> list[GoalResult]:
+    """Evaluate one limit on the sum; where its breach is accepted, outside the targets too."""
     total = own if limit.prior is None else limit.prior + own
-    histogram = dvh(total, context.structures[limit.structure], end_slab=context.end_slab)
-    result = evaluate_goal(
-        limit.goal,
-        histogram,
-        prescription_gy=None,
-        is_accepted=limit.structure in context.accepted,
-    )
-    if context.is_lower_bound and result.verdict is Verdict.MET:
-        return replace(result, value=np.nan, high=np.inf, verdict=Verdict.UNKNOWN)
-    return result
+    name = limit.structure
+    regions: dict[str, Structure | Mask] = {name: context.structures[name]}
+    outside = context.outside_targets.get(name)
+    if name in context.accepted and outside is not None and outside.volume_cc > 0:
+        regions[f"{name}{OUTSIDE_SUFFIX}"] = outside
+    results = []
+    for part, region in regions.items():
+        result = evaluate_goal(
+            replace(limit.goal, structure=part),
+            dvh(total, region, end_slab=context.end_slab),
+            prescription_gy=None,
+            is_accepted=part in context.accepted,
+        )
+        if context.is_lower_bound and result.verdict is Verdict.MET:
+            result = replace(result, value=np.nan, high=np.inf, verdict=Verdict.UNKNOWN)
+        results.append(result)
+    return results
 
 
 def _findings(plan: ReturnedPlan, context: LimitContext) -> tuple[Finding, ...]:

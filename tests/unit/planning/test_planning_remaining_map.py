@@ -11,7 +11,12 @@ from rerad.errors import FrameMismatchError, InputError
 from rerad.evaluation import Verdict
 from rerad.planning.budget import OrganLimit
 from rerad.planning.remaining_map import remaining_map
-from rerad.planning.returned_plan import LimitContext, ReturnedPlan, check_returned_plan
+from rerad.planning.returned_plan import (
+    LimitContext,
+    ReturnedPlan,
+    check_returned_plan,
+    parts_outside,
+)
 from rerad.radiobiology import eqd2, physical_from_eqd2, to_eqd2
 from rerad.structures import EndSlab, rasterize
 
@@ -121,6 +126,22 @@ def test_a_returned_plan_is_converted_with_its_own_fractions(scene):
     assert not over.is_within_limits
     known = context(scene, accepted=frozenset({"SacralPlex_R"}))
     assert check_returned_plan(over.plan, known).goals[0].verdict is Verdict.ACCEPTED
+
+
+def test_a_breach_is_accepted_in_the_targets_only(scene) -> None:
+    """What comes back may be hot where the target is, not in the rest of the organ."""
+    grid, _, _, _, structures = scene
+    targets = [s.name for s in structures.structures if s.kind.is_target]
+    organ = "SacralPlex_R"
+    parts = parts_outside(structures, [organ], targets, grid)
+    assert 0 < parts[organ].volume_cc < rasterize(structures[organ], grid).volume_cc
+    known = context(scene, accepted=frozenset({organ}), outside_targets=parts)
+    everywhere = check_returned_plan(ReturnedPlan("hot", flat(50.0, grid), 25), known)
+    assert [goal.verdict for goal in everywhere.goals] == [Verdict.ACCEPTED, Verdict.EXCEEDED]
+    assert everywhere.goals[1].goal.structure == f"{organ}-PTV"
+    assert not everywhere.is_within_limits
+    low = check_returned_plan(ReturnedPlan("low", flat(5.0, grid), 25), known)
+    assert [goal.verdict for goal in low.goals] == [Verdict.MET, Verdict.MET]
 
 
 def test_a_missing_course_leaves_the_verdict_open(scene):
