@@ -138,6 +138,36 @@ def test_the_thick_root_is_flagged_and_the_other_is_not(made) -> None:
     assert "nerve-flagged" in {finding["code"] for finding in made[0]["findings"]}
 
 
+def test_clicks_of_recipe_and_command_line_are_tracked(folder: Path, tmp_path: Path) -> None:
+    """Three points on each root, 0.5 mm off; contours are used for neither path nor diameter."""
+    right, left = (shape.centre_line(20.0, 20.0)[::-1] + 0.3 for shape in shapes())
+    rows = ", ".join(f"[{x:.2f}, {y:.2f}, {z:.2f}]" for x, y, z in right)
+    recipe = tmp_path / "recipe.toml"
+    text = RECIPE.replace('L5_R = "NervRoot_L5_R"\nL5_L = "NervRoot_L5_L"\n', "")
+    assert text != RECIPE
+    clicked = f"[nerves.clicks]\nL5_R = [{rows}]\n[nerves.references]"
+    recipe.write_text(text.replace("[nerves.references]", clicked), encoding="utf-8")
+    out = tmp_path / "out"
+    words = ["target", str(folder), "--recipe", str(recipe), "--out", str(out), "--json", "-q"]
+    for x, y, z in left:
+        words += ["--click", f"L5_L={x:.2f},{y:.2f},{z:.2f}"]
+    result = RUNNER.invoke(app, words)
+    assert result.exit_code == ExitCode.DONE, result.stdout
+    document = json.loads(result.stdout)
+    assert {p["from"] for p in document["paths"].values()} == {
+        "clicked points, tracked between them"
+    }
+    assert document["images"]["PET"]["method"] == "shares the planning CT's frame of reference"
+    nerves = {row["name"]: row for row in document["nerves"]}
+    assert nerves["L5_R"]["diameter_mm"] == pytest.approx(9.0, abs=0.3)
+    assert nerves["L5_L"]["diameter_mm"] == pytest.approx(5.2, abs=0.3)
+    assert nerves["L5_R"]["is_flagged"]
+    words[-1] = "L5_L=1,2"
+    result = RUNNER.invoke(app, words)
+    assert result.exit_code == ExitCode.FAILED
+    assert "expected NAME=x,y,z in mm" in result.stdout
+
+
 def test_every_step_is_kept_with_its_numbers(made) -> None:
     steps = {step["name"]: step for step in made[0]["steps"]}
     assert steps["GTVn_4000"]["accepted_by"] == "Dr A. Reader"

@@ -1,15 +1,15 @@
 """From a case and a recipe to target volumes: read, measure nerves, make volumes, write.
 
-A case is a case folder, or a folder of DICOM files with one CT and one structure set on it (PET
-and MR in the same frame are used if they are there). The recipe (TOML) holds the steps and, in
-``[nerves]``, which roots to measure and how finely the scanners see.
+A case is a case folder, or a folder of DICOM files with one structure set on a CT (PET and MR are
+used if they are there, registered if their frame is another). The recipe (TOML) holds the steps
+and, in ``[nerves]``, which roots to measure and how finely the scanners see.
 """
 
 import json
 import time
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,15 @@ import numpy as np
 
 from rerad import dicom
 from rerad.case.files import CASE_FILE_NAME, case_path, read_case
+from rerad.case.fusion import FusedImage, fuse
 from rerad.case.load import DataFolder
+from rerad.case.nerve_paths import (
+    TRACKED_ON,
+    Clicks,
+    clicks_from_words,
+    parse_clicks,
+    paths_of,
+)
 from rerad.case.run import replacing
 from rerad.case.targets_outputs import (
     TargetPatient,
@@ -47,7 +55,6 @@ from rerad.nerves import (
     measure_uptake,
     meeting_findings,
     normal_root,
-    path_from_structure,
     reference_uptake,
 )
 from rerad.pet import to_suv
@@ -79,6 +86,12 @@ class NerveTask:
         Its uncertainty.
     references : mapping of str to tuple of str
         ``muscle``, ``blood pool``, ``liver``: structures whose voxels count together.
+    clicks : mapping of str to tuple of points
+        Paths that are tracked between clicked points instead of along contours.
+    track_on : str
+        Image on which they are tracked, CT or MR.
+    ct_fwhm_sd_mm : float
+        Uncertainty of the CT's point spread; 0 leaves it out of the diameters' uncertainty.
     """
 
     roots: Mapping[str, str]
@@ -86,9 +99,19 @@ class NerveTask:
     pet_fwhm_mm: tuple[float, float, float]
     pet_fwhm_sd_mm: float
     references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clicks: Clicks = field(default_factory=dict)
+    track_on: str = "CT"
+    ct_fwhm_sd_mm: float = 0.0
 
 
-def make_targets(case: Path, recipe_path: Path, out: Path, progress: Progress) -> TargetReport:
+def make_targets(
+    case: Path,
+    recipe_path: Path,
+    out: Path,
+    progress: Progress,
+    *,
+    clicks: Sequence[str] = (),
+) -> TargetReport:
     """Make the volumes of a recipe for a case and write them.
 
     Parameters
@@ -101,6 +124,8 @@ def make_targets(case: Path, recipe_path: Path, out: Path, progress: Progress) -
         Gets the RTSTRUCT, figures and `TARGETS_FILE_NAME`.
     progress : callable
         Told what is being done.
+    clicks : sequence of str
+        Clicked points, ``L5_R=x,y,z`` each; they go before those of the recipe.
 
     Returns
     -------
@@ -114,11 +139,12 @@ def make_targets(case: Path, recipe_path: Path, out: Path, progress: Progress) -
         If a step cannot be done; the message names it.
     """
     recipe, task = read_recipe(recipe_path)
+    task = _with_clicks(task, clicks)
     watch = _Watch(progress)
     watch("reading")
     who = _read(case)
     watch("nerve paths")
-    paths = _paths(who, task)
+    paths = {} if task is None else paths_of(who, task.roots, task.clicks, task.track_on)
     watch("measuring nerves")
     measured, references = _measured(who, task, paths)
     comparisons = tuple(
@@ -143,7 +169,9 @@ def make_targets(case: Path, recipe_path: Path, out: Path, progress: Progress) -
         )
         write_nerve_figures(pictures, folder)
         seconds = watch.done()
-        report = TargetReport(out, volumes, comparisons, findings, seconds)
+        report = TargetReport(
+            out, volumes, comparisons, findings, seconds, who.fused, tuple(paths.values())
+        )
         text = json.dumps(target_summary(report, recipe_path), indent=2, ensure_ascii=False)
         (folder / TARGETS_FILE_NAME).write_text(text + "\n", encoding="utf-8")
     return report
@@ -189,8 +217,9 @@ def read_recipe(path: Path) -> tuple[Recipe, NerveTask | None]:
 
 
 def _nerve_task(table: Mapping[str, Any]) -> NerveTask:
-    known = {"roots", "ct_fwhm_mm", "pet_fwhm_mm", "pet_fwhm_sd_mm", "references"}
-    wrong, missing = set(table) - known, known - {"references"} - set(table)
+    optional = {"references", "clicks", "track_on", "ct_fwhm_sd_mm"}
+    known = {"roots", "ct_fwhm_mm", "pet_fwhm_mm", "pet_fwhm_sd_mm"} | optional
+    wrong, missing = set(table) - known, known - optional - set(table)
     if wrong or missing:
         msg = f"[nerves]: expected {', '.join(sorted(known))}, got {', '.join(sorted(table))}"
         raise InputError(msg)
@@ -203,11 +232,32 @@ def _nerve_task(table: Mapping[str, Any]) -> NerveTask:
     if len(ct) != 3 or len(pet) != 3:
         msg = "[nerves]: expected widths along x, y and z for ct_fwhm_mm and pet_fwhm_mm"
         raise InputError(msg)
+    track_on = table.get("track_on", TRACKED_ON[0])
+    if track_on not in TRACKED_ON:
+        msg = f"[nerves]: expected track_on to be CT or MR, got {track_on}"
+        raise InputError(msg)
     x, y, z = ct
     px, py, pz = pet
     return NerveTask(
-        dict(table["roots"]), (x, y, z), (px, py, pz), float(table["pet_fwhm_sd_mm"]), references
+        dict(table["roots"]),
+        (x, y, z),
+        (px, py, pz),
+        float(table["pet_fwhm_sd_mm"]),
+        references,
+        parse_clicks(table.get("clicks", {})),
+        track_on,
+        float(table.get("ct_fwhm_sd_mm", 0.0)),
     )
+
+
+def _with_clicks(task: NerveTask | None, words: Sequence[str]) -> NerveTask | None:
+    """Return the task with the points of the command line, which replace those of a path."""
+    if not words:
+        return task
+    if task is None:
+        msg = "--click: expected a recipe with [nerves], which states the point spreads; add it"
+        raise InputError(msg)
+    return replace(task, clicks={**task.clicks, **clicks_from_words(words)})
 
 
 def _read(case: Path) -> TargetPatient:
@@ -231,15 +281,18 @@ def _read(case: Path) -> TargetPatient:
     structures = data.structures("structure set", uids["RTSTRUCT"], image)
     pet = data.image("PET", uids["PT"], "PT") if uids["PT"] else None
     mr = data.image("MR", uids["MR"], "MR") if uids["MR"] else None
-    for other in (pet, mr):
+    fused: dict[str, FusedImage] = {}
+    for name, other in (("PET", None if pet is None else to_suv(pet)), ("MR", mr)):
         if other is not None:
-            image.grid.require_same_frame(other.grid, f"{other.modality} of the case")
+            fused[name] = fuse(other, image, data)
+            data.findings.extend(fused[name].findings)
     return TargetPatient(
         image=image,
         structures=structures,
         patient=dicom.read_patient(ct_paths[0]),
-        pet_suv=None if pet is None else to_suv(pet),
-        mr=mr,
+        pet_suv=fused["PET"].image if "PET" in fused else None,
+        mr=fused["MR"].image if "MR" in fused else None,
+        fused=fused,
         findings=tuple(data.findings),
     )
 
@@ -249,6 +302,10 @@ def _only(data: DataFolder, kind: str, case: Path) -> str:
     items = data.scan.of_kind(kind)
     if not items and kind in {"PT", "MR"}:
         return ""
+    if kind == "CT" and len(items) > 1:
+        # A PET/CT has a CT of its own: the planning CT is the one that was drawn on.
+        drawn = {uid for item in data.scan.of_kind("RTSTRUCT") for uid in item.references}
+        items = tuple(item for item in items if item.uid in drawn) or items
     if len(items) != 1:
         msg = (
             f"expected one {kind} in {case}, got {len(items)}; give a case (rerad import), or a "
@@ -256,16 +313,6 @@ def _only(data: DataFolder, kind: str, case: Path) -> str:
         )
         raise CaseError(msg)
     return items[0].uid
-
-
-def _paths(who: TargetPatient, task: NerveTask | None) -> dict[str, NervePath]:
-    """Return the centre lines of the roots that are drawn."""
-    if task is None:
-        return {}
-    return {
-        name: path_from_structure(who.structures[drawn], name=name)
-        for name, drawn in task.roots.items()
-    }
 
 
 def _measured(
@@ -277,9 +324,10 @@ def _measured(
     contoured_sd_mm = load_table("nerve_rules")["contoured_diameter"]["sd_mm"]
     found = {}
     for name, path in paths.items():
-        caliber = measure_caliber(who.image, path, Resolution(task.ct_fwhm_mm))
-        drawn: Structure = who.structures[task.roots[name]]
-        caliber = fill_from_contours(caliber, drawn, sd_mm=contoured_sd_mm)
+        caliber = measure_caliber(who.image, path, Resolution(task.ct_fwhm_mm, task.ct_fwhm_sd_mm))
+        if name in task.roots:
+            drawn: Structure = who.structures[task.roots[name]]
+            caliber = fill_from_contours(caliber, drawn, sd_mm=contoured_sd_mm)
         uptake = None
         if who.pet_suv is not None:
             normal = normal_root(name.rsplit("_", 1)[0])

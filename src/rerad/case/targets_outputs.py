@@ -1,14 +1,15 @@
 """What a run of ``rerad target`` writes: the RTSTRUCT, and every step and number as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rerad import __version__, dicom
-from rerad.core import Finding, Image, Patient, StructureKind, StructureSet
+from rerad.case.fusion import FusedImage, fusion_rows
+from rerad.core import Finding, Image, NervePath, Patient, StructureKind, StructureSet
 from rerad.nerves import NerveComparison
 from rerad.structures import contours_from_mask
 from rerad.targets import Recipe, Step, TargetVolumes
@@ -34,6 +35,7 @@ class TargetPatient:
     pet_suv: Image | None
     mr: Image | None
     findings: tuple[Finding, ...]
+    fused: Mapping[str, FusedImage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,6 +54,10 @@ class TargetReport:
         What to weigh.
     seconds : mapping of str to float
         Of each part.
+    fused : mapping of str to FusedImage
+        How PET and MR got into the planning CT's frame.
+    paths : tuple of NervePath
+        Centre lines, before the diameter fit moved them.
     """
 
     folder: Path
@@ -59,6 +65,8 @@ class TargetReport:
     comparisons: tuple[NerveComparison, ...]
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float]
+    fused: Mapping[str, FusedImage] = field(default_factory=dict)
+    paths: tuple[NervePath, ...] = ()
 
 
 def write_target_structures(
@@ -100,6 +108,11 @@ def target_summary(report: TargetReport, recipe_path: Path) -> dict[str, Any]:
         "rerad_version": __version__,
         "recipe": recipe_path.name,
         "steps": steps,
+        "images": fusion_rows(report.fused),
+        "paths": {
+            path.name: {"from": str(path.source), "uncertainty_mm": _number(path.uncertainty_mm)}
+            for path in report.paths
+        },
         "nerves": [_nerve_row(c) for c in report.comparisons],
         "findings": [asdict(f) for f in report.findings],
         "seconds": dict(report.seconds),

@@ -17,6 +17,14 @@ def target(
     ],
     recipe: Annotated[Path, typer.Option("--recipe", help="TOML file of steps.")],
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
+    click: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--click",
+            help="Point on a nerve, L5_R=x,y,z in mm; once for each point, from the spine "
+            "outwards. The nerve is tracked between them.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -24,7 +32,7 @@ def target(
     say(BANNER, is_quiet=quiet)
     folder = out or (case if case.is_dir() else case.parent) / TARGETS_FOLDER_NAME
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
-        report = make_targets(case, recipe, folder, steps)
+        report = make_targets(case, recipe, folder, steps, clicks=click or ())
     if as_json:
         print_json(target_summary(report, recipe))
     else:

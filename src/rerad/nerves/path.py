@@ -385,7 +385,8 @@ def _sampled(image: Image, grid: Grid) -> NDArray[np.float64]:
     values = map_coordinates(
         image.values, np.moveaxis(at, -1, 0), output=np.float64, order=1, mode="nearest"
     )
-    return np.asarray(values)
+    # Beyond a registered image nothing is known: darkest there, so that no path is led out of it.
+    return np.asarray(np.nan_to_num(values, nan=float(np.nanmin(values))))
 
 
 def _likeness_cost(

@@ -151,7 +151,8 @@ def diameters_at(
         Diameter and standard deviation in mm.
     """
     known = np.isfinite(profile.diameter_mm)
-    diameter, sd = np.full(len(arc_mm), otherwise[0]), np.full(len(arc_mm), otherwise[1])
+    diameter = np.full(len(arc_mm), otherwise[0], dtype=np.float64)
+    sd = np.full(len(arc_mm), otherwise[1], dtype=np.float64)
     if not known.any():
         return diameter, sd
     arc = profile.arc_mm[known]
@@ -211,10 +212,11 @@ def measure_uptake(
     arc = np.arange(0.5 * settings.every_mm, path.length_mm, settings.every_mm)
     diameter, diameter_sd = diameters_at(caliber, arc, otherwise=otherwise)
     rows = []
+    known = np.isfinite(pet.values)
     places = np.clip(np.rint(arc / path.arc_mm[1]).astype(int), 0, len(path.points_mm) - 1)
     for place, size, size_sd in zip(places, diameter, diameter_sd, strict=True):
         reach = (0.5 * float(size) + settings.rim_mm, 0.5 * settings.slab_mm)
-        near = voxels_around(pet, path, frames, int(place), reach)
+        near = voxels_around(pet, path, frames, int(place), reach, known)
         at = _Place(near, frames, int(place), resolution, pet)
         rows.append(_uptake(at, (float(size), float(size_sd)), settings))
     table = np.array(rows).T

@@ -39,17 +39,19 @@ def make_ptv(ctv: Mask, parent: Grid, margin_mm: float | Margin6, *, name: str) 
     return replace(_grown(ctv, parent, margin_mm), name=name, kind=StructureKind.PTV)
 
 
-def make_prv(organ: Mask, parent: Grid, margin_mm: float) -> Mask:
+def make_prv(organ: Mask, parent: Grid, margin_mm: float | Margin6) -> Mask:
     """Return the planning risk volume of an organ, named after TG-263.
 
-    The name is the organ's with ``_PRV`` and the margin in whole mm in two digits.
+    The name is the organ's with ``_PRV`` and the margin in whole mm in two digits; the largest
+    of six.
 
     Raises
     ------
     InputError
         If the margin contracts.
     """
-    name = f"{organ.name}_PRV{round(margin_mm):02d}"
+    largest_mm = max(margin_mm.values_mm) if isinstance(margin_mm, Margin6) else margin_mm
+    name = f"{organ.name}_PRV{round(largest_mm):02d}"
     return replace(_grown(organ, parent, margin_mm), name=name, kind=StructureKind.PRV)
 
 

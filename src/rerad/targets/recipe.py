@@ -14,7 +14,7 @@ from rerad.core import Finding, Grid, Mask, NervePath, Severity, StructureKind
 from rerad.errors import InputError, MissingDataError, StructureNotFoundError
 from rerad.structures import Margin6, check_name, intersect, margin, subtract, unite
 from rerad.targets.ctv import NerveMargin, nerve_ctv, nodal_ctv
-from rerad.targets.ptv import make_ptv, smooth_keeping_volume
+from rerad.targets.ptv import make_prv, make_ptv, smooth_keeping_volume
 
 KINDS = {kind.name: kind for kind in StructureKind}
 """Kinds that a step may make, by the words of a recipe."""
@@ -298,6 +298,8 @@ def _margin(step: Step, kitchen: _Kitchen) -> Mask:
     numbers = step.numbers
     size = numbers["margin_mm"] if "margin_mm" in numbers else Margin6(**dict(numbers))
     start = _union(replace(step, cut_at=()), kitchen)
+    if step.kind is StructureKind.PRV:
+        return _without(make_prv(start, kitchen.parent, size), step, kitchen)
     if step.kind is StructureKind.PTV:
         return _without(make_ptv(start, kitchen.parent, size, name=step.name), step, kitchen)
     return _without(margin(start, kitchen.parent, size), step, kitchen)

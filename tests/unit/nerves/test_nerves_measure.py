@@ -29,6 +29,7 @@ from rerad.nerves.tube_model import (
     recovery_at_centre,
     round_disc,
 )
+from rerad.nerves.uptake import diameters_at
 from rerad.phantoms.tubes import TubeScan, TubeShape, blurred_tube, scan_tube, tube_grid
 
 FRAME = "1.2.3"
@@ -183,3 +184,32 @@ def test_reference_tissue_counts_whole_voxels_only():
 def test_normal_roots_come_from_the_table():
     assert (normal_root("L5").mean_mm, normal_root("L5").sd_mm) == (5.29, 0.90)
     assert normal_root("S3") is None
+
+
+def test_a_width_wrong_by_what_is_stated_stays_within_the_interval():
+    """The true uptake lies in the interval of 95 % where the width is off by one SD."""
+    shape = TubeShape(7.0, offset_mm=(0.3, -0.4, 0.2))
+    pet = scan_tube(shape, TubeScan(PET_GRID, (6,) * 3, 0.7, 4.9, 0.05), Modality.PET)
+    caliber = measured(7.0).caliber
+    for wrong_mm in (-0.5, 0.5):
+        stated = Resolution((6 + wrong_mm,) * 3, 0.5)
+        found = measure_uptake(pet, caliber, stated, otherwise=(5.3, 0.9))
+        assert np.sign(np.mean(found.recovered - 5.6)) == np.sign(wrong_mm)
+        assert np.mean(np.abs(found.recovered - 5.6) <= 1.96 * found.sd) > 0.9
+
+
+def test_the_uncertainty_of_the_ct_s_width_enters_the_diameter():
+    shape = TubeShape(5.0, offset_mm=(0.3, -0.4, 0.2))
+    ct = scan_tube(shape, TubeScan(CT_GRID, (1, 1, 1), -100, 134, 8.0, 0.75), Modality.CT)
+    path = path_from_points(shape.centre_line(8), name="L5_R", frame_uid=FRAME)
+    sure, unsure = (measure_caliber(ct, path, Resolution((1, 1, 1), sd)) for sd in (0.0, 0.5))
+    np.testing.assert_array_equal(sure.diameter_mm, unsure.diameter_mm)
+    assert np.nanmean(unsure.sd_mm) > 1.2 * np.nanmean(sure.sd_mm)
+
+
+def test_a_diameter_to_fall_back_on_may_be_a_whole_number():
+    """Measured diameters are not cut to whole mm with it."""
+    arc = np.arange(1.0, 9.0, 2.0)
+    caliber = measured(7.0).caliber
+    whole = diameters_at(caliber, arc, otherwise=(5, 1))
+    np.testing.assert_array_equal(whole, diameters_at(caliber, arc, otherwise=(5.0, 1.0)))

@@ -241,3 +241,25 @@ def test_holes_and_islands_survive_dicom(tmp_path):
     assert len(read.contours) == 3 * int((np.abs(GRID.axes_mm[2]) <= 10).sum())
     assert np.array_equal(rasterize(read, GRID).on(GRID) >= 0.5, ring)
     assert read.kind is StructureKind.CTV
+
+
+PRV = """
+label = "Risk volumes"
+[[step]]
+name = "{name}"
+kind = "PRV"
+operation = "margin"
+of = ["Bone"]
+margin_mm = {size}
+"""
+
+
+def test_a_risk_volume_is_a_step_of_a_recipe():
+    made = follow(PRV.format(name="Bone_PRV03", size=3))
+    prv = made.masks["Bone_PRV03"]
+    assert prv.kind is StructureKind.PRV
+    inside = prv.on(GRID) >= 0.5
+    # The bone begins at x = 5.5 (half a voxel before its first centre).
+    assert float(X[inside].min()) == pytest.approx(3.0, abs=0.5)
+    with pytest.raises(InputError, match="0 mm or more around a planning volume"):
+        follow(PRV.format(name="Bone_PRV03", size=-3))
