@@ -69,7 +69,7 @@ def goal_levels(
     levels : tuple of Level
         Empty if no goal has a priority.
     findings : list of Finding
-        Goals that cannot be worked on, only judged.
+        Goals that cannot be worked on, only judged, or only where the earlier dose is known.
     """
     build = _GoalTerms(anatomy, points, settings, n_fractions)
     levels, findings = [], []
@@ -84,6 +84,7 @@ def goal_levels(
             terms.extend(found)
             if not found and not build.is_target_goal(item):
                 findings.append(_only_judged(item.goal))
+            findings.extend(build.unknown_findings(item))
         if terms:
             reached = REACHED_SHARE * build.importance * len(terms)
             levels.append(Level(f"priority {priority}", tuple(terms), LEVEL_SLACK, reached))
@@ -297,6 +298,30 @@ class _GoalTerms:
             return np.zeros(0, dtype=np.int64), np.zeros(0)
         return self.points.of_mask(self.anatomy.masks[name])
 
+    def _goal_points(self, item: PlanGoal) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return points and volumes where a goal counts: not where its breach is accepted."""
+        where, volume = self._points_of(item.goal.structure)
+        if not item.excludes_targets:
+            return where, volume
+        nearest = self.points.sample(self.anatomy.nearest_target_mm())
+        is_outside = nearest[where] > 0
+        return where[is_outside], volume[is_outside]
+
+    def unknown_findings(self, item: PlanGoal) -> list[Finding]:
+        """Say where a goal is not worked on because nobody knows what was given before."""
+        if item.prior is None or item.goal.scope is DoseScope.PLAN:
+            return []
+        where, volume = self._goal_points(item)
+        is_unknown = np.isnan(self.points.sample(item.prior.values)[where])
+        if not np.any(is_unknown):
+            return []
+        goal, unknown_cc = item.goal, self._volume_cc(volume[is_unknown])
+        text = (
+            f"{goal.structure} {goal.text}: the earlier dose is unknown in about "
+            f"{unknown_cc:.1f} cc; the optimiser could not work on this goal there."
+        )
+        return [Finding(Severity.CAUTION, "goal-not-worked-on", text, goal.structure)]
+
     def _cumulative_points(
         self, item: PlanGoal
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], CumulativeDose | None]:
@@ -305,7 +330,7 @@ class _GoalTerms:
         Voxels whose earlier dose is unknown cannot be worked on and are left out. In a robust plan
         it is the worst that may have been given; where only that is unknown, what is believed.
         """
-        where, volume = self._points_of(item.goal.structure)
+        where, volume = self._goal_points(item)
         if item.goal.scope is DoseScope.PLAN or item.goal.alpha_beta_gy is None:
             return where, volume, None
         prior = np.zeros(len(where))

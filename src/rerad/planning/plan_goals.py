@@ -25,12 +25,16 @@ def plan_goals(
     """
     prescribed = {item.structure: item.dose_gy for item in inputs.current.prescriptions}
     highest = max(prescribed.values(), default=None)
+    accepted = dict(inputs.settings.accepted_breaches)
     return tuple(
         PlanGoal(
             goal,
             _prior(goal, priors),
             prescribed.get(goal.structure, highest),
             _corners(inputs, goal, priors, masks or {}),
+            excludes_targets=goal.structure in accepted
+            and goal.scope is DoseScope.CUMULATIVE
+            and goal.at_most is not None,
         )
         for goal in inputs.goals
         if goal.is_hard or goal.priority is not None

@@ -73,12 +73,16 @@ class PlanGoal:
     corners : tuple of CapCorner
         Of a robust plan: what may have been given before, at each end of alpha/beta; the goal is
         worked on with the worst of them at every voxel. Empty believes `prior`.
+    excludes_targets : bool
+        Whether the goal is worked on outside the targets only, as where its breach in them is
+        accepted.
     """
 
     goal: Goal
     prior: Dose | None
     prescription_gy: float | None
     corners: tuple[CapCorner, ...] = ()
+    excludes_targets: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -202,6 +202,32 @@ def test_goals_with_priority_are_worked_on_in_their_worst_case(inputs: PlanningI
         assert found[n] == pytest.approx(slow, rel=1e-5)
 
 
+def test_goals_are_worked_on_where_they_are_judged(inputs: PlanningInputs) -> None:
+    """Not in the target where a breach is accepted, and not where nothing is known, said so."""
+    asked = replace(inputs, goals=(parse_goal("1: SacralPlex_R Dmean[EQD2] <= 60 ab=2.5"),))
+    anatomy, points, request = stage(asked)
+    (item,), weights = request.goals, request.objectives
+    (level,), findings = goal_levels((item,), anatomy, points, weights, 22)
+    worked_on = level.terms[0].indices
+    nearest = points.sample(anatomy.nearest_target_mm())
+    organ, _ = points.of_mask(request.masks["SacralPlex_R"])
+    np.testing.assert_array_equal(worked_on, organ[nearest[organ] > 0])
+    assert len(worked_on) < len(organ)
+    assert not [f for f in findings if f.code == "goal-not-worked-on"]
+    values = item.prior.values.copy()
+    values.ravel()[points.indices[worked_on[:10]]] = np.nan
+    unknown = replace(item, prior=replace(item.prior, values=values))
+    (level,), findings = goal_levels((unknown,), anatomy, points, weights, 22)
+    np.testing.assert_array_equal(level.terms[0].indices, worked_on[10:])
+    finding = next(f for f in findings if f.code == "goal-not-worked-on")
+    assert finding.where == "SacralPlex_R"
+    strict = inputs.settings
+    strict = replace(asked, settings=replace(strict, accepted_breaches=()))
+    anatomy, points, request = stage(strict)
+    (level,), _ = goal_levels(request.goals, anatomy, points, weights, 22)
+    assert len(level.terms[0].indices) == len(organ)
+
+
 def test_limits_hold_in_every_scenario_at_a_price(result: CaseResult) -> None:
     assert result.robust is not None
     price = result.robust.planning.price
