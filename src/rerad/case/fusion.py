@@ -136,11 +136,12 @@ def _given(
             if dicom.is_deformable_registration(path):
                 continue
             found = dicom.read_registration(path)
-            names = {found.frame_uid, *(step.from_frame_uid for step in found.transforms)}
-            if {from_frame_uid, to_frame_uid} <= names:
-                data.paths("registration", item.uid, "REG")
-                label = found.label or found.instance_uid
-                return found.between(from_frame_uid, to_frame_uid), label
+            try:
+                transform = found.between(from_frame_uid, to_frame_uid)
+            except FrameMismatchError:
+                continue
+            data.paths("registration", item.uid, "REG")
+            return transform, found.label or found.instance_uid
     return None
 
 

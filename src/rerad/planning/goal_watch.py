@@ -15,7 +15,7 @@ from rerad.evaluation import Metric, MetricKind, parse_metric
 from rerad.planning.agreement import dose_at_hottest
 from rerad.planning.budget import discounted_prior
 from rerad.planning.judgement import OUTSIDE_SUFFIX, Judgement
-from rerad.planning.plan_request import PlanState
+from rerad.planning.pass_record import PlanState
 from rerad.planning.points import Points
 from rerad.planning.replan import Listeners
 from rerad.radiobiology import eqd2

@@ -5,7 +5,7 @@ Where a target lies inside an organ, three volumes are told apart: the part shar
 (``SacralPlex_L``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,21 @@ SHARED_SUFFIX = "&PTV"
 """What a structure shares with the targets of the plan; TG-263 has no sign for it."""
 
 _OTHER = {"_L": "_R", "_R": "_L"}
+
+
+def inside_targets(targets: Iterable[Mask], grid: Grid) -> NDArray[np.bool_]:
+    """Return which voxels of the dose grid count as target: those at least half inside one."""
+    inside = np.zeros(grid.shape, dtype=bool)
+    for target in targets:
+        inside[grid.region_of(target.grid)] |= target.fraction >= 0.5
+    return inside
+
+
+def part_outside(organ: Mask, inside: NDArray[np.bool_], grid: Grid) -> Mask:
+    """Return the part of an organ in voxels of the dose grid that are not `inside` targets."""
+    is_target = inside[grid.region_of(organ.grid)]
+    outside = np.where(is_target, np.float32(0), organ.fraction)
+    return replace(organ, name=f"{organ.name}{OUTSIDE_SUFFIX}", fraction=outside)
 
 
 def organ_of_part(name: str) -> str:
@@ -105,10 +120,7 @@ class Judgement:
         A dose voxel that lies at least half inside a target counts as target, here as in the
         optimiser: a rim thinner than a voxel is neither controlled nor judged on its own.
         """
-        mask = self.masks[organ]
-        inside = self._inside_targets()[self.dose_grid.region_of(mask.grid)]
-        outside = np.where(inside, np.float32(0), mask.fraction)
-        return replace(mask, name=f"{organ}{OUTSIDE_SUFFIX}", fraction=outside)
+        return part_outside(self.masks[organ], self._inside_targets(), self.dose_grid)
 
     def shared_with_targets(self, organ: str) -> Mask:
         """Return the part of an organ inside prescribed targets: what `outside_targets` leaves."""
@@ -119,11 +131,7 @@ class Judgement:
 
     def _inside_targets(self) -> NDArray[np.bool_]:
         """Return which voxels of the dose grid count as target."""
-        inside = np.zeros(self.dose_grid.shape, dtype=bool)
-        for name in self.prescribed_gy:
-            target = self.masks[name]
-            inside[self.dose_grid.region_of(target.grid)] |= target.fraction >= 0.5
-        return inside
+        return inside_targets([self.masks[name] for name in self.prescribed_gy], self.dose_grid)
 
     def _all_targets(self) -> Mask:
         """Return the union of the prescribed targets."""

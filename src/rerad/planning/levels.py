@@ -33,7 +33,7 @@ from rerad.planning.caps import corner_prior
 from rerad.planning.inputs import ObjectiveSettings
 from rerad.planning.plan_request import PlanGoal
 from rerad.planning.points import Points
-from rerad.planning.terms import Anatomy, target_terms
+from rerad.planning.terms import Anatomy, counted_points, target_terms
 
 LEVEL_SLACK = 0.02
 """Share by which a level may be worse than it could be, for the sake of later ones."""
@@ -293,19 +293,17 @@ class _GoalTerms:
             return value
         return value / 100.0 * (item.prescription_gy or 0.0)
 
-    def _points_of(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        if name not in self.anatomy.masks:
+    def _points_of(
+        self, name: str, *, excludes_targets: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        mask = self.anatomy.masks.get(name)
+        if mask is None:
             return np.zeros(0, dtype=np.int64), np.zeros(0)
-        return self.points.of_mask(self.anatomy.masks[name])
+        return counted_points(self.anatomy, self.points, mask, excludes_targets=excludes_targets)
 
     def _goal_points(self, item: PlanGoal) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return points and volumes where a goal counts: not where its breach is accepted."""
-        where, volume = self._points_of(item.goal.structure)
-        if not item.excludes_targets:
-            return where, volume
-        nearest = self.points.sample(self.anatomy.nearest_target_mm())
-        is_outside = nearest[where] > 0
-        return where[is_outside], volume[is_outside]
+        return self._points_of(item.goal.structure, excludes_targets=item.excludes_targets)
 
     def unknown_findings(self, item: PlanGoal) -> list[Finding]:
         """Say where a goal is not worked on because nobody knows what was given before."""

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rerad.errors import InputError
 from rerad.optimize import Level, LevelOutcome, Multipliers, Problem, Solution, ValueCap
+from rerad.optimize.terms import Floats
 from rerad.planning.result import PassAgreement
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -143,9 +139,13 @@ class PlanState:
         return Multipliers(problem.caps, self.multipliers, self.stiffness)
 
     def after_pass(
-        self, solution: Solution, levels: tuple[LevelOutcome, ...], seen: PassAgreement
+        self,
+        solution: Solution,
+        levels: tuple[LevelOutcome, ...],
+        seen: PassAgreement,
+        background_gy: Floats,
     ) -> "PlanState":
-        """Return the state after one more pass, without its background.
+        """Return the state after one more pass.
 
         Parameters
         ----------
@@ -155,12 +155,15 @@ class PlanState:
             What came of its levels.
         seen : PassAgreement
             How far its dose was from the final one.
+        background_gy : ndarray of shape (n_points,)
+            Final dose less that of the operator.
         """
         held = solution.multipliers
         return replace(
             self,
             n_passes_done=self.n_passes_done + 1,
             fluence_mu=solution.fluence_mu,
+            background_gy=background_gy,
             multipliers=() if held is None else held.values,
             stiffness=0.0 if held is None else held.stiffness,
             agreement=(*self.agreement, seen),

@@ -42,6 +42,7 @@ from rerad.planning.judge import (
     target_deliveries,
 )
 from rerad.planning.medium import Medium, make_medium
+from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_goals import (
     hard_cumulative_caps,
     limit_caps,
@@ -49,7 +50,7 @@ from rerad.planning.plan_goals import (
     plan_goals,
 )
 from rerad.planning.plan_outcome import PlanOutcome
-from rerad.planning.plan_request import PlanRequest, PlanSettings, PlanState
+from rerad.planning.plan_request import PlanRequest, PlanSettings
 from rerad.planning.replan import make_plan
 from rerad.planning.result import BudgetRow, CaseResult, DeliveryState, PriorCourse
 from rerad.planning.robust_result import RobustOutcome

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rerad.core import Dose, Finding, Plan
-from rerad.planning.plan_request import PlanState
+from rerad.planning.pass_record import PlanState
 from rerad.planning.result import Convergence, TolerancePrices
 from rerad.planning.robust_result import RobustPlanning
 

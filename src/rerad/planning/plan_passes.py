@@ -20,7 +20,7 @@ from rerad.optimize import (
 from rerad.planning.agreement import agreement
 from rerad.planning.inputs import Progress
 from rerad.planning.leaves import sequence, wanted_fluence
-from rerad.planning.plan_request import PlanState
+from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_task import PlanTask
 from rerad.planning.result import PassAgreement
 from rerad.sequencing import complexity

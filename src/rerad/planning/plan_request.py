@@ -16,7 +16,6 @@ from rerad.core import (
 )
 from rerad.errors import InputError
 from rerad.planning.inputs import ObjectiveSettings, RobustSettings
-from rerad.planning.pass_record import PlanState as PlanState
 from rerad.planning.terms import CapCorner, OrganCap, PhysicalCap
 
 

@@ -27,7 +27,8 @@ from rerad.optimize import (
 from rerad.planning.inputs import Progress
 from rerad.planning.leaves import leakage_of
 from rerad.planning.levels import goal_levels, hard_bounds
-from rerad.planning.plan_request import PlanRequest, PlanState
+from rerad.planning.pass_record import PlanState
+from rerad.planning.plan_request import PlanRequest
 from rerad.planning.points import Points, choose_points, touched
 from rerad.planning.terms import (
     Anatomy,

@@ -16,6 +16,7 @@ from rerad.errors import InputError
 from rerad.optimize import LevelOutcome, Solution, Watch
 from rerad.planning.inputs import Progress
 from rerad.planning.leaf_refinement import refine
+from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_passes import (
     Delivered,
@@ -28,7 +29,7 @@ from rerad.planning.plan_passes import (
     pass_agreement,
     unsettled,
 )
-from rerad.planning.plan_request import PlanRequest, PlanState
+from rerad.planning.plan_request import PlanRequest
 from rerad.planning.plan_task import Listeners as Listeners
 from rerad.planning.plan_task import PlanTask, prepare_task
 from rerad.planning.prices import tolerance_prices
@@ -154,7 +155,7 @@ def _passes(task: PlanTask, state: PlanState, progress: Progress) -> PlanRun:
         final = delivered.at_points_gy
         seen = pass_agreement(task, solution.dose_gy, final)
         modelled = task.problem.delivered_gy(solution.fluence_mu)
-        state = replace(state.after_pass(solution, levels, seen), background_gy=final - modelled)
+        state = state.after_pass(solution, levels, seen, final - modelled)
         _keep(task, state)
         run = _run(task, solution, levels, delivered, state)
     if run is None:  # there is always a pass

@@ -24,7 +24,7 @@ from rerad.core import (
 from rerad.errors import FrameMismatchError, InputError
 from rerad.evaluation import GoalResult, Verdict, dvh, evaluate_goal
 from rerad.planning.budget import OrganLimit
-from rerad.planning.judgement import OUTSIDE_SUFFIX
+from rerad.planning.judgement import inside_targets, part_outside
 from rerad.radiobiology import fraction_size_finding, to_eqd2
 from rerad.structures import EndSlab, rasterize
 
@@ -108,9 +108,6 @@ def parts_outside(
 ) -> dict[str, Mask]:
     """Return of each organ the part outside every target.
 
-    A dose voxel that lies at least half inside a target counts as target, as it does for plans
-    made here.
-
     Parameters
     ----------
     structures : StructureSet
@@ -120,15 +117,10 @@ def parts_outside(
     grid : Grid
         Dose grid of the case.
     """
-    is_target = np.zeros(grid.shape, dtype=bool)
-    for name in targets:
-        is_target |= rasterize(structures[name], grid).on(grid) >= 0.5
-    parts = {}
-    for name in organs:
-        organ = rasterize(structures[name], grid)
-        outside = np.where(is_target, np.float32(0), organ.on(grid))
-        parts[name] = Mask(f"{name}{OUTSIDE_SUFFIX}", organ.kind, outside, grid)
-    return parts
+    is_target = inside_targets([rasterize(structures[name], grid) for name in targets], grid)
+    return {
+        name: part_outside(rasterize(structures[name], grid), is_target, grid) for name in organs
+    }
 
 
 def check_returned_plan(plan: ReturnedPlan, context: LimitContext) -> ReturnedCheck:
@@ -183,7 +175,7 @@ def _judged(limit: OrganLimit, own: Dose, context: LimitContext) -> list[GoalRes
     regions: dict[str, Structure | Mask] = {name: context.structures[name]}
     outside = context.outside_targets.get(name)
     if name in context.accepted and outside is not None and outside.volume_cc > 0:
-        regions[f"{name}{OUTSIDE_SUFFIX}"] = outside
+        regions[outside.name] = outside
     results = []
     for part, region in regions.items():
         result = evaluate_goal(

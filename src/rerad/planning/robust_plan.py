@@ -28,6 +28,7 @@ from rerad.optimize import (
 )
 from rerad.planning.inputs import Progress, RobustSettings
 from rerad.planning.mimic import mimic_problem
+from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_passes import (
     Delivered,
     Floats,
@@ -38,7 +39,7 @@ from rerad.planning.plan_passes import (
     optimise,
     pass_agreement,
 )
-from rerad.planning.plan_request import PlanRequest, PlanState
+from rerad.planning.plan_request import PlanRequest
 from rerad.planning.plan_task import PlanTask
 from rerad.planning.robust_result import RobustPlanning
 from rerad.planning.terms import OrganCap, target_terms
@@ -134,7 +135,7 @@ def _robust_pass(
     final = delivered.at_points_gy
     seen = pass_agreement(task, solution.dose_gy[: task.operator.n_points], final)
     modelled = task.problem.delivered_gy(solution.fluence_mu)
-    now = replace(now.after_pass(solution, outcomes, seen), background_gy=final - modelled)
+    now = now.after_pass(solution, outcomes, seen, final - modelled)
     if task.listeners.keep is not None:
         task.listeners.keep(replace(trusting, robust=now))
     return now, delivered

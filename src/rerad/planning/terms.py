@@ -71,6 +71,29 @@ class Anatomy:
         return nearest
 
 
+def counted_points(
+    anatomy: Anatomy, points: Points, mask: Mask, *, excludes_targets: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the points of an organ and their volume shares; outside the targets only, if asked.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        With the targets.
+    points : Points
+        What the optimiser looks at.
+    mask : Mask
+        The organ.
+    excludes_targets : bool
+        Whether its breach in the targets is accepted.
+    """
+    indices, shares = points.of_mask(mask)
+    if not excludes_targets:
+        return indices, shares
+    is_outside = points.sample(anatomy.nearest_target_mm())[indices] > 0
+    return indices[is_outside], shares[is_outside]
+
+
 def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) -> list[DoseTerm]:
     """Return the objectives of the targets.
 
@@ -157,12 +180,13 @@ def organ_terms(
     """
     terms: list[DoseTerm] = []
     findings: list[Finding] = []
-    nearest = points.sample(anatomy.nearest_target_mm())
     for cap in caps:
-        indices, shares = points.of_mask(anatomy.masks[cap.structure])
-        if cap.excludes_targets:
-            is_outside = nearest[indices] > 0
-            indices, shares = indices[is_outside], shares[is_outside]
+        indices, shares = counted_points(
+            anatomy,
+            points,
+            anatomy.masks[cap.structure],
+            excludes_targets=cap.excludes_targets,
+        )
         prior = np.zeros(len(indices))
         if cap.prior is not None:
             prior = points.sample(cap.prior.values)[indices]
@@ -259,12 +283,11 @@ def organ_caps(
     the worst case is unknown or leaves nothing, the limit holds for what is believed.
     """
     hard = []
-    nearest = points.sample(anatomy.nearest_target_mm())
     for cap in caps:
         mask = anatomy.masks[cap.structure]
-        indices, _ = points.of_mask(touched(mask, anatomy.grid) if cap.is_point_maximum else mask)
-        if cap.excludes_targets:
-            indices = indices[nearest[indices] > 0]
+        if cap.is_point_maximum:
+            mask = touched(mask, anatomy.grid)
+        indices, _ = counted_points(anatomy, points, mask, excludes_targets=cap.excludes_targets)
         prior = np.zeros(len(points.indices))
         if cap.prior is not None:
             prior = points.sample(cap.prior.values)

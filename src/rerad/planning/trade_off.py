@@ -33,10 +33,10 @@ from rerad.planning.inputs import Progress
 from rerad.planning.leaf_refinement import refine
 from rerad.planning.levels import LEVEL_SLACK, REACHED_SHARE
 from rerad.planning.mimic import mimic_problem
+from rerad.planning.pass_record import PlanState
 from rerad.planning.pipeline import PreparedCase
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_passes import Delivered, Floats, complexity_of, deliver, pass_agreement
-from rerad.planning.plan_request import PlanState
 from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
 from rerad.planning.result import Convergence
 from rerad.planning.robust_plan import price_of, scenarios_of

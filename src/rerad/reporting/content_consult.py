@@ -6,6 +6,7 @@ from rerad.core import Dose, Structure
 from rerad.core.clinical_history import Absent, CourseRecord, Toxicity
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.outcome import (
+    SurvivalTime,
     course_outcome,
     dose_overlap,
     history_findings,
@@ -302,21 +303,19 @@ def outcome_blocks(consult: Consult, citations: Citations) -> Iterator[Block]:
         yield Bullets("Response", tuple(found))
     times = survival_times(history)
     if times:
-        yield Bullets("Survival", tuple(_survival(time.landmark, time) for time in times))
+        yield Bullets("Survival", tuple(_survival(time) for time in times))
     yield Bullets("Toxicity", tuple(_toxicities(history.of_kind(Toxicity))))
     open_points = tuple(f"{f.severity}: {f.text}" for f in history_findings(history))
     if open_points:
         yield Bullets("What the record leaves open", open_points)
 
 
-def _survival(landmark: str, time: object) -> str:
+def _survival(time: SurvivalTime) -> str:
     """Return the time from one landmark in words."""
-    days, said = getattr(time, "days", None), getattr(time, "said", "")
-    kind = "death" if getattr(time, "is_death", False) else "last visit alive"
-    number = f"{days} days" if days is not None else UNKNOWN
-    return f"From {landmark} to {kind}: {number}" + (
-        f" (the record says: {said})." if said else "."
-    )
+    kind = "death" if time.is_death else "last visit alive"
+    number = f"{time.days} days" if time.days is not None else UNKNOWN
+    said = f" (the record says: {time.said})" if time.said else ""
+    return f"From {time.landmark} to {kind}: {number}{said}."
 
 
 def _toxicities(records: tuple[Toxicity, ...]) -> Iterator[str]:
