@@ -33,14 +33,15 @@ def consult_of(loaded: LoadedCase, made: date) -> Consult:
     LedgerError
         If the history is in a ledger that is not there.
     """
-    table = loaded.file.consult
+    table, end_slab = loaded.file.consult, loaded.inputs.settings.end_slab
     history, key = _records(loaded)
     if table is None:
-        return Consult(made, history, key)
+        return Consult(made, history, key, end_slab)
     return Consult(
         made=made,
         history=history,
         course_key=key,
+        end_slab=end_slab,
         statements=ConsultStatements(**{name: getattr(table, name) for name in STATEMENTS}),
         earlier_isodose_gy=table.earlier_isodose_gy,
         current_isodose_gy=table.current_isodose_gy,

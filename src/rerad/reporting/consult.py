@@ -4,6 +4,7 @@ import datetime
 from dataclasses import dataclass, fields
 
 from rerad.core.clinical_history import ClinicalHistory
+from rerad.structures import EndSlab
 
 BLANK = "_" * 22
 """A line to write on by hand: nobody has said it yet."""
@@ -64,6 +65,8 @@ class Consult:
         Every record of the patient, today's course included.
     course_key : str
         Key of today's course.
+    end_slab : EndSlab
+        How far contours reach beyond their ends, as the goals of the run were judged.
     statements : ConsultStatements
         What people state.
     earlier_isodose_gy, current_isodose_gy : float or None
@@ -75,6 +78,7 @@ class Consult:
     made: datetime.date
     history: ClinicalHistory
     course_key: str
+    end_slab: EndSlab
     statements: ConsultStatements = ConsultStatements()
     earlier_isodose_gy: float | None = None
     current_isodose_gy: float | None = None

@@ -86,7 +86,7 @@ def _with(section: Section, more: tuple[Block, ...]) -> Section:
 
 def _by_course(result: CaseResult, consult: Consult | None) -> tuple[Block, ...]:
     """Return the organs course by course, in a consult."""
-    table = organs_by_course_table(result) if consult is not None else None
+    table = None if consult is None else organs_by_course_table(result, consult.end_slab)
     return () if table is None else (table,)
 
 

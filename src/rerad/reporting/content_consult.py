@@ -1,8 +1,8 @@
 """The consult part of the report: request, courses, type of re-irradiation, outcome. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from rerad.core import Dose, Structure
+from rerad.core import Dose
 from rerad.core.clinical_history import Absent, CourseRecord, Toxicity
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.outcome import (
@@ -38,6 +38,7 @@ from rerad.reporting.wording import (
     number_cell,
     verdict_cell,
 )
+from rerad.structures import EndSlab
 
 
 def consult_section(result: CaseResult, consult: Consult, citations: Citations) -> Section:
@@ -197,8 +198,16 @@ def _type_row(result: CaseResult, prior: PriorCourse, consult: Consult) -> tuple
     return name, Cell(str(kind), emphasis=Emphasis.STRONG), Cell(f"{why} ({state.label})")
 
 
-def organs_by_course_table(result: CaseResult) -> Table | None:
-    """Return each judged organ course by course: physical dose, EQD2, sum and limit."""
+def organs_by_course_table(result: CaseResult, end_slab: EndSlab) -> Table | None:
+    """Return each judged organ course by course: physical dose, EQD2, sum and limit.
+
+    Parameters
+    ----------
+    result : CaseResult
+        What a run found.
+    end_slab : EndSlab
+        How far contours reach beyond their ends, as the goals were judged.
+    """
     rows = [
         row
         for row in result.summary
@@ -206,7 +215,15 @@ def organs_by_course_table(result: CaseResult) -> Table | None:
         and row.alpha_beta_gy is not None
         and row.structure in result.structures
     ]
-    lines = tuple(line for row in rows for line in _organ_lines(result, row))
+    today = {
+        alpha_beta: to_eqd2(
+            result.planned.physical,
+            n_fractions_planned=result.planned.n_fractions,
+            alpha_beta_gy=alpha_beta,
+        )
+        for alpha_beta in {row.alpha_beta_gy for row in rows if row.alpha_beta_gy is not None}
+    }
+    lines = tuple(line for row in rows for line in _organ_lines(result, row, today, end_slab))
     if not result.priors or not lines:
         return None
     header = (
@@ -234,9 +251,15 @@ def organs_by_course_table(result: CaseResult) -> Table | None:
     )
 
 
-def _organ_lines(result: CaseResult, row: SummaryRow) -> Iterator[tuple[Cell, ...]]:
+def _organ_lines(
+    result: CaseResult, row: SummaryRow, today: Mapping[float, Dose], end_slab: EndSlab
+) -> Iterator[tuple[Cell, ...]]:
     """Return a line for each course with a dose, and one for the sum."""
-    organ_drawn, blank = result.structures[row.structure], Cell("")
+    drawn, blank = result.structures[row.structure], Cell("")
+
+    def value(dose: Dose) -> Cell:
+        return number_cell(evaluate_metric(row.metric, dvh(dose, drawn, end_slab=end_slab)))
+
     alpha_beta = row.alpha_beta_gy
     assert alpha_beta is not None
     organ = Cell(row.structure, f"{row.metric}, α/β {compact(alpha_beta)} Gy", Emphasis.STRONG)
@@ -245,22 +268,20 @@ def _organ_lines(result: CaseResult, row: SummaryRow) -> Iterator[tuple[Cell, ..
             organ,
             Cell(prior.course.name),
             Cell(_stated_count(prior.course.n_fractions_delivered)),
-            number_cell(_value(prior.physical_on_planning, organ_drawn, row.metric)),
-            number_cell(_value(prior.eqd2_on_planning[alpha_beta], organ_drawn, row.metric))
+            value(prior.physical_on_planning),
+            value(prior.eqd2_on_planning[alpha_beta])
             if alpha_beta in prior.eqd2_on_planning
             else Cell(UNKNOWN, emphasis=Emphasis.ABSENT),
             blank,
             blank,
         )
         organ = blank
-    n = result.planned.n_fractions
-    today = to_eqd2(result.planned.physical, n_fractions_planned=n, alpha_beta_gy=alpha_beta)
     yield (
         blank,
         Cell(f"{result.current.name}, planned"),
-        Cell(str(n)),
+        Cell(str(result.planned.n_fractions)),
         number_cell(row.physical_gy),
-        number_cell(_value(today, organ_drawn, row.metric)),
+        value(today[alpha_beta]),
         blank,
         blank,
     )
@@ -278,11 +299,6 @@ def _organ_lines(result: CaseResult, row: SummaryRow) -> Iterator[tuple[Cell, ..
 
 def _stated_count(count: int | None) -> str:
     return UNKNOWN if count is None else str(count)
-
-
-def _value(dose: Dose, organ: Structure, metric: str) -> float:
-    """Return a metric of an organ, NaN where unknown dose could change it."""
-    return evaluate_metric(metric, dvh(dose, organ))
 
 
 def outcome_blocks(consult: Consult, citations: Citations) -> Iterator[Block]:

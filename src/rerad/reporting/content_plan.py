@@ -244,7 +244,7 @@ def goals_section(result: CaseResult, citations: Citations) -> Section:
         rows.append(tuple(cells))
     header = [Cell("Structure"), Cell("Goal"), Cell("Source"), Cell("Planned"), Cell("Verdict")]
     align = [Align.LEFT, Align.LEFT, Align.LEFT, Align.RIGHT, Align.CENTER]
-    widths = [1.5, 3.1, 0.8, 1.0, 1.25]
+    widths = [2.0, 2.6, 0.8, 1.0, 1.25]
     if delivered:
         header += [Cell("Delivered"), Cell("Verdict")]
         align += [Align.RIGHT, Align.CENTER]

@@ -127,7 +127,7 @@ def provenance_section(result: CaseResult) -> Section:
                 rows=tuple(
                     (
                         Cell(item.what, item.uid),
-                        Cell(f"{item.sha256[:16]}…" if len(item.sha256) > 16 else item.sha256),
+                        Cell(_hash_text(item.sha256)),
                     )
                     for item in record.inputs
                 ),
@@ -144,11 +144,19 @@ def provenance_section(result: CaseResult) -> Section:
     return Section("provenance", "Provenance", tuple(blocks))
 
 
+def _hash_text(digits: str) -> str:
+    """Return as much of a hash as a line holds; the whole stands in run.json."""
+    return f"{digits[:16]}…" if len(digits) > 16 else digits
+
+
 def _setting_pairs(
     settings: Mapping[str, str | int | float | bool | None],
 ) -> tuple[tuple[str, str], ...]:
     """Settings in the order given, as text."""
-    return tuple((name, _setting_text(value)) for name, value in settings.items())
+    return tuple(
+        (name, _hash_text(str(value)) if name.endswith("_hash") else _setting_text(value))
+        for name, value in settings.items()
+    )
 
 
 def _setting_text(value: str | int | float | bool | None) -> str:

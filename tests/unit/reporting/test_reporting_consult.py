@@ -20,11 +20,13 @@ from rerad.core.clinical_history import (
     SymptomScore,
     Toxicity,
 )
+from rerad.evaluation import dvh, evaluate_metric
 from rerad.planning.result import CaseResult
 from rerad.reporting import Consult, ConsultStatements, ReportContent, report_content
 from rerad.reporting.checklist import ITEMS
 from rerad.reporting.consult import BLANK
 from rerad.reporting.document import SignatureLines, Table
+from rerad.structures import EndSlab
 
 
 def records() -> ClinicalHistory:
@@ -65,6 +67,7 @@ def consult() -> Consult:
         made=date(2026, 5, 6),
         history=records(),
         course_key="c2",
+        end_slab=EndSlab.FLAT,
         statements=ConsultStatements(reason="pain", performance_status="unknown"),
         earlier_isodose_gy=20.0,
         current_isodose_gy=20.0,
@@ -182,6 +185,22 @@ def test_organs_stand_course_by_course(case_result: CaseResult, consult: Consult
         expected = "unknown" if math.isnan(value) else f"{value:.1f}"
         assert row[4].text == expected
         assert row[3].text == "–"  # physical doses of courses are never added
+
+
+def test_organs_by_course_reach_as_far_beyond_their_ends_as_goals_do(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    organ = next(row for row in case_result.summary if not row.is_target and row.alpha_beta_gy)
+    organ = replace(organ, metric="V20Gy")
+    case = replace(case_result, summary=(organ,))
+    dose, drawn = case.priors[0].physical_on_planning, case.structures[organ.structure]
+    shown = []
+    for end_slab in EndSlab:
+        content = report_content(case, replace(consult, end_slab=end_slab))
+        shown.append(table_of(content, "organs_by_course").rows[0][3].text)
+        value = evaluate_metric(organ.metric, dvh(dose, drawn, end_slab=end_slab))
+        assert shown[-1] == f"{value:.1f}"
+    assert shown[0] != shown[1]
 
 
 def test_parts_of_organs_have_no_lines_of_their_own(
