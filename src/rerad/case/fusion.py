@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rerad import dicom
-from rerad.case.load import DataFolder
+from rerad.case.data_folder import DataFolder
 from rerad.core import Finding, Grid, Image, RigidTransform, Severity
 from rerad.errors import FrameMismatchError, RegistrationError
 from rerad.imaging import resample_image

@@ -217,8 +217,8 @@ def _proposal(
             folder=folder,
             planning_ct_series_uid=today.ct.uid,
             structure_set_uid=today.structures.uid if today.structures else "",
-            pet_series_uid=_same_frame(scan, "PT", today.ct),
-            mr_series_uid=_same_frame(scan, "MR", today.ct),
+            pet_series_uid=_shown_on(scan, "PT", today, earlier),
+            mr_series_uid=_shown_on(scan, "MR", today, earlier),
         ),
         current_course=CourseTable(
             name="Course to be planned",
@@ -283,10 +283,29 @@ def _prior_course(number: int, study: _PlanningStudy) -> PriorCourseTable:
     )
 
 
-def _same_frame(scan: FolderScan, kind: str, ct: FolderItem) -> str:
-    """Return the first series of a kind in the CT's frame, or nothing."""
+def _shown_on(
+    scan: FolderScan, kind: str, today: _PlanningStudy, earlier: Sequence[_PlanningStudy]
+) -> str:
+    """Return the first PET or MR in the CT's frame, else one that can be brought there.
+
+    That is one of a frame that no earlier course has, with a registration among the files or, for
+    a PET, the CT of the PET/CT.
+    """
     items = _of_kind(scan, kind)
-    return next((item.uid for item in items if item.frame_uid == ct.frame_uid), "")
+    here = next((item.uid for item in items if item.frame_uid == today.ct.frame_uid), "")
+    if here:
+        return here
+    taken = {study.ct.frame_uid for study in earlier}
+    partners = {item.frame_uid for item in scan.of_kind("CT")} if kind == "PT" else set()
+    has_registration = bool(scan.of_kind("REG"))
+    return next(
+        (
+            item.uid
+            for item in items
+            if item.frame_uid not in taken and (has_registration or item.frame_uid in partners)
+        ),
+        "",
+    )
 
 
 def _uses(file: CaseFile) -> dict[str, str]:
@@ -315,7 +334,10 @@ def _lines(
     for item in scan.items:
         use = uses.get(item.uid, "")
         if not use and item.kind in {"PT", "MR"} and item.frame_uid not in frames:
-            use = "not used: another frame of reference than any planning CT; register it first"
+            use = (
+                "not used: another frame of reference than any planning CT; add a registration "
+                "(REG) or, for a PET, its CT"
+            )
         elif not use:
             use = "not used: nothing in this case refers to it; name its UID in the case file"
         lines.append(

@@ -1,14 +1,15 @@
 """From a case file and a folder of DICOM files to what the planner needs."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from rerad import dicom
+from rerad.case.data_folder import DataFolder as DataFolder
 from rerad.case.delivered import with_records
 from rerad.case.files import case_path, read_case
+from rerad.case.fusion import FusedImage, fuse
 from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_records import records_of
 from rerad.case.history_schema import (
@@ -25,7 +26,6 @@ from rerad.case.schema import CaseFile
 from rerad.core import (
     Course,
     EventKind,
-    Finding,
     HistoryEvent,
     Image,
     InputRecord,
@@ -78,6 +78,8 @@ class LoadedCase:
         How the CT becomes densities.
     text : str
         The case file as it stood when it was read.
+    fused : mapping of str to FusedImage
+        PET (in SUV) and MR in the planning CT's frame, where the case names them.
     """
 
     path: Path
@@ -87,66 +89,12 @@ class LoadedCase:
     records: tuple[InputRecord, ...]
     medium: MediumSettings
     text: str
+    fused: Mapping[str, FusedImage] = field(default_factory=dict)
 
     @property
     def inputs_hash(self) -> str:
         """One hash over everything that a plan depends on, as it was read."""
         return state_hash(self.records, self.text)
-
-
-class DataFolder:
-    """The DICOM files of a case, found by UID.
-
-    Parameters
-    ----------
-    case_file : Path
-        For messages.
-    folder : Path
-        Where the files are.
-    """
-
-    def __init__(self, case_file: Path, folder: Path) -> None:
-        if not folder.is_dir():
-            msg = f"{case_file}: data.folder names {folder}, which is not a folder"
-            raise CaseError(msg)
-        self.case_file = case_file
-        self.scan = dicom.scan_folder(folder)
-        self._items = {item.uid: item for item in self.scan.items}
-        self.records: list[InputRecord] = []
-        self.findings: list[Finding] = list(self.scan.findings)
-
-    def paths(self, key: str, uid: str, kind: str) -> list[Path]:
-        """Return the files of a series or object, or say which key names what is not there."""
-        item = self._items.get(uid)
-        if item is None:
-            known = ", ".join(i.uid for i in self.scan.items if i.kind == kind) or "none"
-            msg = (
-                f"{self.case_file}: {key}: no {kind} with UID {uid!r} in the data folder; {known}"
-            )
-            raise CaseError(msg)
-        if item.kind != kind:
-            msg = f"{self.case_file}: {key}: expected a {kind}, got the {item.kind} {uid}"
-            raise CaseError(msg)
-        self.records.append(InputRecord(f"{key} ({kind})", uid, _sha256(item.paths)))
-        return list(item.paths)
-
-    def image(self, key: str, uid: str, kind: str = "CT") -> Image:
-        """Read a series."""
-        return dicom.read_image(self.paths(key, uid, kind))
-
-    def structures(self, key: str, uid: str, image: Image) -> StructureSet:
-        """Read a structure set drawn on an image, or refuse one of another frame."""
-        path = self.paths(key, uid, "RTSTRUCT")[0]
-        self.findings.extend(dicom.check_structure_set(path, image))
-        return dicom.read_structure_set(path, image)
-
-
-def _sha256(paths: tuple[Path, ...]) -> str:
-    """Return one hash over the files in order of name."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def load_case(case: Path) -> LoadedCase:
@@ -184,8 +132,7 @@ def load_case(case: Path) -> LoadedCase:
     medium, read = medium_of(file, path, structures)
     data.records.extend(read)
     data.findings.extend(curve_findings(medium.curve, read_scanner(ct_paths[0])))
-    pet = _other_image(data, "data.pet_series_uid", file.data.pet_series_uid, "PT", image)
-    mr = _other_image(data, "data.mr_series_uid", file.data.mr_series_uid, "MR", image)
+    fused = fused_images(data, file, image)
     priors = tuple(
         _prior(data, number, file, patient)
         for number, table in enumerate(file.prior_course)
@@ -199,8 +146,8 @@ def load_case(case: Path) -> LoadedCase:
         current_order=file.current_course.order,
         image=image,
         structures=structures,
-        pet_suv=to_suv(pet) if pet is not None else None,
-        mr=mr,
+        pet_suv=fused["PET"].image if "PET" in fused else None,
+        mr=fused["MR"].image if "MR" in fused else None,
         priors=priors,
         machine=load_machine(file.planning.machine),
         medium=medium,
@@ -216,7 +163,7 @@ def load_case(case: Path) -> LoadedCase:
         findings=tuple(data.findings),
     )
     require_judgeable(file, path, structures)
-    return LoadedCase(path, file, patient, inputs, tuple(data.records), medium, text)
+    return LoadedCase(path, file, patient, inputs, tuple(data.records), medium, text, fused)
 
 
 def _settings(file: CaseFile) -> PlanningSettings:
@@ -243,13 +190,24 @@ def _settings(file: CaseFile) -> PlanningSettings:
     )
 
 
-def _other_image(data: DataFolder, key: str, uid: str, kind: str, planning: Image) -> Image | None:
-    """Read a PET or MRI in the planning CT's frame."""
-    if not uid:
-        return None
-    image = data.image(key, uid, kind)
-    planning.grid.require_same_frame(image.grid, f"{data.case_file}: {key}")
-    return image
+def fused_images(data: DataFolder, file: CaseFile, planning: Image) -> dict[str, FusedImage]:
+    """Read PET (as SUV) and MR and bring them into the planning CT's frame, with findings.
+
+    Raises
+    ------
+    FrameMismatchError, RegistrationError
+        If nothing leads from their frame to the planning CT's, or it does not fit.
+    """
+    fused = {}
+    if file.data.pet_series_uid:
+        pet = data.image("data.pet_series_uid", file.data.pet_series_uid, "PT")
+        fused["PET"] = fuse(to_suv(pet), planning, data)
+    if file.data.mr_series_uid:
+        mr = data.image("data.mr_series_uid", file.data.mr_series_uid, "MR")
+        fused["MR"] = fuse(mr, planning, data)
+    for one in fused.values():
+        data.findings.extend(one.findings)
+    return fused
 
 
 def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> PriorInput:

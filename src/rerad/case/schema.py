@@ -35,8 +35,15 @@ class DataTable(Strict):
     folder: str = Field(description="Folder with the DICOM files, relative to this file")
     planning_ct_series_uid: str = Field(description="Planning CT: the plan is made on it")
     structure_set_uid: str = Field(description="Structures drawn on the planning CT")
-    pet_series_uid: str = Field(default="", description="PET in the planning CT's frame; or empty")
-    mr_series_uid: str = Field(default="", description="MRI in the planning CT's frame; or empty")
+    pet_series_uid: str = Field(
+        default="",
+        description="PET; of another frame than the planning CT only with a registration (REG) or "
+        "the PET's own CT in the folder; or empty",
+    )
+    mr_series_uid: str = Field(
+        default="",
+        description="MRI; of another frame only with a registration (REG) in the folder; or empty",
+    )
 
 
 class BeamsTable(Strict):

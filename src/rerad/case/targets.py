@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from rerad import dicom
+from rerad.case.data_folder import DataFolder
 from rerad.case.files import CASE_FILE_NAME, case_path, read_case
 from rerad.case.fusion import FusedImage, fuse
-from rerad.case.load import DataFolder
 from rerad.case.nerve_paths import (
     TRACKED_ON,
     Clicks,

@@ -168,3 +168,9 @@ def filled(file: CaseFile) -> CaseFile:
         order=10,
     )
     return file.model_copy(update={"prior_course": (prior,), "current_course": current})
+
+
+@pytest.fixture
+def fill() -> Callable[[CaseFile], CaseFile]:
+    """What fills in a proposed case file."""
+    return filled

@@ -9,11 +9,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SpatialRegistrationStorage, generate_uid
 
 from rerad import dicom
+from rerad.case import import_folder, read_case, write_case
+from rerad.case.data_folder import DataFolder
 from rerad.case.fusion import fuse
-from rerad.case.load import DataFolder
+from rerad.case.load import load_case
 from rerad.core import Grid, Image, ImageUnit, Modality, Patient, PetAcquisition, RigidTransform
-from rerad.errors import FrameMismatchError
+from rerad.errors import FrameMismatchError, RegistrationError
 
+TINY = Patient("TINY-1", "Test^Tiny", sex="F")
 TODAY, OTHER = "1.2.3.4", "1.2.3.5"
 SHIFT_MM = np.array([12.0, -7.0, 9.0])
 SPOT_MM = np.array([3.0, 5.0, -4.0])
@@ -25,14 +28,14 @@ def header(name):
     return dicom.StudyHeader("1.2.3.9", date(2024, 3, 5), uids=dicom.UidFactory(name))
 
 
-def bones(frame_uid, shift_mm):
+def bones(frame_uid, shift_mm, seed=4):
     """A body with uneven bones, moved."""
     grid = Grid((44, 60, 72), (-106.5, -88.5, -64.5), (3.0, 3.0, 3.0), frame_uid)
     z, y, x = np.meshgrid(*grid.axes_mm[::-1], indexing="ij")
     x, y, z = x - shift_mm[0], y - shift_mm[1], z - shift_mm[2]
     hu = np.full(grid.shape, -1000.0)
     hu[(x / 88) ** 2 + (y / 66) ** 2 <= 1] = 30.0
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(seed)
     for centre in rng.uniform((-50, -35, -45), (50, 35, 45), (16, 3)):
         away = np.sqrt((x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2)
         hu[away <= rng.uniform(7, 12)] = 700.0
@@ -60,7 +63,7 @@ def written(folder, pet, *, has_partner):
     return planning
 
 
-def write_reg(path):
+def write_reg(path, to_frame_uid=TODAY, patient=PATIENT):
     step = Dataset()
     step.FrameOfReferenceTransformationMatrixType = "RIGID"
     matrix = np.eye(4)
@@ -74,8 +77,8 @@ def write_reg(path):
     reg.file_meta = FileMetaDataset()
     reg.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     reg.SOPClassUID, reg.SOPInstanceUID = SpatialRegistrationStorage, generate_uid()
-    reg.Modality, reg.FrameOfReferenceUID, reg.ContentLabel = "REG", TODAY, "PET_TO_CT"
-    reg.PatientID = PATIENT.patient_id
+    reg.Modality, reg.FrameOfReferenceUID, reg.ContentLabel = "REG", to_frame_uid, "PET_TO_CT"
+    reg.PatientID = patient.patient_id
     reg.StudyInstanceUID, reg.SeriesInstanceUID = generate_uid(), generate_uid()
     reg.RegistrationSequence = [item]
     pydicom.dcmwrite(path, reg, enforce_file_format=True)
@@ -107,6 +110,48 @@ def test_the_bones_of_its_own_ct_lead_across_with_their_quality(tmp_path, pet):
     assert fused.quality is not None
     assert fused.quality.mean_surface_mm < 1.0
     assert "Dice" in fused.method
+
+
+def test_bones_that_do_not_fit_are_refused_with_the_numbers(tmp_path, pet):
+    """Another person's bones: no rigid move lays them on the planning CT's."""
+    planning = written(tmp_path, pet, has_partner=False)
+    stranger = bones(OTHER, SHIFT_MM, seed=11)
+    dicom.write_image(stranger, PATIENT, tmp_path / "ct2", study=header("c"))
+    with pytest.raises(
+        RegistrationError, match="does not fit .* at most .* add the REG"
+    ):
+        fuse(pet, planning, DataFolder(tmp_path, tmp_path))
+
+
+def test_a_case_with_a_pet_of_another_frame_is_run_on_it_moved(tiny, fill, tmp_path, pet):
+    """`rerad import` proposes it, `rerad run` reads it by the REG, and says so."""
+    dicom.write_image(pet, TINY, tiny.folder / "pt", study=header("p"))
+    write_reg(tiny.folder / "reg.dcm", tiny.today.grid.frame_uid, TINY)
+    report = import_folder(tiny.folder, tmp_path / "case")
+    file = read_case(report.case_file)
+    assert file.data.pet_series_uid
+    write_case(fill(file), report.case_file)
+    loaded = load_case(tmp_path / "case")
+    suv = loaded.inputs.pet_suv
+    assert suv.grid.frame_uid == tiny.today.grid.frame_uid
+    # The largest value, 5000 Bq/ml, as SUV: 70 kg over half of 350 MBq.
+    assert np.nanmax(suv.values) == pytest.approx(5000 * 70e3 / 175e6, rel=0.05)
+    k, j, i = np.unravel_index(np.nanargmax(suv.values), suv.values.shape)
+    np.testing.assert_allclose(suv.grid.points((k, j, i)), SPOT_MM, atol=3.0)
+    assert "image-registered-as-given" in {f.code for f in loaded.inputs.findings}
+    assert "PET_TO_CT" in loaded.fused["PET"].method
+
+
+def test_a_case_with_a_pet_that_cannot_be_moved_is_refused(tiny, fill, tmp_path, pet):
+    """Import does not propose it; named all the same, it is refused with the remedy."""
+    moved = dicom.write_image(pet, TINY, tiny.folder / "pt", study=header("p"))
+    report = import_folder(tiny.folder, tmp_path / "case")
+    file = fill(read_case(report.case_file))
+    assert not file.data.pet_series_uid
+    data = file.data.model_copy(update={"pet_series_uid": moved.series_uid})
+    write_case(file.model_copy(update={"data": data}), report.case_file)
+    with pytest.raises(FrameMismatchError, match="add the REG, or the CT of the PET/CT"):
+        load_case(tmp_path / "case")
 
 
 def test_without_either_it_is_refused_with_the_remedy(tmp_path, pet):
