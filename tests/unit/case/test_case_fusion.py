@@ -117,9 +117,7 @@ def test_bones_that_do_not_fit_are_refused_with_the_numbers(tmp_path, pet):
     planning = written(tmp_path, pet, has_partner=False)
     stranger = bones(OTHER, SHIFT_MM, seed=11)
     dicom.write_image(stranger, PATIENT, tmp_path / "ct2", study=header("c"))
-    with pytest.raises(
-        RegistrationError, match="does not fit .* at most .* add the REG"
-    ):
+    with pytest.raises(RegistrationError, match=r"does not fit .* at most .* add the REG"):
         fuse(pet, planning, DataFolder(tmp_path, tmp_path))
 
 
