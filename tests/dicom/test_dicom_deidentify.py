@@ -2,19 +2,27 @@
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
+from pydicom.uid import (
+    EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    RTBeamsTreatmentRecordStorage,
+    SpatialRegistrationStorage,
+    generate_uid,
+)
 
 from rerad import dicom
 from rerad.dicom import PseudonymKey, deidentify_folder
-from rerad.dicom.deidentify_key import shifted
 from rerad.dicom.deidentify_rules import Rules, known_names, structure_name
+from rerad.dicom.deidentify_times import moved_date, moved_datetime, moved_time, spellings
+from rerad.dicom.treatment_records import read_treatment_records
 from rerad.errors import DicomError, InputError
 
 KEY = PseudonymKey(b"a secret of sixteen or more")
@@ -175,6 +183,157 @@ def test_intervals_survive_and_the_same_key_gives_the_same_again(spoiled, tmp_pa
     assert not {p.name for p in other.files} & {p.name for p in first.files}
 
 
+def moments(dataset: Dataset) -> dict[str, datetime]:
+    """Return every date of an object with the time that belongs to it."""
+    found = {}
+    for element in dataset.iterall():
+        name = element.keyword.removesuffix("Date")
+        if element.VR == "DA" and element.value and dataset.get(f"{name}Time"):
+            clock = str(dataset[f"{name}Time"].value).partition(".")[0]
+            text = f"{element.value}{clock:0<6}"
+            found[name] = datetime(
+                int(text[:4]), int(text[4:6]), int(text[6:8]),
+                int(text[8:10]), int(text[10:12]), int(text[12:14]),
+            )  # fmt: skip
+    return found
+
+
+def test_every_moment_of_every_object_moves_by_the_same(spoiled, tmp_path, edit) -> None:
+    edit(spoiled.path("rp"), RTPlanDate="20240304", RTPlanTime="233000")
+    edit(spoiled.path("rs"), StructureSetDate="20240305", StructureSetTime="001000")
+    edit(spoiled.path("rd"), InstanceCreationDate="20240305", InstanceCreationTime="001500.25")
+    done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY)
+    new = {d.SOPInstanceUID: d for d in map(pydicom.dcmread, done.files)}
+    by = KEY.offset("TINY-1")
+    n_seen = 0
+    for path in spoiled.folder.rglob("*.dcm"):
+        old = pydicom.dcmread(path)
+        moved = new[KEY.uid(old.SOPInstanceUID)]
+        before, after = moments(old), moments(moved)
+        for name, moment in after.items():
+            assert moment == before[name] + by, (path.name, name)
+            n_seen += 1
+        assert not {t for t in texts(moved, {"TM"}) if t in texts(old, {"TM"})}, path.name
+    assert n_seen >= 12
+
+
+def test_suv_of_the_copy_is_that_of_the_original(spoiled, tmp_path) -> None:
+    done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY, keep_characteristics=True)
+    new = dicom.read_image([p for p in done.files if p.name.startswith("PT_")]).pet
+    old = dicom.read_image(sorted((spoiled.folder / "pt").iterdir())).pet
+    assert new.injection_to_reference_s == old.injection_to_reference_s > 0
+    assert new.injected_activity_bq == old.injected_activity_bq
+    assert new.patient_weight_kg == old.patient_weight_kg == 61.5
+    assert new.injected_at == old.injected_at + KEY.offset("TINY-1")
+
+
+def foreign_object(path: Path, sop_class: str, **attributes: object) -> Dataset:
+    """Write an object as another system sends it, with the patient's words in it."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = sop_class
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.PatientID, dataset.PatientName = "TINY-1", "Doe^Jane"
+    dataset.OperatorsName = "Smithson^Bob"
+    dataset.StudyDate, dataset.StudyTime = "20240311", "101500"
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    return dataset
+
+
+def item_of(**attributes: object) -> Dataset:
+    made = Dataset()
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def test_registration_and_treatment_records_lead_to_the_copies(spoiled, tmp_path) -> None:
+    """The whole set that a planned and treated patient has, beside images, plan and dose."""
+    plan = pydicom.dcmread(spoiled.path("rp"))
+    beams = {int(b.BeamNumber): b for b in plan.BeamSequence}
+    frame, other = plan.FrameOfReferenceUID, generate_uid()
+    shift = np.eye(4)
+    shift[:3, 3] = 10.0, -20.0, 30.0
+    foreign_object(
+        spoiled.folder / "reg.dcm",
+        SpatialRegistrationStorage,
+        Modality="REG",
+        FrameOfReferenceUID=frame,
+        ContentDescription="Doe, Jane 05.03.2024",
+        RegistrationSequence=Sequence(
+            item_of(
+                FrameOfReferenceUID=uid,
+                FrameOfReferenceTransformationComment="for Jane",
+                MatrixRegistrationSequence=Sequence(
+                    [
+                        item_of(
+                            MatrixSequence=Sequence(
+                                [
+                                    item_of(
+                                        FrameOfReferenceTransformationMatrixType="RIGID",
+                                        FrameOfReferenceTransformationMatrix=list(matrix.ravel()),
+                                    )
+                                ]
+                            )
+                        )
+                    ]
+                ),
+            )
+            for uid, matrix in ((frame, np.eye(4)), (other, shift))
+        ),
+    )
+    for fraction in (1, 2):
+        foreign_object(
+            spoiled.folder / f"record{fraction}.dcm",
+            RTBeamsTreatmentRecordStorage,
+            Modality="RTRECORD",
+            TreatmentDate=f"2024031{fraction}",
+            TreatmentTime="104500",
+            ReferencedRTPlanSequence=Sequence(
+                [item_of(ReferencedSOPInstanceUID=plan.SOPInstanceUID)]
+            ),
+            TreatmentMachineSequence=Sequence(
+                [item_of(TreatmentMachineName="Hospital-XY", DeviceSerialNumber="SN-0815")]
+            ),
+            TreatmentSessionBeamSequence=Sequence(
+                item_of(
+                    ReferencedBeamNumber=number,
+                    CurrentFractionNumber=fraction,
+                    BeamName="Doe AP",
+                    OperatorsName="Smithson^Bob",
+                    TreatmentVerificationStatus="VERIFIED",
+                    DeliveredPrimaryMeterset=100.0,
+                )
+                for number in beams
+            ),
+        )
+    foreign_object(
+        spoiled.folder / "report.dcm",
+        EncapsulatedPDFStorage,
+        Modality="DOC",
+        BurnedInAnnotation="YES",
+        EncapsulatedDocument=b"%PDF-1.4 Doe^Jane\n",
+    )
+    done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY)
+    assert [s.path.name for s in done.skipped] == ["report.dcm"]
+    registration = dicom.read_registration(next(p for p in done.files if p.name.startswith("REG")))
+    found = registration.between(KEY.uid(other), KEY.uid(frame))
+    np.testing.assert_allclose(found.matrix, shift)
+    records = [p for p in done.files if p.name.startswith("RTRECORD")]
+    metersets = dict.fromkeys(beams, 100.0)
+    given = read_treatment_records(records, metersets, KEY.uid(plan.SOPInstanceUID))
+    assert (given.n_whole, given.partial) == (2, ())
+    days = sorted(moments(pydicom.dcmread(p))["Treatment"] for p in records)
+    assert days[1] - days[0] == timedelta(days=1)
+    for path in (*records, *(p for p in done.files if p.name.startswith("REG"))):
+        text = path.read_bytes().lower()
+        for word in (*WORDS, "20240311", "05.03.2024", plan.SOPInstanceUID, frame, other):
+            assert word.lower().encode() not in text, (path.name, word)
+
+
 def test_characteristics_stay_on_request(spoiled, tmp_path) -> None:
     done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY, keep_characteristics=True)
     dataset = pydicom.dcmread(done.files[0])
@@ -196,7 +355,7 @@ def test_what_cannot_be_cleaned_is_left_out_by_name(spoiled, tmp_path, edit) -> 
     assert "letter.txt" in reasons
     assert {f.code for f in done.findings} == {
         "pixels-not-inspected",
-        "times-kept",
+        "intervals-kept",
         "files-left-out",
     }
 
@@ -312,16 +471,34 @@ def test_names_that_everybody_uses_stay_and_others_get_numbers() -> None:
     assert not rules.is_safe("for Ann")
 
 
-def test_dates_move_and_nonsense_goes() -> None:
-    assert shifted("20240305", -30) == "20240204"
-    assert shifted("2024.03.05", 0) == "20240305"
-    assert shifted("20240305101112.123456+0100", 1) == "20240306101112.123456+0100"
-    assert shifted("March", 1) == shifted("", 1) == ""
-    for name in ("A", "B", "C"):
-        assert -21915 < KEY.offset_days(name) <= -10958
+def test_moments_move_as_a_whole_and_nonsense_goes() -> None:
+    by = timedelta(days=-30, hours=-3)
+    assert moved_date("20240305", "", by) == "20240204"
+    assert moved_date("20240305", "025959.9", by) == "20240203"
+    assert moved_date("2024.03.05", "03", by) == "20240204"
+    assert moved_time("025959.9", by) == "235959.9"
+    assert moved_time("02:59", by) == "2359"
+    assert moved_time("14", by) == "11"
+    assert moved_datetime("20240305011112.123456+0100", by) == "20240203221112.123456+0100"
+    assert moved_datetime("20240305", by) == "20240204"
+    for nonsense in ("March", "", "2024", "20241305", "+1", "99990000"):
+        assert moved_date(nonsense, "", by) == moved_datetime(nonsense, by) == ""
+    for nonsense in ("noon", "", "+101", "251010", "1", "10.5", "10²1"):
+        assert moved_time(nonsense, by) == ""
+    assert {"20240305", "2024-03-05", "05.03.2024", "03/05/2024"} <= spellings("20240305")
     assert KEY.uid("1.2.840.10008.5.1.4.1.1.2") == "1.2.840.10008.5.1.4.1.1.2"
     assert KEY.uid("1.2.3").startswith("2.25.")
     assert len(KEY.uid("1.2.3")) <= 64
+
+
+def test_offsets_hide_day_and_time_of_day() -> None:
+    moves = [KEY.offset(f"patient {n}") for n in range(300)]
+    assert all(30 * 365 <= -by.total_seconds() / 86400 <= 60 * 366 for by in moves)
+    clocks = [round(by.total_seconds()) % 86400 for by in moves]
+    signed = [clock if clock < 43200 else clock - 86400 for clock in clocks]
+    assert all(900 <= abs(clock) < 6 * 3600 for clock in signed)
+    assert min(signed) < -5 * 3600
+    assert max(signed) > 5 * 3600
 
 
 def test_the_command_says_what_it_did_and_what_to_weigh(spoiled, tmp_path) -> None:

@@ -32,6 +32,7 @@ from pydicom.uid import (
 from rerad.core import Finding, Severity
 from rerad.dicom.deidentify_key import STANDARD_UIDS, PseudonymKey
 from rerad.dicom.deidentify_rules import Rules, clean
+from rerad.dicom.deidentify_times import spellings
 from rerad.dicom.files import UNREADABLE, first_line, guard_parser, write_dataset
 from rerad.dicom.headers import code, items, text_of
 from rerad.dicom.study import SkippedFile
@@ -49,7 +50,7 @@ HANDLED = {
 }
 """Kinds of objects that are cleaned; others are left out."""
 
-METHOD = "rerad: PS3.15 Basic Profile by allow-list, dates shifted"
+METHOD = "rerad: PS3.15 Basic Profile by allow-list, moments shifted"
 
 SHORTEST_WORD = 3
 """Letters of a part of a name that is looked for; shorter ones are in every other word."""
@@ -208,6 +209,7 @@ def _rules_of(
                 found |= set(_words(text_of(item, keyword)))
             phrases = (text_of(item, keyword).lower() for keyword in PHRASES)
             found |= {phrase for phrase in phrases if len(phrase) >= SHORTEST_WORD}
+            found |= set(_dates_in(item))
     return {
         patient_id: Rules(key, patient_id, frozenset(found), keep_characteristics)
         for patient_id, found in words.items()
@@ -221,6 +223,16 @@ def _items_in(dataset: Dataset) -> Iterator[Dataset]:
             for item in element.value:
                 yield item
                 yield from _items_in(item)
+
+
+def _dates_in(dataset: Dataset) -> Iterator[str]:
+    """Return the dates of one data set in every way that people write them."""
+    for element in dataset:
+        if element.VR in {"DA", "DT"} and element.value:
+            for part in (
+                element.value if isinstance(element.value, MultiValue) else [element.value]
+            ):
+                yield from spellings(str(part).replace(".", "")[:8])
 
 
 def _words(text: str) -> Iterator[str]:
@@ -351,9 +363,9 @@ def _findings(skipped: Sequence[SkippedFile]) -> tuple[Finding, ...]:
         ),
         Finding(
             Severity.NOTE,
-            "times-kept",
-            "Dates are moved by whole days, times of day stay as they were; anatomy, dose and "
-            "intervals can be unique enough to recognise a patient.",
+            "intervals-kept",
+            "Dates and times of day are moved by one offset for each patient; intervals, anatomy "
+            "and dose stay, and can be unique enough to recognise a patient.",
         ),
     ]
     if skipped:

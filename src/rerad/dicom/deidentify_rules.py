@@ -3,7 +3,8 @@
 The profile lists what must go. Here it is the other way round: an element stays only if its kind
 of value cannot name a person (numbers, codes of the standard, pixels) or if it is on a short list
 of technical texts; so what the list forgets is gone, not published. UIDs are replaced, dates
-moved, person names emptied or replaced, private elements, overlays and unknown elements removed.
+and times of day moved as whole moments, person names emptied or replaced, private elements,
+overlays and unknown elements removed.
 
 Options of the profile that are used: Clean Descriptors (113105), Retain Longitudinal Temporal
 Information with Modified Dates (113107), and on request Retain Patient Characteristics (113108).
@@ -19,8 +20,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from rerad.dicom.deidentify_key import PseudonymKey, shifted
+from rerad.dicom.deidentify_key import PseudonymKey
 from rerad.dicom.deidentify_sequences import KEPT_SEQUENCES
+from rerad.dicom.deidentify_times import moved_moments
 from rerad.dicom.headers import count_of, text_of
 
 KEPT_KINDS = frozenset({"AT", "CS", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
@@ -54,7 +56,7 @@ KEPT_TIMES = frozenset({
     "StructureSetTime", "RTPlanTime", "TreatmentTime", "TreatmentControlPointTime",
     "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStopTime", "SourceStrengthReferenceTime",
 })  # fmt: skip
-"""Times of day that stay, for decay and order; others are removed."""
+"""Times of day that stay, moved with their dates, for decay and order; others are removed."""
 
 CHARACTERISTICS = frozenset({"PatientAge", "PatientSize", "PatientWeight", "PatientSex"})
 """What the option Retain Patient Characteristics keeps; SUV needs the weight."""
@@ -107,7 +109,8 @@ class Rules:
     patient_id : str
         As in the files; pseudonym and offset hang on it.
     words : frozenset of str
-        Words of the patient's name and numbers, lower case: no text that holds one stays.
+        Words of the patient's name and numbers, and her dates as they are written, lower case: no
+        text that holds one stays.
     keep_characteristics : bool
         Keep sex, age, size and weight.
     """
@@ -136,12 +139,15 @@ def clean(dataset: Dataset, rules: Rules) -> None:
     rules : Rules
         Of its patient.
     """
+    moments = moved_moments(dataset, rules.key.offset(rules.patient_id))
     for tag in list(dataset.keys()):
         element = dataset[tag]
         is_private = element.tag.is_private or not element.keyword
         if is_private or element.tag.group in DRAWN_GROUPS:
             del dataset[tag]
             continue
+        if element.tag in moments:
+            element.value = moments[element.tag]
         _clean_element(dataset, element, rules)
 
 
@@ -159,16 +165,13 @@ def _clean_element(dataset: Dataset, element: DataElement, rules: Rules) -> None
     elif kind == "SQ":
         for item in element.value:
             clean(item, rules)
-    elif kind == "TM":
-        return
+    elif kind in {"DA", "DT", "TM"}:
+        return  # moved already, with what belongs to it
     elif kind in BINARY_KINDS:
         if keyword not in KEPT_BINARY:
             del dataset[element.tag]
     elif kind == "UI":
         element.value = _each(element.value, rules.key.uid)
-    elif kind in {"DA", "DT"}:
-        days = rules.key.offset_days(rules.patient_id)
-        element.value = _each(element.value, lambda text: shifted(text, days))
     elif kind in KEPT_KINDS:
         if kind == "CS" and not rules.is_safe(str(element.value)):
             element.value = ""
