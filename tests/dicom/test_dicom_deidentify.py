@@ -463,9 +463,26 @@ def test_every_kept_sequence_is_one_of_the_standard() -> None:
 def test_names_that_everybody_uses_stay_and_others_get_numbers() -> None:
     rules = Rules(KEY, "P", frozenset({"mueller", "ann"}), False)
     assert {"rectum", "sacralplex_r", "femoral_head_l"} & known_names()
-    for name in ("Rectum", "PTV_4500", "GTVp_5500", "zPTV_Ring", "BODY", "ctv_high_5000"):
+    for name in (
+        "Rectum",
+        "PTV_4500",
+        "GTVp_5500",
+        "zPTV_Ring",
+        "BODY",
+        "ctv_high_5000",
+        "NervRoot_S1_R",
+        "A_Iliac_Int_R",
+        "VB_L5",
+    ):
         assert structure_name(name, 3, rules) == name, name
-    for name in ("Mueller", "PTV_Mueller", "Herz von Frau M", "roi1", "PTV for Ann"):
+    for name in (
+        "Mueller",
+        "PTV_Mueller",
+        "Herz von Frau M",
+        "roi1",
+        "PTV for Ann",
+        "NervRoot_Ann",
+    ):
         assert structure_name(name, 3, rules) == "ROI 3", name
     assert rules.is_safe("PLANNED")
     assert not rules.is_safe("for Ann")

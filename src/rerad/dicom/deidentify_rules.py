@@ -97,6 +97,13 @@ TARGET = re.compile(
 )
 """Names of targets and planning structures after TG-263, with doses and sides."""
 
+ANATOMY = re.compile(
+    r"(?:nerv?root|root)_?[ctls]\d{1,2}(?:_[lr])?|[av]_iliac(?:_(?:cmn|int|ext))?(?:_[lr])?|"
+    r"(?:vb|vertebra)_?[ctls]\d{1,2}",
+    re.IGNORECASE,
+)
+"""Nerve roots, iliac vessels and vertebrae by level and side: names of anatomy alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -235,7 +242,9 @@ def structure_name(name: str, number: int, rules: Rules) -> str:
     rules : Rules
         Of the patient.
     """
-    is_known = name.strip().lower() in known_names() or TARGET.fullmatch(name.strip()) is not None
+    plain = name.strip()
+    is_pattern = any(pattern.fullmatch(plain) for pattern in (TARGET, ANATOMY))
+    is_known = plain.lower() in known_names() or is_pattern
     return name if is_known and rules.is_safe(name) else f"ROI {number}"
 
 
