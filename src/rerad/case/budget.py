@@ -35,15 +35,9 @@ from rerad.planning.budget import (
     spelling_findings,
 )
 from rerad.planning.history import carry_prior, prior_findings
+from rerad.planning.judgement import Judgement
 from rerad.planning.reconstruct import DoseBand
 from rerad.planning.remaining_map import RemainingMap, remaining_map
-from rerad.planning.returned_plan import (
-    LimitContext,
-    ReturnedCheck,
-    ReturnedPlan,
-    check_returned_plan,
-    parts_outside,
-)
 from rerad.radiobiology import (
     NiederScore,
     SpineLevel,
@@ -128,6 +122,12 @@ class CaseBudget:
     break_even: tuple[BreakEven, ...]
     cord: tuple[CordScore, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def judgement(self) -> Judgement:
+        """What a plan of this case is judged on."""
+        inputs = self.loaded.inputs
+        return Judgement(inputs, self.priors, self.limits, self.masks, self.grid)
 
     @property
     def n_fractions(self) -> int:
@@ -393,56 +393,3 @@ def _cord(
             score = nieder_score(courses, interval_months=months, level=level)
             scores.append(CordScore(structure.name, label, score))
     return tuple(scores), []
-
-
-def check_returned(
-    budget: CaseBudget, dose_path: Path, plan_path: Path | None, n_fractions: int | None
-) -> ReturnedCheck:
-    """Judge a plan made elsewhere under the limits of a case.
-
-    Parameters
-    ----------
-    budget : CaseBudget
-        Limits and earlier dose.
-    dose_path : Path
-        RTDOSE of the plan, total physical dose.
-    plan_path : Path or None
-        Its RTPLAN, for the number of fractions.
-    n_fractions : int or None
-        Instead of the RTPLAN.
-
-    Raises
-    ------
-    CaseError
-        If the number of fractions is not known, or plan and dose do not belong together.
-    """
-    label = dose_path.name
-    if plan_path is not None:
-        plan = dicom.read_plan(plan_path)
-        label = plan.label
-        named = {item.instance_uid for item in dicom.read_dose_reference(dose_path).plans}
-        if plan.instance_uid not in named:
-            msg = (
-                f"{dose_path.name} does not refer to the plan {plan_path.name}; give plan and "
-                "dose that belong together"
-            )
-            raise CaseError(msg)
-        n_fractions = plan.n_fractions_planned
-    if not n_fractions:
-        msg = f"{dose_path.name}: expected its RTPLAN or its number of fractions, got neither"
-        raise CaseError(msg)
-    inputs = budget.loaded.inputs
-    accepted = frozenset(name for name, _ in inputs.settings.accepted_breaches)
-    targets = [item.structure for item in inputs.current.prescriptions]
-    context = LimitContext(
-        limits=budget.limits,
-        structures={item.name: item for item in inputs.structures.structures},
-        grid=budget.grid,
-        end_slab=inputs.settings.end_slab,
-        accepted=accepted,
-        outside_targets=parts_outside(inputs.structures, accepted, targets, budget.grid),
-        is_lower_bound=bool(inputs.courses_without_dose),
-    )
-    return check_returned_plan(
-        ReturnedPlan(label, dicom.read_dose(dose_path), n_fractions), context
-    )

@@ -7,6 +7,7 @@ import numpy as np
 
 from rerad.case.budget import CaseBudget
 from rerad.case.files import write_json
+from rerad.evaluation import GoalResult
 from rerad.imaging import AIR_HU, resample_image
 from rerad.planning import BudgetRow
 from rerad.planning.returned_plan import ReturnedCheck
@@ -57,6 +58,7 @@ def budget_document(budget: CaseBudget, check: ReturnedCheck | None = None) -> d
                 "structure": organ.structure,
                 "n_voxels": organ.n_voxels,
                 "n_unknown": organ.n_unknown,
+                "grade": organ.limit.grade,
                 "n_exhausted": organ.n_exhausted,
                 "least_physical_gy": known(organ.least_gy),
             }
@@ -81,6 +83,7 @@ def _row(row: BudgetRow) -> dict[str, object]:
         "rule_set": row.rule_set,
         "limit": row.limit.text,
         "recovery_basis": row.limit.recovery_basis,
+        "grade": row.grade,
         "citation": row.limit.citation,
         "scenarios": [
             {
@@ -98,22 +101,27 @@ def _row(row: BudgetRow) -> dict[str, object]:
     }
 
 
+def goal_record(result: GoalResult) -> dict[str, object]:
+    """Return one judged goal; `low` is what is known at least where the value is not."""
+    return {
+        "structure": result.goal.structure,
+        "goal": result.goal.text,
+        "value": known(result.value),
+        "unit": result.goal.unit,
+        "low": known(result.low),
+        "verdict": result.verdict,
+        "grade": result.grade,
+        "citation": result.goal.citation,
+    }
+
+
 def _check(check: ReturnedCheck) -> dict[str, object]:
     """Return a returned plan's verdicts."""
     return {
         "plan": check.plan.label,
         "n_fractions": check.plan.n_fractions,
         "is_within_limits": check.is_within_limits,
-        "goals": [
-            {
-                "structure": result.goal.structure,
-                "goal": result.goal.text,
-                "value_gy": known(result.value),
-                "verdict": result.verdict,
-                "citation": result.goal.citation,
-            }
-            for result in check.goals
-        ],
+        "goals": [goal_record(result) for result in check.goals],
         "findings": [
             {"severity": f.severity, "code": f.code, "text": f.text} for f in check.findings
         ],

@@ -9,29 +9,20 @@ import numpy as np
 from rerad import dicom
 from rerad.accumulation import map_dose
 from rerad.case.budget import CaseBudget, budget_case
-from rerad.case.budget_outputs import known
+from rerad.case.budget_outputs import goal_record, known
 from rerad.case.files import case_path, write_json
-from rerad.core import Dose, RigidTransform
+from rerad.core import Dose, Finding, RigidTransform
 from rerad.dicom import StudyHeader, UidFactory
 from rerad.errors import CaseError, InputError, MissingDataError
-from rerad.planning import (
-    OrganCap,
-    PlanOutcome,
-    PlanRequest,
-    PlanSettings,
-    Progress,
-    external_of,
-    make_medium,
-    make_plan,
-)
+from rerad.evaluation import GoalResult, is_within_limits
+from rerad.planning import PlanOutcome, Progress, make_plan
 from rerad.planning.interruption import (
     InterruptedPlan,
     InterruptionPlan,
     ResidualOption,
-    residual_course,
-    residual_limits,
     solve_interruption,
 )
+from rerad.planning.rest_plan import RestOfCourse, judge_whole, rest_request
 from rerad.radiobiology import TimeFactor
 from rerad.reporting.figures_interruption import write_interruption_figure
 
@@ -78,6 +69,28 @@ class CaseInterruption:
 
     budget: CaseBudget
     solved: InterruptionPlan
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ReplannedRest:
+    """A new plan for the rest of a course.
+
+    Parameters
+    ----------
+    option : ResidualOption
+        What it was asked to give.
+    outcome : PlanOutcome
+        The plan of the rest and its dose.
+    goals : tuple of GoalResult
+        Of the whole course: earlier courses, the fractions given and the rest.
+    findings : tuple of Finding
+        What the reader must weigh.
+    """
+
+    option: ResidualOption
+    outcome: PlanOutcome
+    goals: tuple[GoalResult, ...]
+    findings: tuple[Finding, ...]
 
 
 def interrupt_case(
@@ -150,8 +163,10 @@ def _dose(case: Path, request: InterruptRequest, budget: CaseBudget) -> Dose | N
 
 def replan_rest(
     found: CaseInterruption, option: ResidualOption, *, progress: Progress
-) -> PlanOutcome:
+) -> ReplannedRest:
     """Plan the rest anew, with earlier courses and the fractions given as background.
+
+    Goals, caps, robustness, leaf refinements and dose rate are those of the case.
 
     Parameters
     ----------
@@ -167,45 +182,19 @@ def replan_rest(
     MissingDataError
         If the dose of the interrupted plan is not known.
     """
-    inputs, grid = found.budget.loaded.inputs, found.budget.grid
-    limits = residual_limits(found.solved.plan, found.budget.limits)
-    accepted = dict(inputs.settings.accepted_breaches)
-    body = found.budget.masks[external_of(inputs.structures).name]
-    medium = make_medium(inputs.image, inputs.structures, body, grid, inputs.medium)
-    caps = tuple(
-        OrganCap(
-            structure=limit.structure,
-            limit_eqd2_gy=limit.goal.at_most,
-            aim_eqd2_gy=limit.goal.at_most - inputs.objectives.organ_limit_margin_gy,
-            alpha_beta_gy=limit.goal.alpha_beta_gy,
-            prior=limit.prior,
-            excludes_targets=limit.structure in accepted,
-        )
-        for limit in limits
-        if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
+    budget = found.budget
+    rest = RestOfCourse(
+        inputs=budget.loaded.inputs,
+        plan=found.solved.plan,
+        priors=budget.priors,
+        limits=budget.limits,
+        masks=budget.masks,
     )
-    settings = inputs.settings
-    request = PlanRequest(
-        label="ReRT rest",
-        course=residual_course(found.solved.plan, option),
-        grid=medium.patient.grid,
-        density=medium.density,
-        masks=found.budget.masks,
-        body=body,
-        machine=inputs.machine,
-        beams=inputs.beams,
-        organ_caps=caps,
-        physical_caps=(),
-        objectives=inputs.objectives,
-        settings=PlanSettings(
-            column_width_mm=settings.column_width_mm,
-            field_margin_mm=settings.field_margin_mm,
-            n_correction_passes=settings.n_correction_passes,
-            max_evaluations=settings.max_evaluations,
-            seed=settings.seed,
-        ),
-    )
-    return make_plan(request, progress)
+    request, findings = rest_request(rest, option)
+    outcome = make_plan(request, progress)
+    progress("judging the whole course", 0.95)
+    goals = judge_whole(rest, outcome.dose, option.n_fractions)
+    return ReplannedRest(option, outcome, goals, (*findings, *outcome.findings))
 
 
 def option_with(found: CaseInterruption, n_fractions: int) -> ResidualOption:
@@ -279,32 +268,56 @@ def write_interruption(found: CaseInterruption, folder: Path) -> tuple[Path, Pat
     return record, picture
 
 
-def write_rest(found: CaseInterruption, outcome: PlanOutcome, folder: Path) -> tuple[Path, ...]:
-    """Write the plan for the rest as RTPLAN and RTDOSE."""
+def rest_document(rest: ReplannedRest) -> dict[str, object]:
+    """Return the plan for the rest and the judgement of the whole course as JSON."""
+    return {
+        "n_fractions": rest.option.n_fractions,
+        "fraction_gy": rest.option.fraction_gy,
+        "is_within_limits": is_within_limits(rest.goals),
+        "goals": [goal_record(result) for result in rest.goals],
+        "optimisation": {
+            "status": rest.outcome.convergence.status,
+            "cap_violation_gy": known(rest.outcome.convergence.cap_violation_gy),
+        },
+        "findings": [
+            {"severity": f.severity, "code": f.code, "text": f.text} for f in rest.findings
+        ],
+    }
+
+
+def write_rest(found: CaseInterruption, rest: ReplannedRest, folder: Path) -> tuple[Path, ...]:
+    """Write the plan for the rest as RTPLAN and RTDOSE, and ``rest.json`` beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     inputs = found.budget.loaded.inputs
     image = inputs.image
     header = StudyHeader(
         study_uid=image.study_uid, uids=UidFactory(), study_description="Rest of a course, rerad"
     )
-    plan = replace(outcome.plan, structure_set_uid=inputs.structures.instance_uid)
+    doses = tuple(
+        prior.study.dose.instance_uid
+        for prior in inputs.priors
+        if prior.study.dose is not None and prior.study.dose.instance_uid
+    )
+    paths = tuple(folder / name for name in ("RTPLAN_rest.dcm", "RTDOSE_rest.dcm", "rest.json"))
+    plan = replace(rest.outcome.plan, structure_set_uid=inputs.structures.instance_uid)
     plan = dicom.write_plan(
         plan,
         inputs.machine,
         found.budget.loaded.patient,
-        folder / "RTPLAN_rest.dcm",
+        paths[0],
         study=replace(header, series_number=401),
         image=image,
-        prior=None,
+        prior=dicom.PriorReference(dose_uids=doses) if doses else None,
     )
     dicom.write_dose(
-        outcome.dose,
+        rest.outcome.dose,
         found.budget.loaded.patient,
-        folder / "RTDOSE_rest.dcm",
+        paths[1],
         study=replace(header, series_number=402),
         plans=(plan,),
     )
-    return folder / "RTPLAN_rest.dcm", folder / "RTDOSE_rest.dcm"
+    write_json(paths[2], rest_document(rest))
+    return paths
 
 
 def fractions_of(text: Sequence[int]) -> tuple[int, ...]:

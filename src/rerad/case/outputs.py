@@ -243,6 +243,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "delivered_cumulative_eqd2_gy": number_or_none(row.delivered_cumulative_eqd2_gy),
         "goal": row.planned.goal.text,
         "citation": row.planned.goal.citation,
+        "grade": row.planned.grade,
         "verdict": row.planned.verdict,
         "verdict_delivered": row.delivered.verdict if row.delivered is not None else None,
     }
@@ -259,7 +260,9 @@ def _goals(state: DeliveryState) -> list[dict[str, Any]]:
             "priority": item.goal.priority,
             "is_hard": item.goal.is_hard,
             "verdict": item.verdict,
+            "low": number_or_none(item.low),
             "unknown_fraction": number_or_none(item.unknown_fraction),
+            "grade": item.grade,
             "citation": item.goal.citation,
         }
         for item in state.goals
@@ -273,6 +276,7 @@ def _budget(row: BudgetRow) -> dict[str, Any]:
         "rule_set": row.rule_set,
         "metric": row.limit.metric,
         "alpha_beta_gy": row.limit.alpha_beta_gy,
+        "grade": row.grade,
         "scenarios": [
             {
                 "label": item.label,
@@ -289,11 +293,18 @@ def _budget(row: BudgetRow) -> dict[str, Any]:
     }
 
 
+def status_of(is_within_limits: bool | None) -> str:
+    """Return in words whether limits are kept, for documents."""
+    if is_within_limits is None:
+        return "done, limits unknown"
+    return "done" if is_within_limits else "limit exceeded"
+
+
 def run_summary(report: "RunReport") -> dict[str, Any]:
     """Return what `rerad run --json` prints."""
     document = run_document(report.result, 0.0)
     return {
-        "status": "done" if report.result.is_within_limits else "limit exceeded",
+        "status": status_of(report.result.is_within_limits),
         "folder": str(report.folder),
         "report_html": str(report.html),
         "report_pdf": str(report.pdf),

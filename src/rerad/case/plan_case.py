@@ -11,7 +11,7 @@ from rerad import dicom
 from rerad.case.course_bands import with_bands
 from rerad.case.files import case_path, write_json
 from rerad.case.load import load_case
-from rerad.case.outputs import run_document, write_dicom
+from rerad.case.outputs import run_document, status_of, write_dicom
 from rerad.case.run import (
     RESULT_FOLDER_NAME,
     RUN_FILE_NAME,
@@ -136,7 +136,7 @@ def plan_summary(report: PlanReport) -> dict[str, Any]:
     document = run_document(report.result, 0.0)
     kept = ("goals", "optimisation", "complexity", "findings", "budget", "prices", "robust")
     return {
-        "status": "done" if report.result.is_within_limits else "limit exceeded",
+        "status": status_of(report.result.is_within_limits),
         "folder": str(report.folder),
         **{key: document[key] for key in kept},
     }

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from rerad.case.budget import CaseBudget, budget_case, check_returned
+from rerad.case.budget import CaseBudget, budget_case
 from rerad.case.budget_outputs import budget_document, write_budget
 from rerad.case.files import case_path
+from rerad.case.returned import read_returned
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
-from rerad.planning.returned_plan import ReturnedCheck
+from rerad.cli.goal_line import goal_line
+from rerad.planning.returned_plan import ReturnedCheck, check_returned_plan
 from rerad.radiobiology import SpineLevel
 
 
@@ -41,7 +43,8 @@ def budget(
         check = None
         if dose is not None:
             steps("judging the plan that came back", 0.9)
-            check = check_returned(found, dose, plan, fractions)
+            returned = read_returned(found.loaded, dose, plan, fractions)
+            check = check_returned_plan(returned, found.judgement)
         steps("writing", 0.95)
         files = write_budget(found, out or case_path(case).parent / "budget", check)
     if as_json:
@@ -50,7 +53,7 @@ def budget(
         _print(found, check)
         for path in files:
             typer.echo(str(path))
-    if check is not None and not check.is_within_limits:
+    if check is not None and check.is_within_limits is False:
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
 
 
@@ -97,9 +100,6 @@ def _print(found: CaseBudget, check: ReturnedCheck | None) -> None:
             f"{organ.n_exhausted}, unknown {organ.n_unknown}, least {_gray(organ.least_gy)} Gy"
         )
     for result in check.goals if check is not None else ():
-        typer.echo(
-            f"returned    {result.goal.structure} {result.goal.text}: {_gray(result.value)} Gy, "
-            f"{result.verdict}"
-        )
+        typer.echo(f"returned    {goal_line(result)}")
     for finding in (*found.findings, *(check.findings if check is not None else ())):
         typer.echo(f"{finding.severity}: {finding.text}")

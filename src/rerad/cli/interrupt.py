@@ -10,16 +10,20 @@ from rerad.case.files import case_path
 from rerad.case.interrupt import (
     CaseInterruption,
     InterruptRequest,
+    ReplannedRest,
     fractions_of,
     interrupt_case,
     interruption_document,
     option_with,
     replan_rest,
+    rest_document,
     write_interruption,
     write_rest,
 )
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
-from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
+from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
+from rerad.cli.goal_line import goal_line
+from rerad.evaluation import is_within_limits
 from rerad.radiobiology import time_factor_for
 
 
@@ -56,15 +60,34 @@ def interrupt(
         )
         found = interrupt_case(case, request, progress=steps)
         files = [*write_interruption(found, folder)]
+        rest = None
         if replan is not None:
-            outcome = replan_rest(found, option_with(found, replan), progress=steps)
-            files.extend(write_rest(found, outcome, folder))
+            rest = replan_rest(found, option_with(found, replan), progress=steps)
+            files.extend(write_rest(found, rest, folder))
     if as_json:
-        print_json({**interruption_document(found), "files": [str(path) for path in files]})
-        return
-    _print(found)
-    for path in files:
-        typer.echo(str(path))
+        document = interruption_document(found)
+        document["rest"] = None if rest is None else rest_document(rest)
+        print_json({**document, "files": [str(path) for path in files]})
+    else:
+        _print(found)
+        if rest is not None:
+            _print_rest(rest)
+        for path in files:
+            typer.echo(str(path))
+    if rest is not None and is_within_limits(rest.goals) is False:
+        raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
+
+
+def _print_rest(rest: ReplannedRest) -> None:
+    """Print how the whole course stands with a new plan for the rest."""
+    typer.echo(
+        f"new plan for {rest.option.n_fractions} x {rest.option.fraction_gy:.3f} Gy; the whole "
+        "course with it:"
+    )
+    for result in rest.goals:
+        typer.echo(f"  {goal_line(result)}")
+    for finding in rest.findings:
+        typer.echo(f"{finding.severity}: {finding.text}")
 
 
 def _print(found: CaseInterruption) -> None:

@@ -34,7 +34,7 @@ def plan(
         print_json(plan_summary(report))
     else:
         print_goals(report)
-    if not report.result.is_within_limits:
+    if report.result.is_within_limits is False:
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
 
 

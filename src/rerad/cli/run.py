@@ -33,7 +33,7 @@ def finish(report: RunReport, *, as_json: bool) -> None:
         print_json(run_summary(report))
     else:
         print_table(report)
-    if not report.result.is_within_limits:
+    if report.result.is_within_limits is False:
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
 
 

@@ -55,7 +55,7 @@ def trade(
         print_json(plan_summary(made))
     else:
         print_goals(made)
-    if not made.result.is_within_limits:
+    if made.result.is_within_limits is False:
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
 
 

@@ -1,7 +1,14 @@
 """The nouns of rerad: frozen, validated, no input or output."""
 
 from rerad.core.beam import Beam, BeamGeometry, ControlPoint
-from rerad.core.course import Course, EventKind, HistoryEvent, RecordGrade, TreatmentHistory
+from rerad.core.course import (
+    Course,
+    EventKind,
+    HistoryEvent,
+    RecordGrade,
+    TreatmentHistory,
+    poorest_grade,
+)
 from rerad.core.dose import Dose, DoseQuantity, describe_quantity
 from rerad.core.finding import Finding, Severity
 from rerad.core.fluence import BixelGrid, Fluence
@@ -76,4 +83,5 @@ __all__ = [
     "Transform",
     "TreatmentHistory",
     "describe_quantity",
+    "poorest_grade",
 ]

@@ -4,6 +4,7 @@ Unknown is a value of its own here: None means that nobody could say, never zero
 """
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,18 @@ class RecordGrade(StrEnum):
     DVH_OR_POINTS = "DVH or point doses only"
     PAPER = "paper record only"
     UNKNOWN = "unknown"
+
+
+def poorest_grade(grades: Iterable[RecordGrade]) -> RecordGrade | None:
+    """Return the grade that a result made from several courses has; None of no course.
+
+    Examples
+    --------
+    >>> poorest_grade([RecordGrade.PAPER, RecordGrade.FULL_DICOM])
+    <RecordGrade.PAPER: 'paper record only'>
+    """
+    order = list(RecordGrade)
+    return max(grades, key=order.index, default=None)
 
 
 @dataclass(frozen=True, slots=True)

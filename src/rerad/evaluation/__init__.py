@@ -17,7 +17,14 @@ from rerad.evaluation.gamma import (
     gamma_plane,
 )
 from rerad.evaluation.goal_text import format_goal, goal_structure, parse_goal, suggest_metric
-from rerad.evaluation.goals import GoalResult, Verdict, evaluate_goal, evaluate_shape
+from rerad.evaluation.goals import (
+    GoalResult,
+    Verdict,
+    as_lower_bound,
+    evaluate_goal,
+    evaluate_shape,
+    is_within_limits,
+)
 from rerad.evaluation.indices import homogeneity_index, paddick_conformity_index
 from rerad.evaluation.metrics import (
     Metric,
@@ -44,6 +51,7 @@ __all__ = [
     "Penumbra",
     "PlanShape",
     "Verdict",
+    "as_lower_bound",
     "compare_curves",
     "depth_of_maximum_mm",
     "dvh",
@@ -57,6 +65,7 @@ __all__ = [
     "goal_structure",
     "highest_dose_beyond",
     "homogeneity_index",
+    "is_within_limits",
     "isodose_volume_cc",
     "metric_bounds",
     "paddick_conformity_index",

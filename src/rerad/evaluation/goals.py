@@ -1,10 +1,11 @@
 """Clinical goals against a dose-volume histogram, or against the shape of a plan's dose."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import isnan
+from math import inf, isnan, nan
 
-from rerad.core import DoseScope, Goal, describe_quantity
+from rerad.core import DoseScope, Goal, RecordGrade, describe_quantity
 from rerad.errors import InputError, MissingDataError
 from rerad.evaluation.dvh import Dvh
 from rerad.evaluation.metrics import (
@@ -37,13 +38,17 @@ class GoalResult:
     value : float
         In the goal's unit; NaN if it cannot be stated.
     low, high : float
-        Bounds of the value; equal to it unless part of the structure has no known dose.
+        Bounds of the value; equal to it unless part of the structure has no known dose, or a
+        course is missing from the sum: `high` is infinite then.
     verdict : Verdict
         Met, exceeded, accepted or unknown.
     unknown_fraction : float
         Share of the structure whose dose is unknown.
     quantity : str
         What the dose is, in words.
+    grade : RecordGrade or None
+        Poorest record of the earlier courses in the sum; None where the goal is about this plan
+        alone, or nothing was given before.
     """
 
     goal: Goal
@@ -53,6 +58,24 @@ class GoalResult:
     verdict: Verdict
     unknown_fraction: float
     quantity: str
+    grade: RecordGrade | None = None
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether the true value may be any higher, because a course is missing from the sum."""
+        return self.high == inf
+
+
+def is_within_limits(results: Iterable[GoalResult]) -> bool | None:
+    """Return whether no goal is exceeded, knowingly or not; None if that cannot be told.
+
+    A breach that was accepted is still a breach: False. None means that none is known to be
+    exceeded and the value of at least one is not known.
+    """
+    verdicts = {result.verdict for result in results}
+    if verdicts & {Verdict.EXCEEDED, Verdict.ACCEPTED}:
+        return False
+    return None if Verdict.UNKNOWN in verdicts else True
 
 
 def evaluate_goal(
@@ -138,6 +161,20 @@ def evaluate_shape(goal: Goal, shape: PlanShape, *, is_accepted: bool = False) -
         verdict = Verdict.ACCEPTED
     quantity = describe_quantity(shape.dose)
     return GoalResult(goal, value, low, high, verdict, shape.unknown_fraction, quantity)
+
+
+def as_lower_bound(result: GoalResult) -> GoalResult:
+    """Return a result for a sum that lacks a course: more was given, nobody knows how much.
+
+    What is exceeded without the missing course is exceeded, and keeps the value of the sum that
+    is known; a lower bound on a dose that is met without it is met. Anything else is unknown, and
+    `low` says what is known of it.
+    """
+    verdict = _verdict(result.goal, result.low, inf)
+    if verdict is Verdict.EXCEEDED and result.verdict is Verdict.ACCEPTED:
+        verdict = Verdict.ACCEPTED
+    value = nan if verdict is Verdict.UNKNOWN else result.low
+    return replace(result, value=value, high=inf, verdict=verdict)
 
 
 def _verdict(goal: Goal, low: float, high: float) -> Verdict:

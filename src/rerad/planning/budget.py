@@ -17,11 +17,12 @@ from rerad.core import (
     DoseScope,
     Finding,
     Goal,
+    RecordGrade,
     Severity,
     Structure,
 )
 from rerad.evaluation import Dvh, dvh, evaluate_metric, parse_metric
-from rerad.planning.history import require_alpha_beta
+from rerad.planning.history import require_alpha_beta, sum_grade
 from rerad.planning.inputs import LimitChoice, PlanningInputs
 from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
 from rerad.radiobiology import (
@@ -49,12 +50,15 @@ class OrganLimit:
         Taken off every earlier course of unknown or matching interval; 0 for a raw sum.
     prior : Dose or None
         Earlier EQD2 after that recovery; None if there was no earlier course with a dose.
+    grade : RecordGrade or None
+        Poorest record that `prior` stands on; None if nothing was given before.
     """
 
     structure: str
     goal: Goal
     recovery_fraction: float
     prior: Dose | None
+    grade: RecordGrade | None = None
 
 
 def goal_of(structure: str, limit: Limit) -> Goal:
@@ -161,6 +165,7 @@ def make_budget(
     rows: list[BudgetRow] = []
     limits: list[OrganLimit] = []
     settings = inputs.settings
+    grade = sum_grade(inputs, priors)
     for structure, organ in limited_structures(inputs):
         for rule_set in (settings.rule_set, *settings.compared_rule_sets):
             cases = _cases(inputs, organ, rule_set)
@@ -177,13 +182,14 @@ def make_budget(
             least = _governing(inputs, cases, scenarios)
             if is_planned_set:
                 scenarios[least] = replace(scenarios[least], is_planned_with=True)
-                limits.append(_organ_limit(structure, cases[least], priors))
+                limits.append(replace(_organ_limit(structure, cases[least], priors), grade=grade))
             rows.append(
                 BudgetRow(
                     structure=structure.name,
                     limit=goal_of(structure.name, cases[least].limit),
                     rule_set=rule_set,
                     scenarios=tuple(scenarios),
+                    grade=grade,
                 )
             )
     return tuple(rows), tuple(limits)

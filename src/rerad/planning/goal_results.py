@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from rerad.core import Dose, DoseScope, Goal, StructureKind, StructureSet
 from rerad.evaluation import (
     Dvh,
     GoalResult,
     MetricKind,
-    Verdict,
     evaluate_goal,
     evaluate_shape,
     parse_metric,
 )
+from rerad.evaluation import as_lower_bound as as_lower_bound
 from rerad.planning.budget import discounted_prior
 from rerad.planning.judgement import (
     OUTSIDE_SUFFIX,
@@ -180,12 +178,5 @@ def _cumulative_goal(
         prescription_gy=None,
         is_accepted=goal.structure.removesuffix(SHARED_SUFFIX) in judgement.accepted,
     )
+    result = replace(result, grade=judgement.grade)
     return as_lower_bound(result) if judgement.inputs.courses_without_dose else result
-
-
-def as_lower_bound(result: GoalResult) -> GoalResult:
-    """Return a verdict for a sum that lacks a course: more was given, nobody knows how much."""
-    is_exceeded = result.verdict in {Verdict.EXCEEDED, Verdict.ACCEPTED}
-    is_upper = result.goal.at_most is not None
-    verdict = result.verdict if is_exceeded and is_upper else Verdict.UNKNOWN
-    return replace(result, value=np.nan, high=np.inf, verdict=verdict)

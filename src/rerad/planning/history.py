@@ -11,10 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.accumulation import PhaseDose, map_dose, phase_eqd2
-from rerad.core import Dose, Finding, Grid, Image, RigidTransform, Severity
+from rerad.core import (
+    Dose,
+    Finding,
+    Grid,
+    Image,
+    RecordGrade,
+    RigidTransform,
+    Severity,
+    poorest_grade,
+)
 from rerad.errors import MissingDataError, RegistrationError
 from rerad.imaging import AIR_HU, resample_image
-from rerad.planning.inputs import PriorInput, Progress
+from rerad.planning.inputs import PlanningInputs, PriorInput, Progress
 from rerad.planning.result import PriorCourse
 from rerad.radiobiology import inconsistent_fraction_dose
 from rerad.registration import RegistrationQuality, register_rigid
@@ -168,6 +177,26 @@ def prior_findings(
             )
             findings.append(Finding(Severity.CAUTION, "prior-dose-outside-grid", text, name))
     return tuple(findings)
+
+
+def sum_grade(inputs: PlanningInputs, priors: Iterable[PriorCourse]) -> RecordGrade | None:
+    """Return the grade of every sum over courses: the poorest record in it.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        With the courses on record.
+    priors : iterable of PriorCourse
+        Those whose dose is in the sum, with the grade that they were carried at.
+
+    Returns
+    -------
+    RecordGrade or None
+        ``UNKNOWN`` if a course on record is not in the sum; None if nothing was given before.
+    """
+    if inputs.courses_without_dose:
+        return RecordGrade.UNKNOWN
+    return poorest_grade(prior.course.grade for prior in priors)
 
 
 def require_alpha_beta(doses: Mapping[float, Dose], alpha_beta_gy: float) -> Dose:

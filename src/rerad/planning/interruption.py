@@ -28,7 +28,6 @@ from rerad.radiobiology import (
     eqd2,
     fraction_size_finding,
     physical_from_bed,
-    to_eqd2,
     treatment_days,
 )
 
@@ -409,35 +408,3 @@ def residual_course(plan: InterruptedPlan, option: ResidualOption) -> Course:
         n_fractions_delivered=None,
         delivered_dose_gy=None,
     )
-
-
-def residual_limits(plan: InterruptedPlan, limits: Sequence[OrganLimit]) -> tuple[OrganLimit, ...]:
-    """Return the limits with the fractions given as background, without recovery.
-
-    This is what a new plan for the rest is optimised under: recovery belongs to earlier courses,
-    not to fractions of some weeks ago.
-
-    Raises
-    ------
-    MissingDataError
-        If the dose of the interrupted plan is not known.
-    """
-    if plan.dose is None:
-        msg = f"{plan.course.name}: the dose of its plan is needed to plan the rest; give it"
-        raise MissingDataError(msg)
-    made: dict[float, Dose] = {}
-    found = []
-    for limit in limits:
-        alpha_beta = limit.goal.alpha_beta_gy
-        if alpha_beta is None:  # excluded by Goal
-            raise AssertionError(limit.goal.text)
-        if alpha_beta not in made:
-            made[alpha_beta] = to_eqd2(
-                plan.dose,
-                n_fractions_planned=plan.n_planned,
-                n_fractions_delivered=plan.n_delivered,
-                alpha_beta_gy=alpha_beta,
-            )
-        given = made[alpha_beta]
-        found.append(replace(limit, prior=given if limit.prior is None else limit.prior + given))
-    return tuple(found)

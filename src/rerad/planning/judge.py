@@ -55,7 +55,7 @@ def delivery_state(
             n_fractions_delivered=n_fractions,
             alpha_beta_gy=alpha_beta,
         )
-        for alpha_beta in _alpha_betas(judgement)
+        for alpha_beta in judged_alpha_betas(judgement)
     }
     cumulative = {}
     for alpha_beta, dose in own.items():
@@ -74,7 +74,7 @@ def delivery_state(
     )
 
 
-def _alpha_betas(judgement: Judgement) -> tuple[float, ...]:
+def judged_alpha_betas(judgement: Judgement) -> tuple[float, ...]:
     """Return the alpha/beta values that this plan is judged with."""
     values = {judgement.inputs.settings.tumor_alpha_beta_gy}
     values |= {limit.goal.alpha_beta_gy for limit in judgement.limits if limit.goal.alpha_beta_gy}

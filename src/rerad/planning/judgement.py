@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import Dose, Goal, Grid, Mask, Structure, StructureKind
+from rerad.core import Dose, Goal, Grid, Mask, RecordGrade, Structure, StructureKind
 from rerad.evaluation import Dvh, PlanShape, dvh
 from rerad.planning.budget import OrganLimit
+from rerad.planning.history import sum_grade
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.result import PriorCourse
 
@@ -91,6 +92,11 @@ class Judgement:
     def accepted(self) -> dict[str, str]:
         """Organs whose limit may be exceeded, with the reason."""
         return dict(self.inputs.settings.accepted_breaches)
+
+    @property
+    def grade(self) -> RecordGrade | None:
+        """Poorest record in a cumulative sum; None if nothing was given before."""
+        return sum_grade(self.inputs, self.priors)
 
     def prescription_of(self, name: str) -> float | None:
         """Return what 100 % is for a structure, in Gy.

@@ -210,7 +210,7 @@ def prepare_case(
     budget, limits = make_budget(inputs, priors)
     watch.lap("remaining tolerance")
     medium = make_medium(inputs.image, inputs.structures, masks[body.name], grid, inputs.medium)
-    request = _request(inputs, medium, masks, limits, priors)
+    request = plan_request_of(inputs, medium, masks, limits, priors)
     return PreparedCase(inputs, masks, priors, budget, limits, medium, request)
 
 
@@ -303,14 +303,28 @@ def judge_case(prepared: PreparedCase, outcome: PlanOutcome) -> CaseResult:
     )
 
 
-def _request(
+def plan_request_of(
     inputs: PlanningInputs,
     medium: Medium,
     masks: dict[str, Mask],
     limits: Sequence[OrganLimit],
     priors: tuple[PriorCourse, ...],
 ) -> PlanRequest:
-    """State the plan that is wanted."""
+    """State the plan that is wanted, with everything that the case asks for.
+
+    Parameters
+    ----------
+    inputs : PlanningInputs
+        Data, choices and goals.
+    medium : Medium
+        What beams pass; its patient's grid is the dose grid.
+    masks : dict of str to Mask
+        Structures on crops of the dose grid.
+    limits : sequence of OrganLimit
+        Limits of the rule set, with the earlier dose.
+    priors : tuple of PriorCourse
+        Earlier courses on the dose grid.
+    """
     settings = inputs.settings
     return PlanRequest(
         label="ReRT",

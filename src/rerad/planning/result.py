@@ -14,12 +14,13 @@ from rerad.core import (
     Plan,
     Prescription,
     Provenance,
+    RecordGrade,
     RigidTransform,
     StructureSet,
     Study,
     TreatmentHistory,
 )
-from rerad.evaluation import Dvh, GoalResult, Verdict
+from rerad.evaluation import Dvh, GoalResult, is_within_limits
 from rerad.optimize import LevelOutcome, PriceMap
 from rerad.planning.robust_result import RobustOutcome
 from rerad.registration import RegistrationQuality
@@ -104,12 +105,15 @@ class BudgetRow:
         Which published set it belongs to.
     scenarios : tuple of BudgetScenario
         One for each assumption that cannot be excluded.
+    grade : RecordGrade or None
+        Poorest record of the earlier courses in it; None if nothing was given before.
     """
 
     structure: str
     limit: Goal
     rule_set: str
     scenarios: tuple[BudgetScenario, ...]
+    grade: RecordGrade | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -360,7 +364,9 @@ class CaseResult:
     robust: RobustOutcome | None = None
 
     @property
-    def is_within_limits(self) -> bool:
-        """Whether no goal of the plan as planned is exceeded, knowingly or not."""
-        exceeded = {Verdict.EXCEEDED, Verdict.ACCEPTED}
-        return not any(result.verdict in exceeded for result in self.planned.goals)
+    def is_within_limits(self) -> bool | None:
+        """Whether no goal of the plan as planned is exceeded, knowingly or not; None: unknown.
+
+        See :func:`rerad.evaluation.is_within_limits`.
+        """
+        return is_within_limits(self.planned.goals)

@@ -6,8 +6,8 @@ from rerad.evaluation import GoalResult
 
 
 def value_text(result: GoalResult) -> str:
-    """Return a goal's value, or its lower bound where part of the dose is unknown."""
-    if isfinite(result.value):
+    """Return a goal's value, or what it is at least where a dose or a course is unknown."""
+    if isfinite(result.value) and not result.is_lower_bound:
         return _with_unit(result.value, result.goal.unit)
     if isfinite(result.low):
         return f"at least {_with_unit(result.low, result.goal.unit)}"
@@ -20,7 +20,7 @@ def bound_excess_text(result: GoalResult) -> str:
     if bound is None:
         msg = f"{result.goal.text} has no upper bound to exceed"
         raise AssertionError(msg)
-    if isfinite(result.value):
+    if isfinite(result.value) and not result.is_lower_bound:
         return _with_unit(result.value - bound, result.goal.unit)
     return f"at least {_with_unit(result.low - bound, result.goal.unit)}"
 

@@ -10,17 +10,19 @@ from typer.testing import CliRunner
 
 from rerad import dicom
 from rerad.case import read_case, write_case
-from rerad.case.budget import budget_case, check_returned
+from rerad.case.budget import budget_case
 from rerad.case.budget_outputs import worst_slice
 from rerad.case.export_limits import export_limits, volume_name
 from rerad.case.files import CASE_FILE_NAME
 from rerad.case.history_schema import PointDoseTable, PriorCourseTable
+from rerad.case.returned import read_returned
 from rerad.cli.console import ExitCode
 from rerad.cli.main import app
-from rerad.core import Dose, Patient
+from rerad.core import Dose, DoseScope, Patient, RecordGrade
 from rerad.dicom import PlanReference, StudyHeader
 from rerad.errors import CaseError, InputError
 from rerad.evaluation import Verdict
+from rerad.planning.returned_plan import check_returned_plan
 from rerad.radiobiology import bed, eqd2, physical_from_eqd2
 
 RUNNER = CliRunner()
@@ -51,10 +53,15 @@ def point_case(tiny_case) -> Path:
     return tiny_case
 
 
-def returned(path: Path, image, gy, plan="1.2.3.77"):
+def check_returned(budget, dose, plan, fractions):
+    found = read_returned(budget.loaded, dose, plan, fractions)
+    return check_returned_plan(found, budget.judgement)
+
+
+def returned(path: Path, image, gy, plan="1.2.3.77", patient="TINY-1"):
     dicom.write_dose(
         Dose(np.full(image.grid.shape, gy), image.grid),
-        Patient("TINY-1"),
+        Patient(patient),
         path,
         study=StudyHeader(study_uid="1.2.3.8"),
         plans=(PlanReference(plan, image.grid.frame_uid),),
@@ -84,18 +91,43 @@ def test_a_returned_plan_is_judged_on_the_sum(point_case, tiny, tmp_path):
     budget = budget_case(point_case, progress=quiet)
     fits = returned(tmp_path / "fits.dcm", tiny.today, 30.0)
     check = check_returned(budget, fits, None, 22)
-    (result,) = check.goals
+    result = limit_result(check)
     expected = eqd2(45, 25, 2.5) + eqd2(30, 22, 2.5)
     assert result.value == pytest.approx(expected, abs=0.02)
     assert result.verdict is Verdict.MET
-    assert check.is_within_limits
+    assert result.grade is RecordGrade.DVH_OR_POINTS
     over = check_returned(budget, returned(tmp_path / "over.dcm", tiny.today, 33.0), None, 22)
-    assert over.goals[0].verdict is Verdict.EXCEEDED
+    assert limit_result(over).verdict is Verdict.EXCEEDED
     # The same dose in half the fractions counts for more: the dose per fraction is its own.
     half = check_returned(budget, fits, None, 11)
-    assert half.goals[0].value > expected + 2
+    assert limit_result(half).value > expected + 2
     with pytest.raises(CaseError, match="got neither"):
         check_returned(budget, fits, None, None)
+
+
+def limit_result(check):
+    """Return the cumulative limit; goals on the plan's own dose come before it."""
+    (found,) = [r for r in check.goals if r.goal.scope is DoseScope.CUMULATIVE]
+    return found
+
+
+def test_files_of_another_patient_frame_or_plan_are_refused(point_case, tiny, tmp_path):
+    budget = budget_case(point_case, progress=quiet)
+    other = returned(tmp_path / "other.dcm", tiny.today, 30.0, patient="SOMEONE")
+    with pytest.raises(CaseError, match="patient ID is not that of the planning CT") as error:
+        check_returned(budget, other, None, 22)
+    assert "SOMEONE" not in str(error.value)
+    there = returned(tmp_path / "there.dcm", tiny.prior, 30.0)
+    with pytest.raises(CaseError, match="frame of the planning CT"):
+        check_returned(budget, there, None, 22)
+    with pytest.raises(CaseError, match="does not refer to the plan"):
+        check_returned(
+            budget, returned(tmp_path / "d.dcm", tiny.today, 30.0), tiny.folder / "rp1.dcm", None
+        )
+    uid = tiny.prior_plan.instance_uid
+    of_prior = returned(tmp_path / "e.dcm", tiny.today, 30.0, plan=uid)
+    with pytest.raises(CaseError, match="expected a plan in the frame"):
+        check_returned(budget, of_prior, tiny.folder / "rp1.dcm", None)
 
 
 def test_budget_on_the_command_line(point_case, tiny, tmp_path):

@@ -12,7 +12,6 @@ from rerad.planning.budget import OrganLimit
 from rerad.planning.interruption import (
     InterruptedPlan,
     residual_course,
-    residual_limits,
     solve_interruption,
 )
 from rerad.radiobiology import bed, eqd2, time_factor_for, to_eqd2
@@ -129,19 +128,15 @@ def test_without_the_plan_every_organ_has_the_prescription(scene):
     assert found.options[-1].limited_by == "SacralPlex_R"
 
 
-def test_the_rest_is_planned_on_what_was_given(scene):
+def test_the_course_that_is_left(scene):
     grid, masks, limit = scene
     stopped = plan(grid)
     found = solve_interruption(stopped, [limit], masks, n_choices=(5,))
     rest = residual_course(stopped, found.options[-1])
     assert rest.n_fractions_planned == 5
     assert rest.prescriptions[0].dose_gy == pytest.approx(5 * found.options[-1].fraction_gy)
-    (background,) = residual_limits(stopped, [limit])
-    assert np.allclose(background.prior.values, 42.75 + 38.1818 * 15 / 22, atol=0.01)
     with pytest.raises(InputError, match="nothing is left"):
         residual_course(stopped, found.options[0])
-    with pytest.raises(MissingDataError, match="plan the rest"):
-        residual_limits(replace(stopped, dose=None), [limit])
 
 
 def test_bad_requests_are_refused(scene):

@@ -1,0 +1,88 @@
+"""The files of a plan made elsewhere: whose they are, that they belong together, and its dose."""
+
+from pathlib import Path
+
+from rerad import dicom
+from rerad.case.load import LoadedCase
+from rerad.core import Plan
+from rerad.errors import CaseError
+from rerad.planning.returned_plan import ReturnedPlan
+
+
+def read_returned(
+    loaded: LoadedCase, dose_path: Path, plan_path: Path | None, n_fractions: int | None
+) -> ReturnedPlan:
+    """Read a plan made elsewhere for a case.
+
+    Parameters
+    ----------
+    loaded : LoadedCase
+        The case: whose plan it must be, and on which CT.
+    dose_path : Path
+        RTDOSE of the plan, total physical dose.
+    plan_path : Path or None
+        Its RTPLAN, for the number of fractions.
+    n_fractions : int or None
+        Instead of the RTPLAN, or to confirm it.
+
+    Raises
+    ------
+    CaseError
+        If plan or dose belong to another patient, to another frame of reference or not together,
+        or the number of fractions is not known or contradicts the plan.
+    DicomError
+        If a file cannot be used.
+    """
+    reference = dicom.read_dose_reference(dose_path)
+    _require_patient(loaded, reference.patient.patient_id, dose_path)
+    label = dose_path.name
+    if plan_path is not None:
+        _require_patient(loaded, dicom.read_patient(plan_path).patient_id, plan_path)
+        plan = dicom.read_plan(plan_path)
+        _require_together(loaded, plan, plan_path, dose_path)
+        if n_fractions is not None and n_fractions != plan.n_fractions_planned:
+            msg = (
+                f"{plan_path.name} says {plan.n_fractions_planned} fractions, {n_fractions} were "
+                "given besides; leave them out, or give the plan that they belong to"
+            )
+            raise CaseError(msg)
+        label, n_fractions = plan.label, plan.n_fractions_planned
+    if not n_fractions:
+        msg = f"{dose_path.name}: expected its RTPLAN or its number of fractions, got neither"
+        raise CaseError(msg)
+    frame = loaded.inputs.image.grid.frame_uid
+    if reference.frame_uid != frame:
+        msg = (
+            f"{dose_path.name}: expected a dose in the frame of the planning CT {frame}, got "
+            f"{reference.frame_uid}; plan on the CT that the limits were exported for"
+        )
+        raise CaseError(msg)
+    return ReturnedPlan(label, dicom.read_dose(dose_path), n_fractions)
+
+
+def _require_patient(loaded: LoadedCase, patient_id: str, path: Path) -> None:
+    """Raise unless a file is of the patient of the case; identities are not written out."""
+    if patient_id != loaded.patient.patient_id:
+        msg = (
+            f"{path.name}: its patient ID is not that of the planning CT; give the plan that was "
+            "made for this patient"
+        )
+        raise CaseError(msg)
+
+
+def _require_together(loaded: LoadedCase, plan: Plan, plan_path: Path, dose_path: Path) -> None:
+    """Raise unless a dose refers to a plan, and the plan is in the frame of the planning CT."""
+    named = {item.instance_uid for item in dicom.read_dose_reference(dose_path).plans}
+    if plan.instance_uid not in named:
+        msg = (
+            f"{dose_path.name} does not refer to the plan {plan_path.name}; give plan and dose "
+            "that belong together"
+        )
+        raise CaseError(msg)
+    frame = loaded.inputs.image.grid.frame_uid
+    if plan.frame_uid and plan.frame_uid != frame:
+        msg = (
+            f"{plan_path.name}: expected a plan in the frame of the planning CT {frame}, got "
+            f"{plan.frame_uid}; plan on the CT that the limits were exported for"
+        )
+        raise CaseError(msg)
