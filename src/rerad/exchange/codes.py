@@ -14,13 +14,14 @@ DICOM_UID = "urn:dicom:uid"
 RECORD_KEY = "urn:rerad:record-key"
 PATIENT_ID = "urn:rerad:patient-id"
 ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+NULL_FLAVOR = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
 
 COURSE_PROFILES = (
     f"{CODEX}codexrt-radiotherapy-course-summary",
     f"{MCODE}mcode-radiotherapy-course-summary",
 )
 PHASE_PROFILE = f"{CODEX}codexrt-radiotherapy-treated-phase"
-VOLUME_PROFILE = f"{MCODE}mcode-radiotherapy-volume"
+VOLUME_PROFILES = (f"{CODEX}codexrt-radiotherapy-volume", f"{MCODE}mcode-radiotherapy-volume")
 PLANNED_COURSE_PROFILE = f"{CODEX}codexrt-radiotherapy-planned-course"
 PLANNED_PHASE_PROFILE = f"{CODEX}codexrt-radiotherapy-planned-phase"
 PRESCRIPTION_PROFILE = f"{CODEX}codexrt-radiotherapy-phase-prescription"
@@ -69,5 +70,20 @@ TECHNIQUES = {
 }
 """By the word that a technique's text holds; the first that fits counts."""
 
-ABSENCES = {"unknown": "asked-unknown", "not applicable": "not-applicable"}
+TECHNIQUES_OF = {
+    "photons": frozenset({"VMAT", "IMRT", "3D-CRT"}),
+    "electrons": frozenset({"3D-CRT"}),
+    "protons": frozenset(),
+    "carbon": frozenset(),
+}
+"""Which of these mCODE allows with a modality; another is written un-encoded, with its text."""
+
+PLAN_INTENT, PRESCRIPTION_INTENT = "filler-order", "original-order"
+"""Fixed by the guide for what was planned, and for what was prescribed."""
+
+ABSENCES = {
+    "unknown": "asked-unknown",
+    "not applicable": "not-applicable",
+    "not asked": "not-asked",
+}
 """Word of a record, and code of FHIR's data-absent-reason."""

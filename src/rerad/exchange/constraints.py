@@ -29,7 +29,7 @@ STOP_REASONS = frozenset({
     "182992009", "266721009", "407563006", "160932005", "105480006", "184081006",
     "309846006", "399307001", "419620001", "7058009", "443729008", "77386006",
 })  # fmt: skip
-"""SNOMED CT codes of mCODE's treatment termination reasons [M: read in part]."""
+"""SNOMED CT codes of mCODE's treatment termination reasons."""
 
 REQUEST_INTENTS = frozenset({"proposal", "plan", "order", "original-order", "filler-order"})
 """Intents of FHIR requests that a plan or prescription may have."""
@@ -212,7 +212,9 @@ def _stop_reason(resource: Json) -> Iterator[str]:
         return
     if resource.get("status") != "stopped":
         yield f"a statusReason needs status stopped, got {resource.get('status')!r}"
-    elif _code_of(resource["statusReason"]) not in STOP_REASONS:
+    elif resource["statusReason"].get("coding") and (
+        _code_of(resource["statusReason"]) not in STOP_REASONS
+    ):
         yield f"statusReason {_code_of(resource['statusReason'])!r} is no termination reason"
 
 
@@ -323,13 +325,7 @@ def _part_of(resource: Json) -> Iterator[str]:
 
 
 def _request_basics(resource: Json) -> Iterator[str]:
-    if resource.get("intent") not in {
-        "order",
-        "plan",
-        "proposal",
-        "original-order",
-        "filler-order",
-    }:
+    if resource.get("intent") not in REQUEST_INTENTS:
         yield f"expected an intent such as order, got {resource.get('intent')!r}"
     if not resource.get("status"):
         yield "expected a status, got none"

@@ -8,7 +8,14 @@ from typing import Any
 
 from rerad.core.clinical_history import Absent
 from rerad.errors import InputError
-from rerad.exchange.codes import ABSENCES, ABSENT_REASON, DICOM_UID, SNOMED, UCUM
+from rerad.exchange.codes import (
+    ABSENCES,
+    ABSENT_REASON,
+    DICOM_UID,
+    NULL_FLAVOR,
+    SNOMED,
+    UCUM,
+)
 
 Json = dict[str, Any]
 _NAMESPACE = uuid.UUID("0f9a3a86-52a5-5c1e-9f0e-6f2f6d1f4c11")
@@ -26,7 +33,7 @@ def official_uid(*names: str) -> str:
 
 
 def identifiers(display_system: str, display: str, uid: str) -> list[Json]:
-    """Return the two identifiers that the guide asks for: usual and official."""
+    """Return the two identifiers that the guide asks for: the name shown, and a UID."""
     return [
         {"use": "usual", "system": display_system, "value": display},
         {"use": "official", "system": DICOM_UID, "value": f"urn:oid:{uid}"},
@@ -43,10 +50,31 @@ def concept(code: tuple[str, str] | None, text: str = "") -> Json:
     return found
 
 
+def coded_or_text(code: tuple[str, str] | None, text: str) -> Json:
+    """Return a concept whose value set has no code for a text: un-encoded, as the guide says it.
+
+    Parameters
+    ----------
+    code : tuple of str or None
+        Code and display, None where the set has none.
+    text : str
+        As the record says it.
+    """
+    if code is not None:
+        return concept(code, text)
+    return {"coding": [{"system": NULL_FLAVOR, "code": "UNC", "display": "un-encoded"}],
+            "text": text}  # fmt: skip
+
+
 def reference(resource: Json, display: str = "") -> Json:
-    """Return a reference to a resource of the same bundle."""
-    found = {"reference": f"{resource['resourceType']}/{resource['id']}"}
+    """Return a reference to a resource of the same bundle, by its full URL there."""
+    found = {"reference": full_url(resource), "type": resource["resourceType"]}
     return found | ({"display": display} if display else {})
+
+
+def full_url(resource: Json) -> str:
+    """Return the name of a resource within its bundle."""
+    return f"urn:uuid:{resource['id']}"
 
 
 def absent_reason(value: Absent) -> Json:
@@ -54,7 +82,7 @@ def absent_reason(value: Absent) -> Json:
     return {"url": ABSENT_REASON, "valueCode": ABSENCES[value.value]}
 
 
-def extension(url: str, kind: str, value: Any) -> list[Json]:
+def extension(url: str, kind: str, value: Any, *, is_required: bool = False) -> list[Json]:
     """Return an extension with a value, none if nobody has asked for it.
 
     Parameters
@@ -65,13 +93,15 @@ def extension(url: str, kind: str, value: Any) -> list[Json]:
         FHIR type of the value: ``Boolean``, ``UnsignedInt``, ``Quantity`` ...
     value : object
         JSON value, or `Absent`.
+    is_required : bool
+        Whether the guide wants the extension all the same; it then says that nobody has asked.
 
     Returns
     -------
     list of dict
         No or one extension.
     """
-    if value is Absent.NOT_ASKED:
+    if value is Absent.NOT_ASKED and not is_required:
         return []
     if not isinstance(value, Absent):
         return [{"url": url, f"value{kind}": value}]
@@ -92,8 +122,13 @@ def centigray(gray: float) -> Json:
 
 
 def dose(url: str, gray: float | Absent) -> list[Json]:
-    """Return a dose extension in cGy, none if nobody has asked."""
-    return extension(url, "Quantity", gray if isinstance(gray, Absent) else centigray(gray))
+    """Return a dose extension, none if nobody has asked; in cGy, with and without a value."""
+    if not isinstance(gray, Absent):
+        return extension(url, "Quantity", centigray(gray))
+    found = extension(url, "Quantity", gray)
+    for item in found:
+        item["valueQuantity"] |= {"unit": "cGy", "system": UCUM, "code": "cGy"}
+    return found
 
 
 def gray_of(quantity: Mapping[str, Any], where: str) -> float:

@@ -20,7 +20,7 @@ from rerad.core.clinical_history import (
 )
 from rerad.errors import InputError
 from rerad.exchange import codes
-from rerad.exchange.constraints import METRIC_UNIT, Problem, check_bundle
+from rerad.exchange.constraints import COUNT_PARTS, METRIC_UNIT, Problem, check_bundle
 from rerad.exchange.elements import (
     Json,
     absence_of,
@@ -129,6 +129,9 @@ class _Resources:
     def __init__(self, bundle: Mapping[str, Any]) -> None:
         self.all: list[Json] = [entry["resource"] for entry in bundle.get("entry", [])]
         self._by_name = {f"{r['resourceType']}/{r.get('id', '')}": r for r in self.all}
+        for entry in bundle.get("entry", []):
+            if entry.get("fullUrl"):
+                self._by_name[entry["fullUrl"]] = entry["resource"]
 
     def of_type(self, kind: str) -> list[Json]:
         """Return the resources of one type."""
@@ -140,11 +143,10 @@ class _Resources:
 
     def referring(self, summary: Json) -> list[Json]:
         """Return the treated phases of a course."""
-        name = f"Procedure/{summary.get('id', '')}"
         return [
             resource
             for resource in self.of_type("Procedure")
-            if any(part.get("reference") == name for part in resource.get("partOf", []))
+            if any(self.find(part) is summary for part in resource.get("partOf", []))
         ]
 
 
@@ -183,8 +185,6 @@ def _patient(resource: Json) -> PatientRecord:
 
 def _name(resource: Json) -> str | Absent:
     """Return a person name as DICOM writes it."""
-    if value_of(resource, f"{codes.OWN}name-asked") is False:
-        return NOT_ASKED
     for name in resource.get("name", []):
         if "text" in name and "^" in name["text"]:
             return str(name["text"])
@@ -201,10 +201,16 @@ def _course(summary: Json, resources: _Resources) -> CourseRecord:
     usual = next(i["value"] for i in summary["identifier"] if i.get("use") == "usual")
     fields = course_fields(summary)
     planned = _based_on(summary, resources, codes.PLANNED_COURSE_PROFILE)
-    phases = _phases(summary, resources)
+    phases = _phases(summary, planned, resources)
     fractions = value_of(planned, f"{codes.OWN}fractions-planned") if planned else NOT_ASKED
     if not _is_own(summary):
-        fields["n_fractions_delivered"] = _most_fractions(summary)
+        fields["n_fractions_delivered"] = _most(summary, codes.DOSE_DELIVERED)
+        fractions = _most(planned, codes.DOSE_PLANNED)
+        fields["stop_reason"] = (
+            _text(summary["statusReason"]) or NOT_ASKED
+            if ("statusReason" in summary)
+            else NOT_ASKED
+        )
     if isinstance(fields["site"], Absent) and summary.get("bodySite"):
         fields["site"] = _text(summary["bodySite"][0])
     if "location" in summary:
@@ -241,13 +247,14 @@ def _key(name: str) -> str:
 
 def _modality_and_technique(summary: Json) -> tuple[Any, Any]:
     """Return both as text, or why they are not there."""
+    own = value_of(summary, f"{codes.OWN}technique")
     for found in extensions_of(summary, codes.MODALITY_AND_TECHNIQUE):
         values = [value_of(found, codes.MODALITY), value_of(found, codes.TECHNIQUE)]
-        if value_of(summary, f"{codes.OWN}is-modality-asked") is False:
-            values[0] = NOT_ASKED
+        if values[1] is NOT_ASKED:
+            values[1] = own
         modality, technique = (v if isinstance(v, Absent) else _text(v) for v in values)
         return modality, technique
-    return NOT_ASKED, NOT_ASKED
+    return NOT_ASKED, own
 
 
 def _period(resource: Json) -> tuple[Any, Any]:
@@ -271,7 +278,7 @@ def _based_on(resource: Json, resources: _Resources, profile: str) -> Json:
     return {}
 
 
-def _phases(summary: Json, resources: _Resources) -> tuple[CoursePhase, ...]:
+def _phases(summary: Json, planned: Json, resources: _Resources) -> tuple[CoursePhase, ...]:
     """Return the phases of a course, or one made of its own doses."""
     treated = resources.referring(summary)
     place = f"{codes.OWN}place"
@@ -281,20 +288,28 @@ def _phases(summary: Json, resources: _Resources) -> tuple[CoursePhase, ...]:
     doses = list(extensions_of(summary, codes.DOSE_DELIVERED))
     if not doses:
         return ()
+    intended = list(extensions_of(planned, codes.DOSE_PLANNED))
     volumes = tuple(
-        PhaseVolume(structure=_structure(item), delivered_gy=_dose(item, "totalDoseDelivered"))
-        for item in doses
+        PhaseVolume(
+            structure=_structure(item),
+            planned_gy=_dose(_same(intended, _structure(item), number), "totalDose"),
+            delivered_gy=_dose(item, "totalDoseDelivered"),
+        )
+        for number, item in enumerate(doses)
     )
-    delivered = _most_fractions(summary)
-    return (CoursePhase(name=WHOLE_COURSE, n_fractions_delivered=delivered, volumes=volumes),)
+    return (
+        CoursePhase(
+            name=WHOLE_COURSE,
+            n_fractions_planned=_most(planned, codes.DOSE_PLANNED),
+            n_fractions_delivered=_most(summary, codes.DOSE_DELIVERED),
+            volumes=volumes,
+        ),
+    )
 
 
-def _most_fractions(summary: Json) -> Any:
-    """Return the fractions of the volume that got most."""
-    counts = [
-        value_of(item, "fractionsDelivered")
-        for item in extensions_of(summary, codes.DOSE_DELIVERED)
-    ]
+def _most(resource: Json, url: str) -> Any:
+    """Return the fractions of the volume that was planned or given most."""
+    counts = [value_of(item, COUNT_PARTS[url]) for item in extensions_of(resource, url)]
     known = [count for count in counts if isinstance(count, int)]
     return max(known) if known else (counts[0] if counts else NOT_ASKED)
 

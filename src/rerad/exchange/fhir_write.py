@@ -18,6 +18,7 @@ from rerad.core.clinical_history import (
     ClinicalHistory,
     CoursePhase,
     CourseRecord,
+    Diagnosis,
     PatientRecord,
     PhaseVolume,
 )
@@ -26,10 +27,12 @@ from rerad.exchange import codes
 from rerad.exchange.elements import (
     Json,
     absent_reason,
+    coded_or_text,
     concept,
     day,
     dose,
     extension,
+    full_url,
     identifiers,
     nested,
     official_uid,
@@ -64,15 +67,21 @@ def fhir_bundle(history: ClinicalHistory, *, alpha_betas_gy: tuple[float, ...] =
     patient = _patient(history.patient)
     resources = [patient]
     for course in history.of_kind(CourseRecord):
-        resources.extend(_course_resources(course, patient, alpha_betas_gy))
+        reason = _reason(history, course)
+        for resource in _course_resources(course, patient, alpha_betas_gy):
+            has_reason = resource["resourceType"] in {"Procedure", "ServiceRequest"}
+            resources.append(resource | (reason if has_reason else {}))
     return {
         "resourceType": "Bundle",
         "type": "collection",
-        "entry": [
-            {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
-            for resource in resources
-        ],
+        "entry": [{"fullUrl": full_url(resource), "resource": resource} for resource in resources],
     }
+
+
+def _reason(history: ClinicalHistory, course: CourseRecord) -> Json:
+    """Return the disease that a course was for, where only one is on record before it."""
+    found = [item for item in history.of_kind(Diagnosis) if item.order <= course.order]
+    return {"reasonCode": [concept(None, found[0].title)]} if len(found) == 1 else {}
 
 
 def _patient(record: PatientRecord) -> Json:
@@ -98,8 +107,7 @@ def _patient(record: PatientRecord) -> Json:
 def _name(name: str | Absent) -> Json:
     """Return a person name as text."""
     if isinstance(name, Absent):
-        reason = Absent.UNKNOWN if name is NOT_ASKED else name
-        return {"extension": [absent_reason(reason)]}
+        return {"extension": [absent_reason(name)]}
     family, _, given = name.partition("^")
     found: Json = {"text": name, "family": family or name}
     return found | ({"given": [given.replace("^", " ").strip()]} if given.strip("^ ") else {})
@@ -116,7 +124,7 @@ def _course_resources(
         for phase in course.phases
         for volume in phase.volumes
     }
-    planned = _planned_course(course, names, patient)
+    planned = _planned_course(course, names, volumes, patient)
     summary = _summary(course, names, patient) | {"basedOn": [reference(planned)]}
     summary["extension"].extend(_course_doses(course, volumes, alpha_betas_gy))
     yield from volumes.values()
@@ -134,7 +142,7 @@ def _volume(names: tuple[str, ...], structure: str, patient: Json) -> Json:
     return {
         "resourceType": "BodyStructure",
         "id": resource_id(*names, "volume", structure),
-        "meta": {"profile": [codes.VOLUME_PROFILE]},
+        "meta": {"profile": list(codes.VOLUME_PROFILES)},
         "identifier": identifiers(codes.RECORD_KEY, structure, uid),
         "description": structure,
         "patient": reference(patient),
@@ -142,39 +150,38 @@ def _volume(names: tuple[str, ...], structure: str, patient: Json) -> Json:
 
 
 def _modality_and_technique(course: CourseRecord) -> list[Json]:
-    """Return modality and technique, coded where the text says a coded one."""
-    if course.modality is NOT_ASKED and course.technique is NOT_ASKED:
-        return []
+    """Return modality and technique, coded where the text says a coded one.
+
+    The guide wants a modality with every technique, and allows with each modality some techniques
+    only; the reason why a technique is not there stands in an extension of our own.
+    """
     modality, technique = course.modality, course.technique
+    known = "" if isinstance(modality, Absent) else modality.strip().lower()
+    own = extension(f"{codes.OWN}technique", "String", technique)
+    if isinstance(technique, Absent) and modality is NOT_ASKED:
+        return own
     coded: Any = modality
     if isinstance(modality, str):
-        coded = concept(codes.MODALITIES.get(modality.strip().lower()), modality)
-    if modality is NOT_ASKED:
-        # the guide wants a modality wherever there is a technique; an own extension says more
-        coded = Absent.UNKNOWN
-    parts = extension(codes.MODALITY, "CodeableConcept", coded)
-    words: Any = technique
-    if isinstance(technique, str):
-        code = next((c for word, c in codes.TECHNIQUES.items() if word in technique.upper()), None)
-        words = concept(code, technique)
-    return [
-        nested(
-            codes.MODALITY_AND_TECHNIQUE,
-            parts,
-            extension(codes.TECHNIQUE, "CodeableConcept", words),
-        )
-    ]
+        coded = coded_or_text(codes.MODALITIES.get(known), modality)
+    parts = extension(codes.MODALITY, "CodeableConcept", coded, is_required=True)
+    if isinstance(technique, Absent):
+        return [nested(codes.MODALITY_AND_TECHNIQUE, parts), *own]
+    allowed = codes.TECHNIQUES_OF.get(known, frozenset(codes.TECHNIQUES))
+    said = next((word for word in codes.TECHNIQUES if word in technique.upper()), "")
+    code = codes.TECHNIQUES[said] if said in allowed else None
+    words = extension(codes.TECHNIQUE, "CodeableConcept", coded_or_text(code, technique))
+    return [nested(codes.MODALITY_AND_TECHNIQUE, parts, words)]
 
 
 def _period(start: Any, end: Any) -> Json:
-    """Return a period, saying of each end why it is not there."""
+    """Return a period, saying of each end, or of both, why it is not there."""
     found: Json = {}
     for name, value in (("start", start), ("end", end)):
         if not isinstance(value, Absent):
             found[name] = day(value)
         elif value is not NOT_ASKED:
             found[f"_{name}"] = {"extension": [absent_reason(value)]}
-    return found
+    return found or {"extension": [absent_reason(NOT_ASKED)]}
 
 
 def _status(item: CourseRecord | CoursePhase) -> str:
@@ -205,9 +212,8 @@ def _summary(course: CourseRecord, names: tuple[str, ...], patient: Json) -> Jso
         "subject": reference(patient),
         "performedPeriod": _period(course.start, course.end),
     }
-    if not found["performedPeriod"]:
-        reason = absent_reason(Absent.UNKNOWN)
-        found["performedPeriod"] = {"extension": [reason]}
+    if found["status"] == "stopped" and isinstance(course.stop_reason, str):
+        found["statusReason"] = concept(None, course.stop_reason)
     if isinstance(course.site, str):
         found["bodySite"] = [concept(None, course.site)]
     if isinstance(course.institution, str):
@@ -230,12 +236,7 @@ def _course_doses(
 ) -> Iterator[Json]:
     """Return what each volume was given over all phases; unknown where a phase is unknown."""
     for structure, resource in volumes.items():
-        parts = [
-            (phase, volume)
-            for phase in course.phases
-            for volume in phase.volumes
-            if volume.structure == structure
-        ]
+        parts = _parts(course, structure)
         count = _sum([phase.n_fractions_delivered for phase, _ in parts])
         yield nested(
             codes.DOSE_DELIVERED,
@@ -245,6 +246,16 @@ def _course_doses(
             extension(codes.UNIFORM, "Boolean", _is_uniform(parts)),
             *(_metric(parts, alpha_beta) for alpha_beta in alpha_betas_gy),
         )
+
+
+def _parts(course: CourseRecord, structure: str) -> list[tuple[CoursePhase, PhaseVolume]]:
+    """Return the phases that treat a volume, each with what it gives it."""
+    return [
+        (phase, volume)
+        for phase in course.phases
+        for volume in phase.volumes
+        if volume.structure == structure
+    ]
 
 
 def _sum(values: list[Any]) -> Any:
@@ -280,27 +291,49 @@ def _metric(parts: list[tuple[CoursePhase, PhaseVolume]], alpha_beta_gy: float) 
     return extension(codes.METRIC, "Quantity", quantity)
 
 
-def _request(kind: str, profile: str, names: tuple[str, ...], patient: Json) -> Json:
+def _request(kind: str, profile: str, names: tuple[str, ...], patient: Json, display: str) -> Json:
     """Return what all requests share."""
+    is_order = profile == codes.PRESCRIPTION_PROFILE
     return {
         "resourceType": "ServiceRequest",
         "id": resource_id(*names, kind),
         "meta": {"profile": [profile]},
-        "identifier": identifiers(codes.RECORD_KEY, kind, official_uid(*names, kind)),
+        "identifier": identifiers(codes.RECORD_KEY, display, official_uid(*names, kind)),
         "status": "completed",
-        "intent": "order",
+        "intent": codes.PRESCRIPTION_INTENT if is_order else codes.PLAN_INTENT,
         "category": [concept(codes.RADIOTHERAPY)],
         "subject": patient,
         "extension": [],
     }
 
 
-def _planned_course(course: CourseRecord, names: tuple[str, ...], patient: Json) -> Json:
-    """Return the course as planned."""
-    found = _request("planned-course", codes.PLANNED_COURSE_PROFILE, names, reference(patient))
+def _planned_course(
+    course: CourseRecord, names: tuple[str, ...], volumes: dict[str, Json], patient: Json
+) -> Json:
+    """Return the course as planned, with the dose of each volume over all phases."""
+    profile = codes.PLANNED_COURSE_PROFILE
+    found = _request("planned-course", profile, names, reference(patient), course.key)
     found["code"] = concept(codes.COURSE_CODE, course.title)
-    count = extension(f"{codes.OWN}fractions-planned", "UnsignedInt", course.n_fractions_planned)
-    found["extension"] = [*_intent(course), *_modality_and_technique(course), *count]
+    found["extension"] = [
+        *_intent(course),
+        *_modality_and_technique(course),
+        *extension(codes.REIRRADIATION, "Boolean", course.is_reirradiation),
+        *extension(f"{codes.OWN}fractions-planned", "UnsignedInt", course.n_fractions_planned),
+    ]
+    for structure, resource in volumes.items():
+        parts = _parts(course, structure)
+        found["extension"].append(
+            nested(
+                codes.DOSE_PLANNED,
+                extension("volume", "Reference", reference(resource, structure)),
+                dose("totalDose", _sum([volume.planned_gy for _, volume in parts])),
+                extension(
+                    "fractions",
+                    "PositiveInt",
+                    _sum([phase.n_fractions_planned for phase, _ in parts]),
+                ),
+            )
+        )
     return found
 
 
@@ -317,14 +350,22 @@ def _phase_resources(
         msg = f"phase {phase.name!r}: a phase planned with 0 fractions has no place in FHIR"
         raise InputError(msg)
     subject = summary["subject"]
-    wanted = _request("phase-prescription", codes.PRESCRIPTION_PROFILE, names, subject)
-    planned = _request("planned-phase", codes.PLANNED_PHASE_PROFILE, names, subject)
+    wanted, planned = (
+        _request(kind, profile, names, subject, phase.name)
+        for kind, profile in (
+            ("phase-prescription", codes.PRESCRIPTION_PROFILE),
+            ("planned-phase", codes.PLANNED_PHASE_PROFILE),
+        )
+    )
     for request in (wanted, planned):
         request["code"] = concept(codes.PHASE_CODE, phase.name)
         request["basedOn"] = [reference(planned_course)]
     count = phase.n_fractions_planned
-    wanted["extension"] = extension(codes.FRACTIONS_PRESCRIBED, "PositiveInt", count)
-    planned["extension"] = extension(codes.FRACTIONS_PLANNED, "PositiveInt", count)
+    for request, url in (
+        (wanted, codes.FRACTIONS_PRESCRIBED),
+        (planned, codes.FRACTIONS_PLANNED),
+    ):
+        request["extension"] = extension(url, "PositiveInt", count, is_required=True)
     treated: Json = {
         "resourceType": "Procedure",
         "id": resource_id(*names, "treated-phase"),
@@ -343,9 +384,7 @@ def _phase_resources(
             *extension(codes.FRACTIONS_DELIVERED, "UnsignedInt", phase.n_fractions_delivered),
         ],
     }
-    period = _period(phase.start, phase.end)
-    if period:
-        treated["performedPeriod"] = period
+    treated["performedPeriod"] = _period(phase.start, phase.end)
     for volume in phase.volumes:
         where = extension(
             "volume", "Reference", reference(volumes[volume.structure], volume.structure)

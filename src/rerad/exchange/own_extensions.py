@@ -48,7 +48,6 @@ def record_extensions(record: ClinicalRecord) -> list[Json]:
     if isinstance(record, PatientRecord):
         found += _own("text", "String", record.text or NOT_ASKED)
         found += _own("sex", "String", record.sex)
-        found += _own("name-asked", "Boolean", record.name is not NOT_ASKED)
         found += _own("age-years", "UnsignedInt", record.age_years)
         found += [item for text in record.unknowns for item in _own("unknown", "String", text)]
     return found
@@ -62,7 +61,6 @@ def course_extensions(course: CourseRecord) -> list[Json]:
     months = _quantity(course.months_since_previous, "mo")
     found += _own("months-since-previous", "Quantity", months)
     found += _own("grade", "String", course.grade.value)
-    found += _own("is-modality-asked", "Boolean", course.modality is not NOT_ASKED)
     for name in COURSE_TEXTS:
         found += _own(name, "String", getattr(course, name))
     for name in PLACED_TEXTS:
