@@ -50,6 +50,21 @@ def test_everything_named_is_there(demo) -> None:
     assert not leftovers
 
 
+def test_the_nerves_are_measured_and_shown(demo) -> None:
+    """In the report of the run: table, PET over CT, MRI, targets, right and left straightened."""
+    folder, document = demo
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    roots = {f"{root}_{side}" for root in ("L4", "L5", "S1") for side in "LR"}
+    assert {row["name"] for row in run["nerves"]} == roots
+    assert not any(row["is_flagged"] for row in run["nerves"] if row["name"].endswith("L"))
+    assert run["images"]["PET"]["method"] == "shares the planning CT's frame of reference"
+    wanted = {"mri", "fusion", "target", "straight_L4", "straight_L5", "straight_S1"}
+    drawn = {Path(path).stem for path in document["figures"]}
+    assert {f"nerve_{name}" for name in wanted} <= drawn
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Nerve roots: thickness and uptake" in html
+
+
 def test_run_json_names_the_largest_steps_first(demo) -> None:
     folder, _ = demo
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))

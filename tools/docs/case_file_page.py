@@ -74,6 +74,11 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "Limits are judged as without this table; a second verdict says whether each holds in "
         "every scenario.",
     ),
+    "nerves": (
+        "With this table `rerad run` measures the nerves and shows them in its report; `rerad "
+        "target` takes it where its recipe has no `[nerves]`. See [nerve](methods/nerve.md).",
+        "A path is drawn (`roots`) or clicked (`clicks`); where it is both, the clicks go first.",
+    ),
     "ct_calibration": (
         "Exactly one of `points` and `file`. A file has a first line `HU,density`; lines that "
         "begin with `#` are passed over.",
@@ -209,8 +214,12 @@ def type_text(schema: Mapping[str, Any]) -> str:
         return f"list, see [Entries of `{name}`](#entries-of-{name})"
     if schema["type"] == "array" and "prefixItems" in schema:
         return "[" + ", ".join(type_text(item) for item in schema["prefixItems"]) + "]"
+    if schema["type"] == "array" and "minItems" in schema:
+        return f"list of at least {schema['minItems']}: {type_text(schema['items'])}"
     if schema["type"] == "array":
         return f"list of {type_text(schema['items'])}"
+    if schema["type"] == "object":
+        return f"table of {type_text(schema['additionalProperties'])}"
     if schema.get("format") == "date":
         return "date"
     names = {"integer": "whole number", "boolean": "true or false", "string": "text"}
@@ -223,7 +232,7 @@ def default_text(key: str, schema: Mapping[str, Any], required: list[str]) -> st
     if key in required:
         return "required"
     value = schema.get("default")
-    return "absent" if value is None else f"`{literal(value)}`"
+    return "absent" if value in (None, {}) else f"`{literal(value)}`"
 
 
 INLINE: dict[str, str] = {

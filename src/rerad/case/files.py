@@ -109,7 +109,7 @@ def _add_fields(container: Any, model: BaseModel) -> None:
     tables = {n: v for n, v in values.items() if _is_table(v)}
     for name, value in values.items():
         description = fields[name].description
-        is_absent_table = description is None and value == ()
+        is_absent_table = (description is None and value == ()) or value == {}
         if name in tables or value is None or value == NOT_ASKED or is_absent_table:
             continue
         if description:
@@ -118,6 +118,8 @@ def _add_fields(container: Any, model: BaseModel) -> None:
     for name, value in tables.items():
         if isinstance(value, BaseModel):
             container.add(name, _table(value))
+        elif isinstance(value, dict):
+            container.add(name, _mapping(value, fields[name].description))
         else:
             array = tomlkit.aot()
             for item in value:
@@ -127,7 +129,7 @@ def _add_fields(container: Any, model: BaseModel) -> None:
 
 def _is_table(value: object) -> bool:
     """Return whether a value is written as a table or an array of tables."""
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) or (isinstance(value, dict) and value):
         return True
     is_models = isinstance(value, tuple) and bool(value) and isinstance(value[0], BaseModel)
     return is_models and not _is_inline(value)
@@ -146,6 +148,16 @@ def _table(model: BaseModel) -> Table:
     return table
 
 
+def _mapping(value: dict[str, Any], description: str | None) -> Table:
+    """Return names and what belongs to them as a TOML table."""
+    table = tomlkit.table()
+    if description:
+        table.comment(description)
+    for name, item in value.items():
+        table.add(name, _plain(item))
+    return table
+
+
 def _plain(value: object) -> Any:
     """Return a value as TOML writes it."""
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
@@ -157,7 +169,7 @@ def _plain(value: object) -> Any:
         return array.multiline(multiline=True)
     if isinstance(value, tuple):
         array = tomlkit.array()
-        array.extend(value)
+        array.extend(_plain(item) for item in value)
         return array.multiline(multiline=any(isinstance(v, str) for v in value))
     return value
 

@@ -15,6 +15,7 @@ from rerad.case.history_schema import (
     PrescriptionTable,
     PriorCourseTable,
 )
+from rerad.case.nerve_schema import NervesTable
 from rerad.case.schema import AcceptedBreachTable, CaseFile, ConsultTable, PatientTable
 from rerad.evaluation import goal_structure
 
@@ -65,6 +66,17 @@ CONSULT = ConsultTable(
 )
 """What counts as irradiated is half of the lowest dose prescribed: a choice of the demonstration,
 the consensus names none."""
+
+NERVES = NervesTable(
+    ct_fwhm_mm=(0.8, 0.8, 0.0),
+    pet_fwhm_mm=(6.0, 6.0, 6.0),
+    pet_fwhm_sd_mm=0.5,
+    roots={
+        f"{root}_{side}": f"NervRoot_{root}_{side}" for root in ("L4", "L5", "S1") for side in "RL"
+    },
+    references={"blood pool": ("A_Iliac_Cmn_R",)},
+)
+"""The roots of the digital phantom, and the point spreads that its images were made with."""
 
 PRIOR_PRESCRIPTIONS = (
     PrescriptionTable(structure="GTVp_5500", dose_gy=55.0),
@@ -133,6 +145,7 @@ def complete(proposal: CaseFile) -> CaseFile:
             "assumptions": ASSUMPTIONS,
             "current_course": CURRENT,
             "consult": CONSULT,
+            "nerves": NERVES,
             "prior_course": (prior,),
             **{kind: getattr(told, kind) for kind in HistoryTables.model_fields},
             "goals": (*_target_goals(proposal), *FURTHER_GOALS),

@@ -16,17 +16,21 @@ from rerad import __version__
 from rerad.case.consult import consult_of
 from rerad.case.course_bands import with_bands
 from rerad.case.files import case_path, write_json
+from rerad.case.fusion import fusion_rows
 from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
+from rerad.case.nerve_study import NerveScan, NerveStudy, require_nerves, study_nerves
 from rerad.case.outputs import run_document, write_dicom
 from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state
 from rerad.case.report_object import write_report_object
+from rerad.case.targets_outputs import nerve_row, path_rows
 from rerad.case.written_plan import require_as_written
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
 from rerad.planning import CaseListeners, CaseResult, GoalNow, PlanState, Progress, run_pipeline
 from rerad.planning.pipeline import require_structures
 from rerad.reporting import write_report
+from rerad.reporting.figures_nerve import NervePictures
 
 LIBRARIES = ("numpy", "scipy", "numba", "pydicom", "SimpleITK", "matplotlib", "typst")
 """Libraries that touch numbers, pictures or files of a result."""
@@ -101,7 +105,29 @@ def check_case(case: Path) -> CheckReport:
                 "must both be known to convert its dose to EQD2; ask the hospital that gave it"
             )
             raise CaseError(msg)
+    if loaded.file.nerves is not None:
+        require_nerves(scan_of(loaded), loaded.file.nerves)
     return CheckReport(loaded, loaded.inputs.findings)
+
+
+def scan_of(loaded: LoadedCase) -> NerveScan:
+    """Return what the nerves of a case are measured on."""
+    inputs = loaded.inputs
+    return NerveScan(inputs.image, inputs.structures, inputs.pet_suv, inputs.mr)
+
+
+def nerves_measured(
+    loaded: LoadedCase, progress: Progress
+) -> tuple[LoadedCase, NerveStudy | None]:
+    """Measure the nerves that a case names; what was found joins its findings."""
+    table = loaded.file.nerves
+    if table is None:
+        return loaded, None
+    progress("measuring nerves", 0.0)
+    study = study_nerves(scan_of(loaded), table)
+    inputs = loaded.inputs
+    inputs = replace(inputs, findings=(*inputs.findings, *study.findings))
+    return replace(loaded, inputs=inputs), study
 
 
 def run_case(
@@ -146,13 +172,18 @@ def run_case(
     # Courses known from paper or points only: judged on their upper bound.
     loaded, _ = with_bands(check.loaded, progress)
     read_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    loaded, study = nerves_measured(loaded, progress)
+    nerve_seconds = time.perf_counter() - started
     result = planned(loaded, on_goals, progress)
     folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
     reading = StepTime("reading the case", round(read_seconds, 3))
+    if study is not None:
+        steps_before = (*steps_before, StepTime("nerves measured", round(nerve_seconds, 3)))
     steps = (*steps_before, reading, *result.provenance.steps)
     result = replace(result, provenance=provenance_of(loaded, steps))
     with replacing(folder) as temporary:
-        result = _write(result, loaded, temporary, progress)
+        result = _write(result, loaded, study, (temporary, progress))
     return _report(result, folder)
 
 
@@ -177,8 +208,14 @@ def _going_on(state: PlanState) -> str:
     return f"{text} and {state.robust.n_passes_done} robust ones"
 
 
-def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progress) -> CaseResult:
+def _write(
+    result: CaseResult,
+    loaded: LoadedCase,
+    study: NerveStudy | None,
+    where: tuple[Path, Progress],
+) -> CaseResult:
     """Write everything into a folder that nobody sees yet."""
+    folder, progress = where
     steps = list(result.provenance.steps)
     since = time.perf_counter()
     progress("writing DICOM", 0.0)
@@ -189,12 +226,29 @@ def _write(result: CaseResult, loaded: LoadedCase, folder: Path, progress: Progr
     since = time.perf_counter()
     made = datetime.now()
     consult = consult_of(loaded, made.date())
-    write_report(result, folder, consult=consult, progress=_say(progress))
+    nerves = None if study is None else _pictures(result, study)
+    write_report(result, folder, consult=consult, nerves=nerves, progress=_say(progress))
     write_report_object(result, loaded.patient, folder, made)
     steps.append(StepTime("figures and report", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
-    write_json(folder / RUN_FILE_NAME, run_document(result, peak_memory_mb()))
+    document = run_document(result, peak_memory_mb()) | {"images": fusion_rows(loaded.fused)}
+    if study is not None:
+        document["nerve_paths"] = path_rows(study.paths.values())
+        document["nerves"] = [nerve_row(c) for c in study.comparisons]
+    write_json(folder / RUN_FILE_NAME, document)
     return result
+
+
+def _pictures(result: CaseResult, study: NerveStudy) -> NervePictures:
+    """Return what the pictures of the nerves show."""
+    return NervePictures(
+        image=result.planning_image,
+        pet_suv=result.pet_suv,
+        mr=result.mr,
+        structures=result.structures,
+        measurements=study.measurements,
+        comparisons=study.comparisons,
+    )
 
 
 def _say(progress: Progress) -> Callable[[str], None]:

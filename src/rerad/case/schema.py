@@ -15,6 +15,7 @@ from rerad.case.history_schema import (
     Strict,
     Unknown,
 )
+from rerad.case.nerve_schema import NervesTable
 
 SCHEMA_VERSION = 1
 """Raised when a key changes its meaning or goes; newer files are refused by older programs."""
@@ -361,6 +362,7 @@ class CaseTables(Strict):
     robustness: RobustnessTable | None = None
     ledger: LedgerTable | None = None
     consult: ConsultTable | None = None
+    nerves: NervesTable | None = None
     prior_course: tuple[PriorCourseTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()

@@ -1,6 +1,6 @@
 """What a run of ``rerad target`` writes: the RTSTRUCT, and every step and number as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ import numpy as np
 
 from rerad import __version__, dicom
 from rerad.case.fusion import FusedImage, fusion_rows
+from rerad.case.nerve_schema import NervesTable
+from rerad.case.nerve_study import NerveScan
 from rerad.core import Finding, Image, NervePath, Patient, StructureKind, StructureSet
 from rerad.nerves import NerveComparison
 from rerad.structures import contours_from_mask
@@ -36,6 +38,12 @@ class TargetPatient:
     mr: Image | None
     findings: tuple[Finding, ...]
     fused: Mapping[str, FusedImage] = field(default_factory=dict)
+    nerves: NervesTable | None = None
+
+    @property
+    def scan(self) -> NerveScan:
+        """What nerves are measured on."""
+        return NerveScan(self.image, self.structures, self.pet_suv, self.mr)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -109,11 +117,8 @@ def target_summary(report: TargetReport, recipe_path: Path) -> dict[str, Any]:
         "recipe": recipe_path.name,
         "steps": steps,
         "images": fusion_rows(report.fused),
-        "paths": {
-            path.name: {"from": str(path.source), "uncertainty_mm": _number(path.uncertainty_mm)}
-            for path in report.paths
-        },
-        "nerves": [_nerve_row(c) for c in report.comparisons],
+        "paths": path_rows(report.paths),
+        "nerves": [nerve_row(c) for c in report.comparisons],
         "findings": [asdict(f) for f in report.findings],
         "seconds": dict(report.seconds),
         "files": {"structure_set": RTSTRUCT_NAME},
@@ -134,7 +139,16 @@ def _step_row(step: Step) -> dict[str, Any]:
     }
 
 
-def _nerve_row(c: NerveComparison) -> dict[str, Any]:
+def path_rows(paths: Iterable[NervePath]) -> dict[str, Any]:
+    """Return where each centre line comes from, as plain values."""
+    return {
+        path.name: {"from": str(path.source), "uncertainty_mm": _number(path.uncertainty_mm)}
+        for path in paths
+    }
+
+
+def nerve_row(c: NerveComparison) -> dict[str, Any]:
+    """Return a measured root as plain values; unknown is None."""
     return {
         "name": c.name,
         "is_flagged": c.is_flagged,

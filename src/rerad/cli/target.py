@@ -9,6 +9,7 @@ from rerad.case.targets import TARGETS_FOLDER_NAME, make_targets
 from rerad.case.targets_outputs import TargetReport, target_summary
 from rerad.cli.arguments import JsonOption, QuietOption
 from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
+from rerad.nerves import Measured
 
 
 def target(
@@ -47,11 +48,19 @@ def print_report(report: TargetReport) -> None:
         typer.echo(f"  {step.name:<18} {record.volume_cc:9.2f} cc  {step.operation} {numbers}")
     for nerve in report.comparisons:
         flag = "FLAGGED (rules not validated)" if nerve.is_flagged else ""
+        claim = "" if nerve.is_uptake_claimed or not nerve.uptake.is_known else ", not claimed"
         typer.echo(
-            f"  {nerve.name:<8} {nerve.diameter.value:5.1f} mm (other side "
-            f"{nerve.other_diameter.value:.1f}), SUV {nerve.uptake.value:.1f} ± "
-            f"{nerve.uptake.sd:.1f}  {flag}"
+            f"  {nerve.name:<8} diameter {_in_words(nerve.diameter, ' mm')}, other side "
+            f"{_in_words(nerve.other_diameter, ' mm')}; SUV {_in_words(nerve.uptake)}{claim}  "
+            f"{flag}"
         )
     for finding in report.findings:
         typer.echo(f"  {finding.severity}: {finding.text}")
     typer.echo(str(report.folder))
+
+
+def _in_words(measured: Measured, unit: str = "") -> str:
+    """Return a value with its standard deviation, or that there is none."""
+    if not measured.is_known:
+        return "not measured"
+    return f"{measured.value:.1f} ± {measured.sd:.1f}{unit}"

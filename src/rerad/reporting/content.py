@@ -11,6 +11,7 @@ from rerad.reporting.content_consult import (
     organs_by_course_table,
     outcome_blocks,
 )
+from rerad.reporting.content_nerves import nerve_section
 from rerad.reporting.content_prices import prices_section
 from rerad.reporting.content_robust import robust_section
 from rerad.reporting.document import (
@@ -21,13 +22,16 @@ from rerad.reporting.document import (
     Section,
     SignatureLines,
 )
+from rerad.reporting.figures_nerve import NervePictures
 from rerad.reporting.registration_text import registration_section
 from rerad.reporting.wording import BANNER, TRUST_MEANINGS, Citations
 
 _SIGNATURES: tuple[str, ...] = ("Radiation oncologist", "Medical physicist", "Second check")
 
 
-def report_content(result: CaseResult, consult: Consult | None = None) -> ReportContent:
+def report_content(
+    result: CaseResult, consult: Consult | None = None, nerves: NervePictures | None = None
+) -> ReportContent:
     """Say everything about a result, without layout.
 
     Parameters
@@ -36,6 +40,8 @@ def report_content(result: CaseResult, consult: Consult | None = None) -> Report
         What a run found.
     consult : Consult or None
         What people state, and the records of the patient; None leaves out the consult parts.
+    nerves : NervePictures or None
+        Nerve roots that were measured; None leaves out their section.
 
     Returns
     -------
@@ -50,6 +56,7 @@ def report_content(result: CaseResult, consult: Consult | None = None) -> Report
         content_history.timeline_section(result),
         content_history.before_section(result),
         content_history.unknown_section(result),
+        nerve_section(nerves, citations),
         registration_section(result, citations),
         _with(content_plan.budget_section(result, citations), _by_course(result, consult)),
         content_plan.plan_section(result, nerve_alpha_beta_gy(result)),

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from rerad.planning.result import CaseResult
 from rerad.reporting import figures_beams, figures_dose, figures_dvh, figures_images, style
 from rerad.reporting.content import nerve_alpha_beta_gy
+from rerad.reporting.content_nerves import PREFIX
+from rerad.reporting.figures_nerve import NervePictures, nerve_makers
 from rerad.reporting.figures_price import draw_price
 from rerad.reporting.timeline import draw_timeline
 
@@ -26,9 +28,14 @@ SETTINGS: dict[Any, Any] = {
 """Of every figure."""
 
 
-def figure_makers(result: CaseResult) -> dict[str, Draw]:
+def figure_makers(result: CaseResult, nerves: NervePictures | None = None) -> dict[str, Draw]:
     """Return, for each key of a picture in the content, the function that draws it."""
     makers: dict[str, Draw] = {"timeline": lambda: draw_timeline(result)}
+    if nerves is not None and nerves.comparisons:
+        drawn = nerve_makers(nerves)
+        # The report has the table as text.
+        drawn.pop("nerve_table", None)
+        makers |= {f"{PREFIX}{name}": make for name, make in drawn.items()}
     for number, prior in enumerate(result.priors, 1):
         if prior.registration is not None:
             makers[f"registration_{number}"] = lambda prior=prior: (  # type: ignore[misc]
@@ -65,7 +72,10 @@ def figure_makers(result: CaseResult) -> dict[str, Draw]:
 
 
 def draw_figures(
-    result: CaseResult, folder: Path, progress: Callable[[str], None]
+    result: CaseResult,
+    folder: Path,
+    progress: Callable[[str], None],
+    nerves: NervePictures | None = None,
 ) -> dict[str, Path]:
     """Draw every figure of a result as PNG.
 
@@ -77,6 +87,8 @@ def draw_figures(
         Where the files go; it must exist.
     progress : callable
         Called with what is being drawn.
+    nerves : NervePictures or None
+        Nerve roots that were measured.
 
     Returns
     -------
@@ -85,7 +97,7 @@ def draw_figures(
     """
     paths = {}
     with matplotlib.rc_context(SETTINGS):
-        for key, make in figure_makers(result).items():
+        for key, make in figure_makers(result, nerves).items():
             progress(f"figure {key}")
             path = folder / f"{key}.png"
             make().savefig(path, dpi=style.DPI)

@@ -1,7 +1,8 @@
 """Pictures of nerves and targets: MRI, PET over CT, targets on CT, straightened views, a table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from rerad.core import Image, NervePath, Structure, StructureKind, StructureSet
-from rerad.nerves import NerveComparison, NerveMeasurement
+from rerad.nerves import NerveComparison, NerveMeasurement, Verdict
 from rerad.reporting import style
 from rerad.reporting.drawing import (
     CT_WINDOW_HU,
@@ -84,8 +86,6 @@ def write_nerve_figures(pictures: NervePictures, folder: Path) -> dict[str, Path
     dict of str to Path
         Files by name: ``mri``, ``fusion``, ``target``, ``straight_L5``, ``nerve_table``.
     """
-    point = picture_point(pictures)
-    figures: dict[str, Figure] = {}
     settings: dict[Any, Any] = {
         "font.family": style.FONT["family"],
         "font.size": style.FONT["size"],
@@ -94,22 +94,36 @@ def write_nerve_figures(pictures: NervePictures, folder: Path) -> dict[str, Path
     }
     paths = {}
     with matplotlib.rc_context(settings):
-        if pictures.mr is not None:
-            figures["mri"] = draw_mri(pictures, point)
-        if pictures.pet_suv is not None:
-            figures["fusion"] = draw_fusion(pictures, point)
-        figures["target"] = draw_target(pictures, point)
-        roots = dict.fromkeys(m.root for m in pictures.measurements.values())
-        for root in roots:
-            sides = [pictures.measurements.get(f"{root}_{side}") for side in "RL"]
-            images = (pictures.image, pictures.pet_suv, pictures.mr)
-            figures[f"straight_{root}"] = draw_straight(root, (sides[0], sides[1]), images)
-        if pictures.comparisons:
-            figures["nerve_table"] = draw_table(pictures.comparisons)
-        for name, figure in figures.items():
+        for name, make in nerve_makers(pictures).items():
             paths[name] = folder / f"{name}.png"
-            figure.savefig(paths[name], dpi=220)
+            make().savefig(paths[name], dpi=220)
     return paths
+
+
+def nerve_makers(pictures: NervePictures) -> dict[str, Callable[[], Figure]]:
+    """Return, by name, what draws each picture that there is data for."""
+    point = picture_point(pictures)
+    makers: dict[str, Callable[[], Figure]] = {}
+    if pictures.mr is not None:
+        makers["mri"] = lambda: draw_mri(pictures, point)
+    if pictures.pet_suv is not None:
+        makers["fusion"] = lambda: draw_fusion(pictures, point)
+    makers["target"] = lambda: draw_target(pictures, point)
+    images = (pictures.image, pictures.pet_suv, pictures.mr)
+    for root in roots_of(pictures):
+        sides = (
+            pictures.measurements.get(f"{root}_R"),
+            pictures.measurements.get(f"{root}_L"),
+        )
+        makers[f"straight_{root}"] = partial(draw_straight, root, sides, images)
+    if pictures.comparisons:
+        makers["nerve_table"] = lambda: draw_table(pictures.comparisons)
+    return makers
+
+
+def roots_of(pictures: NervePictures) -> tuple[str, ...]:
+    """Return the roots that were measured, sides aside, in order."""
+    return tuple(dict.fromkeys(m.root for m in pictures.measurements.values()))
 
 
 def picture_point(pictures: NervePictures) -> tuple[float, float, float]:
@@ -214,11 +228,22 @@ def draw_fusion(pictures: NervePictures, point: tuple[float, float, float]) -> F
         for comparison in pictures.comparisons:
             path = pictures.measurements[comparison.name].caliber.path
             _draw_nerve(panel, path, comparison)
+        _plate(panel.axes, 30.0 / (2 * _HALF_MM[panel.plane.view]))
         draw_surroundings(panel.axes, panel.plane, panel.window, bar_mm=30.0)
     _title(figure, "FDG PET over CT; centre lines of the roots, bold where flagged")
     _window_note(figure, f"CT {CT_WINDOW_HU[0]:g} to {CT_WINDOW_HU[1]:g} HU".replace("-", "−"))
     suv_bar(figure, peak, (0.62, 0.2, 0.3))
     return figure
+
+
+def _plate(axes: Axes, share: float) -> None:
+    """Darken where the scale bar will stand, so that no line runs through it."""
+    axes.add_patch(
+        Rectangle(
+            (0.982 - share - 0.015, 0.012), share + 0.03, 0.085, transform=axes.transAxes,
+            facecolor="black", alpha=0.8, lw=0, zorder=8,
+        )
+    )  # fmt: skip
 
 
 def _peak(suv: Image, panels: list[_Panel]) -> float:
@@ -298,6 +323,7 @@ def draw_target(pictures: NervePictures, point: tuple[float, float, float]) -> F
                     panel.axes.plot(
                         line[:, 0], line[:, 1], color=color, lw=width, ls=dash, zorder=5
                     )
+        _plate(panel.axes, 30.0 / (2 * _HALF_MM[panel.plane.view]))
         draw_surroundings(panel.axes, panel.plane, panel.window, bar_mm=30.0)
     _title(figure, "Targets on the planning CT")
     _window_note(figure, f"CT {CT_WINDOW_HU[0]:g} to {CT_WINDOW_HU[1]:g} HU".replace("-", "−"))
@@ -407,7 +433,18 @@ def _cells(c: NerveComparison) -> tuple[str, ...]:
         number(c.observed_uptake),
         recovered,
         f"{number(c.other_uptake.value)} ± {number(c.other_uptake.sd)}",
-        "yes" if c.is_thick else "no",
-        "yes" if c.is_avid else "no",
+        answer(c, is_uptake=False),
+        answer(c, is_uptake=True),
         "●" if c.is_flagged else "",
     )
+
+
+def answer(c: NerveComparison, *, is_uptake: bool) -> str:
+    """Return whether a root is thick, or avid: yes, no, or not measured."""
+    outcomes = [o for o in c.outcomes if o.rule.startswith("uptake") is is_uptake]
+    if c.is_avid if is_uptake else c.is_thick:
+        return "yes"
+    # Thick needs both rules: one that is not met settles it. Avid needs one of them.
+    judged = [o.verdict for o in outcomes if o.verdict is not Verdict.UNMEASURED]
+    is_settled = bool(judged) and (is_uptake or len(judged) == len(outcomes))
+    return "no" if is_settled or Verdict.NOT_MET in judged else "not measured"

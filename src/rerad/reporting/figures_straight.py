@@ -182,7 +182,7 @@ def _draw_profiles(
         if n == 0:
             _normal_band(axes, root)
         axes.set_xlim(0, length)
-        axes.set_ylim(0, _top(sides, is_uptake=n > 0))
+        axes.set_ylim(_bottom(sides) if n > 0 else 0.0, _top(sides, is_uptake=n > 0))
         axes.text(0.005, 0.96, name, transform=axes.transAxes, ha="left", va="top", fontsize=6.5,
                   color=style.INK)  # fmt: skip
         if n < len(names) - 1:
@@ -203,7 +203,21 @@ def _top(sides: tuple[NerveMeasurement | None, ...], *, is_uptake: bool) -> floa
         known = values[np.isfinite(values)]
         if len(known):
             highest = max(highest, float(np.percentile(known, 96)))
+            # A diameter's curve stays below the legend; recovered uptake runs wild at the ends.
+            highest = highest if is_uptake else max(highest, 0.95 * float(known.max()))
     return 1.35 * highest
+
+
+def _bottom(sides: tuple[NerveMeasurement | None, ...]) -> float:
+    """Return the lower end of the uptake's axis: recovered values below 0 are shown."""
+    lowest = 0.0
+    for measured in sides:
+        if measured is None or measured.uptake is None:
+            continue
+        known = measured.uptake.recovered[np.isfinite(measured.uptake.recovered)]
+        if len(known):
+            lowest = min(lowest, float(np.percentile(known, 4)))
+    return 1.2 * lowest
 
 
 def _line(axes: Axes, measured: NerveMeasurement, color: str, side: str) -> None:

@@ -10,6 +10,7 @@ from rerad.planning.result import CaseResult
 from rerad.reporting.consult import Consult
 from rerad.reporting.content import report_content
 from rerad.reporting.figures import draw_figures
+from rerad.reporting.figures_nerve import NervePictures
 from rerad.reporting.html import html_text
 from rerad.reporting.pdf import pdf_bytes
 
@@ -36,6 +37,7 @@ def write_report(
     folder: Path,
     *,
     consult: Consult | None = None,
+    nerves: NervePictures | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ReportFiles:
     """Write ``report.html``, ``report.pdf`` and ``figures/*.png``.
@@ -51,6 +53,8 @@ def write_report(
         Where the files go; made if it is missing.
     consult : Consult or None
         What people state, and the records of the patient; None leaves out the consult parts.
+    nerves : NervePictures or None
+        Nerve roots that were measured; None leaves out their section and pictures.
     progress : callable or None
         Called with what is being made.
 
@@ -70,8 +74,8 @@ def write_report(
         work = Path(name)
         drawn = work / "figures"
         drawn.mkdir()
-        content = report_content(result, consult)
-        figures = draw_figures(result, drawn, tell)
+        content = report_content(result, consult, nerves)
+        figures = draw_figures(result, drawn, tell, nerves)
         tell("report.html")
         (work / "report.html").write_text(html_text(content, figures), encoding="utf-8")
         tell("report.pdf")
