@@ -50,6 +50,7 @@ RENAMED = {"name": "title", "note": "text", "start_date": "start", "end_date": "
 
 OF_THE_CASE = frozenset({
     "ct_series_uid", "structure_set_uid", "plan_uid", "dose_uid", "interval_months",
+    "registration_uid", "registration", "guides", "landmarks",
     "treated_regions", "treatment_records",
 })  # fmt: skip
 """Keys of a course that say how its files are used today; UIDs become references."""

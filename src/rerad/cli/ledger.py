@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rerad.case import ledger_output
+from rerad.case.ledger_heads import note_head, noted_heads
 from rerad.case.ledger_history import treatment_history
 from rerad.case.ledger_input import changed_record, history_of_path, record_of_words
 from rerad.cli.arguments import JsonOption
@@ -241,17 +242,27 @@ def verify(
     *,
     where: LedgerOption,
     head: Annotated[str, typer.Option("--head", help="Hash noted earlier: still there?")] = "",
+    heads: Annotated[
+        Path | None,
+        typer.Option("--heads", help="File of heads noted earlier; the present one is added."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check the chain of the audit trail, and every row against it."""
     with reporting_errors(as_json=as_json), _opened(where) as ledger:
-        found = verify_ledger(ledger, expected_head=head)
+        noted = () if heads is None else noted_heads(heads)
+        expected = (*noted, *([head] if head else ()))
+        found = verify_ledger(ledger, expected_heads=expected)
+        if heads is not None and found.is_sound:
+            note_head(heads, found)
     if as_json:
         print_json(ledger_output.verification(found))
     else:
         for problem in found.problems:
             typer.echo(problem)
         typer.echo(f"{found.n_entries} audit entries, {found.n_revisions} revisions checked")
+        if not expected:
+            typer.echo("entries cut off the end are not seen: note the head elsewhere (--heads)")
         typer.echo("sound" if found.is_sound else f"{len(found.problems)} problems")
         typer.echo(f"head {found.head}")
     if not found.is_sound:

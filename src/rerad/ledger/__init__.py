@@ -16,7 +16,7 @@ from rerad.ledger.queries import (
     read_revisions,
 )
 from rerad.ledger.store import Receipt, add_history, add_record, revise_record, withdraw_record
-from rerad.ledger.verify import Verification, verify_ledger
+from rerad.ledger.verify import Verification, head_of, verify_ledger
 
 __all__ = [
     "AuditEntry",
@@ -28,6 +28,7 @@ __all__ = [
     "add_history",
     "add_record",
     "find_by_reference",
+    "head_of",
     "newest_schema",
     "open_ledger",
     "patient_ids",

@@ -3,17 +3,23 @@
 What this finds: an audit entry that was edited, taken out or put in; a revision that was edited,
 taken out or added without an entry. What it cannot find on its own: that the newest entries are
 missing together with their rows. For that, keep the head (number and hash of the last entry)
-somewhere else and pass it.
+somewhere else and pass it; `head_of` reads it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from rerad.core.clinical_history import ClinicalRecord
 from rerad.core.record_documents import canonical_json, to_document
-from rerad.ledger.audit import FIRST_HASH, AuditEntry, object_names, object_text
+from rerad.ledger.audit import (
+    FIRST_HASH,
+    AuditEntry,
+    last_entry,
+    object_names,
+    object_text,
+)
 from rerad.ledger.connection import Ledger, reading
 from rerad.ledger.rows import Row, records_of_rows, row_hash
 from rerad.ledger.schema import audit, patients, record_tables, records
@@ -47,15 +53,15 @@ class Verification:
         return not self.problems
 
 
-def verify_ledger(ledger: Ledger, *, expected_head: str = "") -> Verification:
+def verify_ledger(ledger: Ledger, *, expected_heads: Sequence[str] = ()) -> Verification:
     """Walk the chain, recompute every hash, and hold every row to its entry.
 
     Parameters
     ----------
     ledger : Ledger
         Open.
-    expected_head : str
-        Hash that was the head when it was noted; it must still be in the chain.
+    expected_heads : sequence of str
+        Hashes that were the head when they were noted; all must still be in the chain.
 
     Returns
     -------
@@ -66,11 +72,12 @@ def verify_ledger(ledger: Ledger, *, expected_head: str = "") -> Verification:
         for entry in _entries(connection):
             chain.take(entry)
         problems = chain.problems
-        if expected_head and expected_head not in chain.hashes:
-            problems.append(
-                f"the audit trail no longer holds the head {expected_head}: entries were taken "
-                "away or changed since it was noted"
-            )
+        problems.extend(
+            f"the audit trail no longer holds the head {head}: entries were taken away or changed "
+            "since it was noted"
+            for head in expected_heads
+            if head not in chain.hashes
+        )
         n_revisions = 0
         for kind in record_tables:
             for row, record in _revisions(connection, kind):
@@ -79,6 +86,12 @@ def verify_ledger(ledger: Ledger, *, expected_head: str = "") -> Verification:
         problems.extend(chain.left_over())
         problems.extend(_edited_patients(connection))
     return Verification(chain.n_entries, n_revisions, chain.head, tuple(problems))
+
+
+def head_of(ledger: Ledger) -> str:
+    """Return the hash of the last audit entry; zeros in an empty ledger."""
+    with reading(ledger) as connection:
+        return last_entry(connection)[1]
 
 
 def _entries(connection: sa.Connection) -> Iterator[AuditEntry]:

@@ -145,6 +145,29 @@ def test_a_refusal_is_one_sentence(terminal: Terminal, words: list[str], expecte
     assert expected in str(said["error"])
 
 
+def test_entries_cut_off_the_end_are_missed_by_a_noted_head(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    heads = tmp_path / "heads.txt"
+    assert "entries cut off the end are not seen" in terminal.run("verify")
+    before = (tmp_path / "ledger.db").read_bytes()
+    terminal.run("verify", "--heads", str(heads))
+    terminal.run("add", "death", "order=200", "text=x", "cause=y", "--patient", ID)
+    terminal.run("verify", "--heads", str(heads))
+    terminal.run("verify", "--heads", str(heads))
+    assert len(heads.read_text(encoding="utf-8").splitlines()) == 2
+    for beside in tmp_path.glob("ledger.db-*"):
+        beside.unlink()
+    (tmp_path / "ledger.db").write_bytes(before)
+    assert "sound" in terminal.run("verify")
+    said = terminal.run("verify", "--heads", str(heads), code=1)
+    assert "no longer holds the head" in said
+    assert len(heads.read_text(encoding="utf-8").splitlines()) == 2
+    heads.write_text("a shopping list\n", encoding="utf-8")
+    text = str(terminal.json("verify", "--heads", str(heads), code=1)["error"])
+    assert "line 1: expected the note of a head" in text
+
+
 def test_an_edited_file_fails_the_check(terminal: Terminal) -> None:
     head = str(terminal.json("verify")["head"])
     terminal.run("verify", "--head", head)

@@ -35,7 +35,7 @@ def test_a_sound_ledger_is_sound(filled: Ledger, history: ClinicalHistory) -> No
     found = verify_ledger(filled)
     assert found.is_sound
     assert found.n_entries == len(history.records) + 1
-    assert verify_ledger(filled, expected_head=found.head).is_sound
+    assert verify_ledger(filled, expected_heads=[found.head]).is_sound
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_missing_end_is_found_by_the_head_that_was_noted(filled: Ledger) -> No
     edit(filled, f"DELETE FROM records WHERE record_id = ({last})")
     edit(filled, "DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)")
     assert verify_ledger(filled).is_sound
-    found = verify_ledger(filled, expected_head=head)
+    found = verify_ledger(filled, expected_heads=[head])
     assert [text for text in found.problems if "no longer holds the head" in text]
 
 
