@@ -63,7 +63,7 @@ from rerad.planning import (
     rasterize_all,
 )
 from rerad.planning.budget import required_alpha_betas_gy
-from rerad.planning.history import carry_prior
+from rerad.planning.history import carry_priors
 from rerad.structures import EndSlab, contours_from_mask, unite
 from rerad.tables import load_table
 
@@ -212,15 +212,8 @@ def make_case(
     grid = dose_grid_for(inputs.image, body, inputs.settings.dose_grid_mm)
     masks = rasterize_all(inputs.structures, grid)
     medium = make_medium(inputs.image, inputs.structures, masks[body.name], grid, inputs.medium)
-    carried = carry_prior(
-        prior,
-        fixed=inputs.image,
-        grid=medium.patient.grid,
-        alpha_betas_gy=required_alpha_betas_gy(inputs),
-        seed=inputs.settings.seed,
-        progress=quiet,
-    )
-    return ReradCase(name, text, inputs, medium.patient.grid, masks, medium, (carried,))
+    carried = carry_priors(inputs, medium.patient.grid, required_alpha_betas_gy(inputs), quiet)
+    return ReradCase(name, text, inputs, medium.patient.grid, masks, medium, carried)
 
 
 # ------------------------------------------------------------------ the demo's digital patient

@@ -23,6 +23,7 @@ EXAMPLES: Mapping[str, str] = {
     "references": '{kind = "RTDOSE", uid = "1.2.840..."}',
     "point_doses": '{structure = "Bladder", max_gy = 46.2, source = "summary sheet"}',
     "treated_regions": '{structure = "PTV_old", dose_gy = 45.0, margin_mm = [10, 15], ...}',
+    "landmarks": '{name = "promontory", earlier_mm = [1.0, 22.5, -310.0], today_mm = [...]}',
     "drugs": '{drug = "cisplatin", dose_mg = 40, every_days = 7}',
     "findings": '{statement = "thickened nerve", site = "L5/S1", side = "right"}',
 }
@@ -78,6 +79,12 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "With this table `rerad run` measures the nerves and shows them in its report; `rerad "
         "target` takes it where its recipe has no `[nerves]`. See [nerve](methods/nerve.md).",
         "A path is drawn (`roots`) or clicked (`clicks`); where it is both, the clicks go first.",
+        "`bone_points` make a first proposal of the other paths, for review; nothing is measured "
+        "along it. The names are in [nerve](methods/nerve.md#first-proposal-from-bone-points).",
+    ),
+    "returned_plan": (
+        "Patient ID and frame of reference must be those of the planning CT; the RTDOSE must name "
+        "the RTPLAN. Every goal of the case and every limit judges it, at its own fractions.",
     ),
     "ct_calibration": (
         "Exactly one of `points` and `file`. A file has a first line `HU,density`; lines that "
@@ -101,6 +108,10 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "With a `dose_uid`, `rerad check` wants both numbers of fractions known: without them the "
         "dose cannot be turned into EQD2.",
         "A course without `dose_uid` stays in the history and in no sum; a finding says so.",
+        "How its CT comes onto today's: `registration_uid` as given, else by bones, and with "
+        '`registration = "deformable"` on top of that. `landmarks` judge whatever is used. What '
+        "is not assured is not mapped: each organ's highest dose in the course's own structures "
+        "counts instead ([registration](methods/registration.md)).",
         "An unknown `interval_months` is allowed: every interval that cannot be excluded is then "
         "shown, and the plan is made under the one that leaves least.",
     ),
@@ -243,6 +254,7 @@ INLINE: dict[str, str] = {
     "drugs": "DrugTable",
     "findings": "FindingTable",
     "point_doses": "PointDoseTable",
+    "landmarks": "LandmarkTable",
     "treated_regions": "TreatedRegionTable",
 }
 """Keys of tables that hold lists of inline tables."""

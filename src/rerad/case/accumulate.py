@@ -18,8 +18,8 @@ from rerad.accumulation import (
     organ_sum,
     proposed_strategy_settings,
 )
+from rerad.case.prior_mapping import Registration, read_registrations, registration_across
 from rerad.core import (
-    DisplacementField,
     Dose,
     Finding,
     Grid,
@@ -31,7 +31,7 @@ from rerad.core import (
     Transform,
 )
 from rerad.dicom import DoseDerivation, PlanReference, StudyHeader
-from rerad.errors import CaseError, FrameMismatchError, InputError
+from rerad.errors import CaseError, InputError
 from rerad.planning import Progress, rasterize_all
 from rerad.radiobiology import fraction_size_finding
 
@@ -40,10 +40,6 @@ MODEL = "linear-quadratic EQD2, each dose converted on its own grid at its own f
 
 SUM_SEED = 1
 """Of the ensemble of registrations: the same files give the same interval."""
-
-
-Registration = dicom.SpatialRegistration | DisplacementField
-"""What a REG file may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +163,6 @@ def accumulate_files(
     )
 
 
-def read_registrations(paths: Sequence[Path]) -> list[Registration]:
-    """Read REG files, rigid or deformable.
-
-    Raises
-    ------
-    DicomError
-        If a file is neither.
-    """
-    found: list[Registration] = []
-    for path in paths:
-        if dicom.is_deformable_registration(path):
-            found.extend(dicom.read_deformable_registration(path))
-        else:
-            found.append(dicom.read_registration(path))
-    return found
-
-
 def _course(item: DoseFile, dose: Dose, transform: Transform) -> CourseDose:
     """Return one file as a course."""
     given = item.n_fractions_delivered
@@ -215,52 +194,15 @@ def transform_between(
     """
     if from_frame_uid == to_frame_uid:
         return RigidTransform.identity(to_frame_uid)
-    for registration in registrations:
-        if isinstance(registration, DisplacementField):
-            ends = registration.from_frame_uid, registration.to_frame_uid
-            if ends == (from_frame_uid, to_frame_uid):
-                return registration
-    for registration in registrations:
-        if isinstance(registration, DisplacementField):
-            continue
-        try:
-            return registration.between(from_frame_uid, to_frame_uid)
-        except FrameMismatchError:
-            continue
+    found = registration_across(from_frame_uid, to_frame_uid, registrations)
+    if found is not None:
+        return found
     msg = (
         f"{where}: its frame of reference {from_frame_uid} is not that of the sum "
         f"({to_frame_uid}), and no registration leads across; give a REG with --reg, or make a "
         "case of both CTs with rerad import, so that rerad registers them"
     )
     raise CaseError(msg)
-
-
-def rigid_between(
-    from_frame_uid: str,
-    to_frame_uid: str,
-    registrations: Sequence[dicom.SpatialRegistration],
-    where: str,
-) -> RigidTransform:
-    """Return the rigid transform between two frames, as `transform_between` finds it.
-
-    Raises
-    ------
-    CaseError
-        If no registration leads across.
-    """
-    found = transform_between(from_frame_uid, to_frame_uid, list(registrations), where)
-    if isinstance(found, DisplacementField):  # only rigid ones were offered
-        raise AssertionError(where)
-    return found
-
-
-def as_given(name: str) -> Finding:
-    """Say that a course was mapped by a registration whose quality was not measured."""
-    text = (
-        f"{name} was mapped by the DICOM registration as given; its quality was not measured "
-        "here, so look at both CTs."
-    )
-    return Finding(Severity.CAUTION, "registration-as-given", text, name)
 
 
 def summed(

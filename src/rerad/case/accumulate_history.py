@@ -23,14 +23,12 @@ from rerad.case.accumulate import (
     SUM_SEED,
     Accumulation,
     DoseFile,
-    Registration,
-    as_given,
-    read_registrations,
     summed,
-    transform_between,
 )
-from rerad.case.deform import DeformableChoice, deform
+from rerad.case.course_bands import with_bands
+from rerad.case.deform import DeformableChoice, draw_deformed
 from rerad.case.load import LoadedCase, load_case
+from rerad.case.prior_mapping import with_registrations
 from rerad.core import (
     DisplacementField,
     Finding,
@@ -41,15 +39,11 @@ from rerad.core import (
     Transform,
 )
 from rerad.dicom import PlanReference
-from rerad.errors import CaseError, RegistrationError
+from rerad.errors import CaseError
 from rerad.evaluation import dvh
 from rerad.planning import PriorInput, Progress, dose_grid_for, external_of
 from rerad.planning.budget import limit_organ
-from rerad.planning.history import register_prior
-from rerad.registration import register_rigid
-
-NOT_ASSURED = "registration-not-assured"
-"""Code of the finding that keeps a course out of the voxel sum."""
+from rerad.planning.prior_mapping import map_prior
 
 
 def accumulate_case(
@@ -84,28 +78,28 @@ def accumulate_case(
     CaseError
         If no course has a dose, or fractions are unknown.
     """
-    loaded = load_case(case)
+    loaded = with_registrations(load_case(case), registrations)
+    loaded, bands = with_bands(loaded, progress)
     inputs = loaded.inputs
     if not inputs.priors and today is None:
         msg = f"{loaded.path}: no course has a dose_uid; there is nothing to accumulate"
         raise CaseError(msg)
-    found = read_registrations(registrations)
     courses: list[CourseDose] = []
-    findings: list[Finding] = []
+    findings: list[Finding] = [finding for band in bands for finding in band.findings]
     is_assured = True
     for prior in inputs.priors:
-        transform, said = _transform(loaded, prior, found, progress)
-        findings.extend(said)
-        if deformable is not None and not isinstance(transform, DisplacementField):
-            progress(f"registering the CT of {prior.course.name} deformably", 0.3)
-            transform, said = _deformed(loaded, prior, transform, deformable)
-            if isinstance(transform, DisplacementField):
-                # What failed the rigid thresholds is no longer what the sum rests on.
-                name = prior.course.name
-                findings = [f for f in findings if (f.code, f.where) != (NOT_ASSURED, name)]
-            findings.extend(said)
-        is_assured = is_assured and transform is not None
-        courses.append(_course(loaded, prior, transform))
+        if deformable is not None:
+            mapping = replace(prior.mapping, is_deformable=True)
+            if deformable.guides:
+                mapping = replace(mapping, guides=deformable.guides)
+            prior = replace(prior, mapping=mapping)
+        found = map_prior(prior, inputs, progress)
+        findings.extend(found.findings)
+        folder = None if deformable is None else deformable.pictures
+        if isinstance(found.transform, DisplacementField) and folder is not None:
+            draw_deformed(folder, prior, inputs, found.transform)
+        is_assured = is_assured and found.transform is not None
+        courses.append(_course(loaded, prior, found.transform))
     plans = _plans(loaded)
     if today is not None:
         course, more = _today(today, inputs.image.grid.frame_uid)
@@ -139,61 +133,6 @@ def _plans(loaded: LoadedCase) -> tuple[PlanReference, ...]:
     paths = [item.paths[0] for item in scan.items if item.uid in wanted]
     found = [plan for path in paths for plan in dicom.read_dose_reference(path).plans]
     return tuple(dict.fromkeys(found))
-
-
-def _transform(
-    loaded: LoadedCase,
-    prior: PriorInput,
-    registrations: Sequence[Registration],
-    progress: Progress,
-) -> tuple[Transform | None, tuple[Finding, ...]]:
-    """Return the transform of a course and what to say; None if it is not assured."""
-    fixed = loaded.inputs.image
-    frame = prior.study.image.grid.frame_uid
-    name = prior.course.name
-    if registrations and frame != fixed.grid.frame_uid:
-        try:
-            given = transform_between(frame, fixed.grid.frame_uid, registrations, name)
-        except CaseError:
-            given = None
-        if given is not None:
-            return given, (as_given(name),)
-    try:
-        transform, quality = register_prior(prior, fixed, loaded.inputs.settings.seed, progress)
-    except RegistrationError as error:
-        text = (
-            f"{error}. The doses are not summed voxel by voxel; the highest dose of each course "
-            "in its own structures is added instead, which bounds the organ from above where "
-            "the organ is drawn for every course."
-        )
-        return None, (Finding(Severity.SERIOUS, NOT_ASSURED, text, name),)
-    return transform, quality.findings if quality is not None else ()
-
-
-def _deformed(
-    loaded: LoadedCase,
-    prior: PriorInput,
-    rigid: Transform | None,
-    choice: DeformableChoice,
-) -> tuple[Transform | None, tuple[Finding, ...]]:
-    """Return the deformable map of a course if it is assured, else what there was.
-
-    Bones that bend between two visits fail the rigid thresholds; a rigid transform that is not
-    assured may still be near enough to start from, and the field is judged by its own.
-    """
-    start = rigid if isinstance(rigid, RigidTransform) else None
-    if start is None:
-        try:
-            settings = loaded.inputs.settings
-            start = register_rigid(
-                prior.study.image, loaded.inputs.image, seed=settings.seed
-            ).transform
-        except RegistrationError:
-            return None, ()
-    found, said = deform(loaded.inputs, prior, start, choice)
-    if isinstance(found, DisplacementField):
-        return found, said
-    return rigid, said
 
 
 def _course(loaded: LoadedCase, prior: PriorInput, transform: Transform | None) -> CourseDose:

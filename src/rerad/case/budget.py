@@ -4,18 +4,17 @@ No plan is made. Courses known from paper or points are judged on their upper bo
 is worked out once more on the best estimate, so that both ends of the band are seen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from rerad import dicom
-from rerad.case.accumulate import as_given, rigid_between
 from rerad.case.course_bands import with_bands
 from rerad.case.load import LoadedCase, load_case
-from rerad.core import Finding, Grid, Mask, RecoveryBasis, RigidTransform, Severity
-from rerad.errors import CaseError, MissingDataError
+from rerad.case.prior_mapping import with_registrations
+from rerad.core import Finding, Grid, Mask, RecoveryBasis, Severity
+from rerad.errors import MissingDataError
 from rerad.evaluation import dvh
 from rerad.planning import (
     BudgetRow,
@@ -34,7 +33,7 @@ from rerad.planning.budget import (
     shortest_interval_months,
     spelling_findings,
 )
-from rerad.planning.history import carry_prior, prior_findings
+from rerad.planning.history import carry_priors, prior_findings
 from rerad.planning.judgement import Judgement
 from rerad.planning.reconstruct import DoseBand
 from rerad.planning.remaining_map import RemainingMap, remaining_map
@@ -157,7 +156,8 @@ def budget_case(
     level : SpineLevel or None
         Where along the spine the cord is drawn; without it cord rules are not applied.
     registrations : sequence of Path
-        Rigid REG files; one that leads from a course's frame to today's is used as given.
+        REG files, rigid or deformable; one that leads from a course's frame to today's is used as
+        given.
     progress : callable
         Told what is done.
 
@@ -165,10 +165,9 @@ def budget_case(
     ------
     CaseError, MissingDataError
         If today's number of fractions or a course's is unknown.
-    RegistrationError
-        If a registration is not good enough to sum on.
     """
-    loaded, bands = with_bands(load_case(case), progress)
+    loaded = with_registrations(load_case(case), registrations)
+    loaded, bands = with_bands(loaded, progress)
     inputs = loaded.inputs
     if not inputs.current.n_fractions_planned:
         msg = f"{loaded.path}: current_course.n_fractions_planned must be known for a budget"
@@ -177,8 +176,8 @@ def budget_case(
         inputs.image, external_of(inputs.structures), inputs.settings.dose_grid_mm
     )
     masks = rasterize_all(inputs.structures, grid)
-    given = _given(inputs, registrations)
-    priors = _carried(inputs, grid, given, progress)
+    alpha_betas = required_alpha_betas_gy(inputs)
+    priors = carry_priors(inputs, grid, alpha_betas, progress)
     rows, limits = make_budget(inputs, priors)
     best_rows = _best_rows(inputs, bands, grid, priors, progress)
     remaining = None
@@ -192,7 +191,6 @@ def budget_case(
         *prior_findings(priors, body.on(grid)),
         *spelling_findings(inputs),
         *said,
-        *(as_given(name) for name in given),
         *_findings(inputs, rows),
     ]
     return CaseBudget(
@@ -207,44 +205,6 @@ def budget_case(
         break_even=_break_even(inputs, priors, rows),
         cord=cord,
         findings=tuple(findings),
-    )
-
-
-def _given(inputs: PlanningInputs, paths: Sequence[Path]) -> dict[str, RigidTransform]:
-    """Return the transform of each course that a registration leads across from."""
-    today = inputs.image.grid.frame_uid
-    found = [dicom.read_registration(path) for path in paths]
-    given = {}
-    for prior in inputs.priors:
-        frame = prior.study.image.grid.frame_uid
-        if frame == today or not found:
-            continue
-        try:
-            given[prior.course.name] = rigid_between(frame, today, found, prior.course.name)
-        except CaseError:
-            continue
-    return given
-
-
-def _carried(
-    inputs: PlanningInputs,
-    grid: Grid,
-    given: Mapping[str, RigidTransform],
-    progress: Progress,
-) -> tuple[PriorCourse, ...]:
-    """Return the earlier courses on the dose grid."""
-    alpha_betas = required_alpha_betas_gy(inputs)
-    return tuple(
-        carry_prior(
-            prior,
-            fixed=inputs.image,
-            grid=grid,
-            alpha_betas_gy=alpha_betas,
-            seed=inputs.settings.seed,
-            progress=progress,
-            given=given.get(prior.course.name),
-        )
-        for prior in inputs.priors
     )
 
 
@@ -268,16 +228,8 @@ def _best_rows(
             if item.course.name in best
         ),
     )
-    alpha_betas = required_alpha_betas_gy(inputs)
-    for prior in others.priors:
-        known[prior.course.name] = carry_prior(
-            prior,
-            fixed=inputs.image,
-            grid=grid,
-            alpha_betas_gy=alpha_betas,
-            seed=inputs.settings.seed,
-            progress=progress,
-        )
+    for prior in carry_priors(others, grid, required_alpha_betas_gy(inputs), progress):
+        known[prior.course.name] = prior
     ordered = tuple(known[item.course.name] for item in inputs.priors)
     return make_budget(inputs, ordered)[0]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from rerad.case.budget import CaseBudget
 from rerad.case.files import write_json
-from rerad.evaluation import GoalResult
+from rerad.case.goal_records import returned_record
 from rerad.imaging import AIR_HU, resample_image
 from rerad.planning import BudgetRow
 from rerad.planning.returned_plan import ReturnedCheck
@@ -64,7 +64,7 @@ def budget_document(budget: CaseBudget, check: ReturnedCheck | None = None) -> d
             }
             for organ in (remaining.organs if remaining is not None else ())
         ],
-        "returned_plan": None if check is None else _check(check),
+        "returned_plan": None if check is None else returned_record(check),
         "findings": [
             {"severity": f.severity, "code": f.code, "text": f.text} for f in budget.findings
         ],
@@ -97,33 +97,6 @@ def _row(row: BudgetRow) -> dict[str, object]:
                 "citation": s.citation,
             }
             for s in row.scenarios
-        ],
-    }
-
-
-def goal_record(result: GoalResult) -> dict[str, object]:
-    """Return one judged goal; `low` is what is known at least where the value is not."""
-    return {
-        "structure": result.goal.structure,
-        "goal": result.goal.text,
-        "value": known(result.value),
-        "unit": result.goal.unit,
-        "low": known(result.low),
-        "verdict": result.verdict,
-        "grade": result.grade,
-        "citation": result.goal.citation,
-    }
-
-
-def _check(check: ReturnedCheck) -> dict[str, object]:
-    """Return a returned plan's verdicts."""
-    return {
-        "plan": check.plan.label,
-        "n_fractions": check.plan.n_fractions,
-        "is_within_limits": check.is_within_limits,
-        "goals": [goal_record(result) for result in check.goals],
-        "findings": [
-            {"severity": f.severity, "code": f.code, "text": f.text} for f in check.findings
         ],
     }
 

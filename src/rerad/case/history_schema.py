@@ -294,6 +294,18 @@ class TreatedRegionTable(Strict):
         return self
 
 
+class LandmarkTable(Strict):
+    """The same anatomical point on the course's CT and on the planning CT."""
+
+    name: str = Field(min_length=1, description="What it is")
+    earlier_mm: tuple[float, float, float] = Field(
+        description="x, y, z in the patient system of the course's CT"
+    )
+    today_mm: tuple[float, float, float] = Field(
+        description="x, y, z in the patient system of the planning CT"
+    )
+
+
 class PriorCourseTable(CourseTable):
     """An earlier course; with UIDs if its data are in the data folder."""
 
@@ -312,6 +324,21 @@ class PriorCourseTable(CourseTable):
         description="Folder with the RT Beams Treatment Records of plan_uid, relative to this "
         "file; the fractions given are counted from them",
     )
+    registration_uid: str = Field(
+        default="",
+        description="REG in the data folder, rigid or deformable, that leads from its CT to the "
+        "planning CT; used as given. Empty: registered here",
+    )
+    registration: Literal["rigid", "deformable"] = Field(
+        default="rigid",
+        description="Deformable: on top of the rigid one, and used only if it is assured",
+    )
+    guides: tuple[str, ...] = Field(
+        default=(),
+        description="Structures drawn on both CTs that lead the deformable registration; the "
+        "others judge it",
+    )
+    landmarks: tuple[LandmarkTable, ...] = ()
     point_doses: tuple[PointDoseTable, ...] = ()
     treated_regions: tuple[TreatedRegionTable, ...] = ()
 
@@ -320,6 +347,20 @@ class PriorCourseTable(CourseTable):
         kinds = bool(self.dose_uid), bool(self.point_doses), bool(self.treated_regions)
         if sum(kinds) > 1:
             msg = f"{self.name}: give one of dose_uid, point_doses and treated_regions"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _maps_a_dose(self) -> Self:
+        is_mapped = self.registration_uid or self.registration != "rigid" or self.guides
+        if (is_mapped or self.landmarks) and not self.dose_uid:
+            msg = (
+                f"{self.name}: registration_uid, registration, guides and landmarks are about "
+                "mapping a dose; they need the dose_uid and ct_series_uid of the course"
+            )
+            raise ValueError(msg)
+        if self.guides and self.registration != "deformable":
+            msg = f"{self.name}: guides lead a deformable registration; set registration to it"
             raise ValueError(msg)
         return self
 

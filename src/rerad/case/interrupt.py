@@ -9,8 +9,9 @@ import numpy as np
 from rerad import dicom
 from rerad.accumulation import map_dose
 from rerad.case.budget import CaseBudget, budget_case
-from rerad.case.budget_outputs import goal_record, known
+from rerad.case.budget_outputs import known
 from rerad.case.files import case_path, write_json
+from rerad.case.goal_records import goal_record
 from rerad.core import Dose, Finding, RigidTransform
 from rerad.dicom import StudyHeader, UidFactory
 from rerad.errors import CaseError, InputError, MissingDataError

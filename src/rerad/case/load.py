@@ -22,6 +22,8 @@ from rerad.case.ledger_case import history_in_ledger
 from rerad.case.ledger_history import events_of
 from rerad.case.medium import medium_of
 from rerad.case.plan_state import state_hash
+from rerad.case.prior_mapping import mapping_of
+from rerad.case.returned import WhoseCase, returned_of
 from rerad.case.schema import CaseFile
 from rerad.core import (
     Course,
@@ -92,6 +94,11 @@ class LoadedCase:
     fused: Mapping[str, FusedImage] = field(default_factory=dict)
 
     @property
+    def whose(self) -> WhoseCase:
+        """Patient and frame, for files that come from outside."""
+        return WhoseCase(self.patient.patient_id, self.inputs.image.grid.frame_uid)
+
+    @property
     def inputs_hash(self) -> str:
         """One hash over everything that a plan depends on, as it was read."""
         return state_hash(self.records, self.text)
@@ -134,7 +141,7 @@ def load_case(case: Path) -> LoadedCase:
     data.findings.extend(curve_findings(medium.curve, read_scanner(ct_paths[0])))
     fused = fused_images(data, file, image)
     priors = tuple(
-        _prior(data, number, file, patient)
+        _prior(data, number, file, (patient, image))
         for number, table in enumerate(file.prior_course)
         if table.dose_uid
     )
@@ -163,6 +170,7 @@ def load_case(case: Path) -> LoadedCase:
         findings=tuple(data.findings),
     )
     require_judgeable(file, path, structures)
+    inputs = replace(inputs, returned=returned_of(file, data, patient, image))
     return LoadedCase(path, file, patient, inputs, tuple(data.records), medium, text, fused)
 
 
@@ -210,8 +218,11 @@ def fused_images(data: DataFolder, file: CaseFile, planning: Image) -> dict[str,
     return fused
 
 
-def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> PriorInput:
+def _prior(
+    data: DataFolder, number: int, file: CaseFile, today: tuple[Patient, Image]
+) -> PriorInput:
     """Read an earlier course that has a dose."""
+    patient, planning = today
     table = file.prior_course[number]
     key = f"prior_course.{number}"
     ct_paths = data.paths(f"{key}.ct_series_uid", table.ct_series_uid, "CT")
@@ -242,6 +253,7 @@ def _prior(data: DataFolder, number: int, file: CaseFile, patient: Patient) -> P
         course=course,
         study=Study(image, structures, plan, dose),
         interval_months=interval_months(table, file.current_course),
+        mapping=mapping_of(data, key, table, (image, planning)),
     )
 
 

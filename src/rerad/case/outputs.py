@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rerad import dicom
+from rerad.case.goal_records import returned_record
 from rerad.case.robust_record import number_or_none as number_or_none
 from rerad.case.robust_record import prices_record, robust_record
 from rerad.core import Dose, Grid, Mask, Patient, Plan, Structure, StructureKind
@@ -202,7 +203,15 @@ def run_document(result: CaseResult, peak_memory_mb: float) -> dict[str, Any]:
         },
         "budget": [_budget(row) for row in result.budget],
         "registration": [
-            {"course": prior.course.name, "matrix": prior.transform.matrix.tolist()}
+            {
+                "course": prior.course.name,
+                "grade": prior.course.grade,
+                "matrix": prior.transform.matrix.tolist(),
+                "is_deformable": prior.deformation is not None,
+                "landmarks_mean_mm": (
+                    None if prior.landmarks is None else number_or_none(prior.landmarks.mean_mm)
+                ),
+            }
             for prior in result.priors
         ],
         "optimisation": {
@@ -215,6 +224,7 @@ def run_document(result: CaseResult, peak_memory_mb: float) -> dict[str, Any]:
         },
         "prices": prices_record(result.prices),
         "robust": robust_record(result.robust),
+        "returned_plan": None if result.returned is None else returned_record(result.returned),
         "complexity": {k: number_or_none(v) for k, v in result.complexity.items()},
         "assumptions": list(result.assumptions),
         "unknowns": list(result.history.unknowns),
@@ -312,5 +322,6 @@ def run_summary(report: "RunReport") -> dict[str, Any]:
         "figures": [str(path) for path in report.figures],
         "dicom": [str(path) for path in report.dicom],
         "summary": document["summary"],
+        "returned_plan": document["returned_plan"],
         "findings": document["findings"],
     }

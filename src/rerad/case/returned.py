@@ -1,23 +1,57 @@
 """The files of a plan made elsewhere: whose they are, that they belong together, and its dose."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rerad import dicom
-from rerad.case.load import LoadedCase
-from rerad.core import Plan
+from rerad.case.schema import CaseFile
+from rerad.core import Image, Patient, Plan
 from rerad.errors import CaseError
-from rerad.planning.returned_plan import ReturnedPlan
+from rerad.planning.inputs import ReturnedPlan
+
+if TYPE_CHECKING:
+    from rerad.case.load import DataFolder
+
+
+@dataclass(frozen=True, slots=True)
+class WhoseCase:
+    """Patient ID and frame of reference of a case."""
+
+    patient_id: str
+    frame_uid: str
+
+
+def returned_of(
+    file: CaseFile, data: "DataFolder", patient: Patient, image: Image
+) -> ReturnedPlan | None:
+    """Return the plan made elsewhere that a case file names; None if it names none.
+
+    Raises
+    ------
+    CaseError
+        As `read_returned`, or if its files are not in the data folder.
+    """
+    table = file.returned_plan
+    if table is None:
+        return None
+    dose = data.paths("returned_plan.dose_uid", table.dose_uid, "RTDOSE")[0]
+    plan = None
+    if table.plan_uid:
+        plan = data.paths("returned_plan.plan_uid", table.plan_uid, "RTPLAN")[0]
+    case = WhoseCase(patient.patient_id, image.grid.frame_uid)
+    return read_returned(case, dose, plan, table.n_fractions)
 
 
 def read_returned(
-    loaded: LoadedCase, dose_path: Path, plan_path: Path | None, n_fractions: int | None
+    case: WhoseCase, dose_path: Path, plan_path: Path | None, n_fractions: int | None
 ) -> ReturnedPlan:
     """Read a plan made elsewhere for a case.
 
     Parameters
     ----------
-    loaded : LoadedCase
-        The case: whose plan it must be, and on which CT.
+    case : WhoseCase
+        Whose plan it must be, and on which CT.
     dose_path : Path
         RTDOSE of the plan, total physical dose.
     plan_path : Path or None
@@ -34,12 +68,12 @@ def read_returned(
         If a file cannot be used.
     """
     reference = dicom.read_dose_reference(dose_path)
-    _require_patient(loaded, reference.patient.patient_id, dose_path)
+    _require_patient(case, reference.patient.patient_id, dose_path)
     label = dose_path.name
     if plan_path is not None:
-        _require_patient(loaded, dicom.read_patient(plan_path).patient_id, plan_path)
+        _require_patient(case, dicom.read_patient(plan_path).patient_id, plan_path)
         plan = dicom.read_plan(plan_path)
-        _require_together(loaded, plan, plan_path, dose_path)
+        _require_together(case, plan, plan_path, dose_path)
         if n_fractions is not None and n_fractions != plan.n_fractions_planned:
             msg = (
                 f"{plan_path.name} says {plan.n_fractions_planned} fractions, {n_fractions} were "
@@ -50,7 +84,7 @@ def read_returned(
     if not n_fractions:
         msg = f"{dose_path.name}: expected its RTPLAN or its number of fractions, got neither"
         raise CaseError(msg)
-    frame = loaded.inputs.image.grid.frame_uid
+    frame = case.frame_uid
     if reference.frame_uid != frame:
         msg = (
             f"{dose_path.name}: expected a dose in the frame of the planning CT {frame}, got "
@@ -60,9 +94,9 @@ def read_returned(
     return ReturnedPlan(label, dicom.read_dose(dose_path), n_fractions)
 
 
-def _require_patient(loaded: LoadedCase, patient_id: str, path: Path) -> None:
+def _require_patient(case: WhoseCase, patient_id: str, path: Path) -> None:
     """Raise unless a file is of the patient of the case; identities are not written out."""
-    if patient_id != loaded.patient.patient_id:
+    if patient_id != case.patient_id:
         msg = (
             f"{path.name}: its patient ID is not that of the planning CT; give the plan that was "
             "made for this patient"
@@ -70,7 +104,7 @@ def _require_patient(loaded: LoadedCase, patient_id: str, path: Path) -> None:
         raise CaseError(msg)
 
 
-def _require_together(loaded: LoadedCase, plan: Plan, plan_path: Path, dose_path: Path) -> None:
+def _require_together(case: WhoseCase, plan: Plan, plan_path: Path, dose_path: Path) -> None:
     """Raise unless a dose refers to a plan, and the plan is in the frame of the planning CT."""
     named = {item.instance_uid for item in dicom.read_dose_reference(dose_path).plans}
     if plan.instance_uid not in named:
@@ -79,7 +113,7 @@ def _require_together(loaded: LoadedCase, plan: Plan, plan_path: Path, dose_path
             "that belong together"
         )
         raise CaseError(msg)
-    frame = loaded.inputs.image.grid.frame_uid
+    frame = case.frame_uid
     if plan.frame_uid and plan.frame_uid != frame:
         msg = (
             f"{plan_path.name}: expected a plan in the frame of the planning CT {frame}, got "

@@ -339,6 +339,25 @@ class ConsultTable(Strict):
     )
 
 
+class ReturnedPlanTable(Strict):
+    """A plan made elsewhere under this case's limits; `rerad run` judges it beside its own."""
+
+    dose_uid: str = Field(
+        min_length=1, description="Its RTDOSE in the data folder: total physical dose of the plan"
+    )
+    plan_uid: str = Field(default="", description="Its RTPLAN; or empty, with n_fractions")
+    n_fractions: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="Fractions that the dose is the total of, without an RTPLAN"
+    )
+
+    @model_validator(mode="after")
+    def _has_fractions(self) -> Self:
+        if not self.plan_uid and self.n_fractions is None:
+            msg = "returned_plan: give its plan_uid, or n_fractions"
+            raise ValueError(msg)
+        return self
+
+
 class CaseTables(Strict):
     """What a case holds besides the history."""
 
@@ -363,6 +382,7 @@ class CaseTables(Strict):
     ledger: LedgerTable | None = None
     consult: ConsultTable | None = None
     nerves: NervesTable | None = None
+    returned_plan: ReturnedPlanTable | None = None
     prior_course: tuple[PriorCourseTable, ...] = ()
     goal: tuple[GoalTable, ...] = ()
     accepted_breach: tuple[AcceptedBreachTable, ...] = ()

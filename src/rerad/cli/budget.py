@@ -40,10 +40,12 @@ def budget(
     say(BANNER, is_quiet=quiet)
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         found = budget_case(case, level=level, registrations=registration or (), progress=steps)
-        check = None
+        returned = found.loaded.inputs.returned
         if dose is not None:
+            returned = read_returned(found.loaded.whose, dose, plan, fractions)
+        check = None
+        if returned is not None:
             steps("judging the plan that came back", 0.9)
-            returned = read_returned(found.loaded, dose, plan, fractions)
             check = check_returned_plan(returned, found.judgement)
         steps("writing", 0.95)
         files = write_budget(found, out or case_path(case).parent / "budget", check)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rerad.case import RunReport, run_case, run_summary
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
+from rerad.cli.goal_line import goal_line
 from rerad.reporting import closing_table
 from rerad.reporting.document import Cell
 
@@ -33,7 +34,9 @@ def finish(report: RunReport, *, as_json: bool) -> None:
         print_json(run_summary(report))
     else:
         print_table(report)
-    if report.result.is_within_limits is False:
+    returned = report.result.returned
+    checks = (report.result.is_within_limits, returned and returned.is_within_limits)
+    if any(check is False for check in checks):
         raise typer.Exit(ExitCode.LIMIT_EXCEEDED)
 
 
@@ -54,6 +57,11 @@ def print_table(report: RunReport) -> None:
     for row in content.rows:
         table.add_row(*[_text(cell) for cell in row])
     console.print(table)
+    returned = report.result.returned
+    if returned is not None:
+        typer.echo(f"made elsewhere: {returned.plan.label}")
+        for result in returned.goals:
+            typer.echo(f"  {goal_line(result)}")
     for path in (report.html, report.pdf, report.run_json):
         typer.echo(str(path))
     typer.echo(f"{report.folder / 'figures'} ({len(report.figures)} pictures)")

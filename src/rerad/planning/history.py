@@ -6,16 +6,17 @@ to the limit that the sum is compared with.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rerad.accumulation import PhaseDose, map_dose, phase_eqd2
 from rerad.core import (
+    DisplacementField,
     Dose,
     Finding,
     Grid,
-    Image,
     RecordGrade,
     RigidTransform,
     Severity,
@@ -24,55 +25,58 @@ from rerad.core import (
 from rerad.errors import MissingDataError, RegistrationError
 from rerad.imaging import AIR_HU, resample_image
 from rerad.planning.inputs import PlanningInputs, PriorInput, Progress
+from rerad.planning.prior_mapping import PriorMap, bounded_by_own_points, map_prior
 from rerad.planning.result import PriorCourse
 from rerad.radiobiology import inconsistent_fraction_dose
-from rerad.registration import RegistrationQuality, register_rigid
 
 
-def carry_prior(
-    prior: PriorInput,
-    *,
-    fixed: Image,
-    grid: Grid,
-    alpha_betas_gy: Iterable[float],
-    seed: int,
-    progress: Progress,
-    given: RigidTransform | None = None,
-) -> PriorCourse:
-    """Carry one earlier course onto the dose grid of today's CT.
+def carry_priors(
+    inputs: PlanningInputs, grid: Grid, alpha_betas_gy: Iterable[float], progress: Progress
+) -> tuple[PriorCourse, ...]:
+    """Carry every earlier course onto the dose grid of today's CT.
+
+    A course whose registration is not assured is not mapped: the highest dose of each organ in
+    its own structures takes its place, and a serious finding says so.
 
     Parameters
     ----------
-    prior : PriorInput
-        The course with its CT and dose.
-    fixed : Image
-        Today's CT.
+    inputs : PlanningInputs
+        Courses, today's CT and structures.
     grid : Grid
         Today's dose grid.
     alpha_betas_gy : iterable of float
         Every alpha/beta that EQD2 is needed for.
-    seed : int
-        Of the registration.
     progress : callable
         Told what is done.
-    given : RigidTransform or None
-        A registration from the course's frame to today's, used as it is; None registers here.
 
     Returns
     -------
-    PriorCourse
+    tuple of PriorCourse
         Delivered EQD2 without recovery on `grid`, by alpha/beta.
 
     Raises
     ------
     MissingDataError
-        If the course has no dose, or planned or delivered fractions are unknown.
-    RegistrationError
-        If the registration is not good enough to sum on.
+        If a course has no dose, or planned or delivered fractions are unknown.
     """
-    course, study = prior.course, prior.study
+    wanted = sorted(set(alpha_betas_gy))
+    carried = []
+    for prior in inputs.priors:
+        require_convertible(prior)
+        found = map_prior(prior, inputs, progress)
+        progress(f"mapping {prior.course.name}", 0.9)
+        if found.transform is None:
+            prior = bounded_by_own_points(prior, inputs, grid)
+            found = replace(found, transform=RigidTransform.identity(grid.frame_uid))
+        carried.append(carry_prior(prior, found, grid, wanted))
+    return tuple(carried)
+
+
+def require_convertible(prior: PriorInput) -> None:
+    """Raise unless a course has a dose and both its numbers of fractions."""
+    course = prior.course
     planned, delivered = course.n_fractions_planned, course.n_fractions_delivered
-    if study.dose is None:
+    if prior.study.dose is None:
         msg = f"{course.name}: expected a dose on record; give its dose_uid in the case file"
         raise MissingDataError(msg)
     if planned is None or delivered is None:
@@ -81,13 +85,42 @@ def carry_prior(
             f"{delivered}; its dose cannot be turned into EQD2 without both"
         )
         raise MissingDataError(msg)
-    quality: RegistrationQuality | None = None
-    if given is not None:
-        transform = given
-    else:
-        transform, quality = register_prior(prior, fixed, seed, progress)
-    progress(f"mapping {course.name}", 0.9)
-    phase = PhaseDose(study.dose, planned, delivered, course.partial_fractions, course.name)
+
+
+def carry_prior(
+    prior: PriorInput, found: PriorMap, grid: Grid, alpha_betas_gy: Iterable[float]
+) -> PriorCourse:
+    """Carry one earlier course onto a dose grid by a map that was found for it.
+
+    Parameters
+    ----------
+    prior : PriorInput
+        The course with its CT and dose.
+    found : PriorMap
+        With a transform to the frame of `grid`.
+    grid : Grid
+        Today's dose grid.
+    alpha_betas_gy : iterable of float
+        Every alpha/beta that EQD2 is needed for.
+
+    Raises
+    ------
+    MissingDataError
+        If the course has no dose, or planned or delivered fractions are unknown.
+    RegistrationError
+        If the map is not assured.
+    """
+    require_convertible(prior)
+    course, study, transform = prior.course, prior.study, found.transform
+    dose, planned = study.dose, course.n_fractions_planned
+    delivered = course.n_fractions_delivered
+    if dose is None or planned is None or delivered is None:  # excluded above
+        raise AssertionError(course.name)
+    if transform is None:
+        raise RegistrationError(" ".join(item.text for item in found.findings))
+    field = transform if isinstance(transform, DisplacementField) else None
+    rigid = transform.rigid if isinstance(transform, DisplacementField) else transform
+    phase = PhaseDose(dose, planned, delivered, course.partial_fractions, course.name)
     eqd2 = {
         alpha_beta: map_dose(phase_eqd2(phase, alpha_beta), transform, grid)
         for alpha_beta in sorted(set(alpha_betas_gy))
@@ -96,54 +129,16 @@ def carry_prior(
     return PriorCourse(
         course=course,
         study=study,
-        transform=transform,
-        registration=quality,
-        image_on_planning=resample_image(study.image, grid, transform, outside=AIR_HU),
-        physical_on_planning=map_dose(study.dose.scaled(n_given / planned), transform, grid),
+        transform=rigid,
+        registration=found.rigid,
+        image_on_planning=resample_image(study.image, grid, rigid, outside=AIR_HU),
+        physical_on_planning=map_dose(dose.scaled(n_given / planned), transform, grid),
         eqd2_on_planning=eqd2,
+        deformation=field,
+        deformable=found.deformable,
+        landmarks=found.landmarks,
+        findings=found.findings,
     )
-
-
-def register_prior(
-    prior: PriorInput, fixed: Image, seed: int, progress: Progress
-) -> tuple[RigidTransform, RegistrationQuality | None]:
-    """Return the transform from a course's frame to today's, and how good it is.
-
-    Parameters
-    ----------
-    prior : PriorInput
-        The course with its CT.
-    fixed : Image
-        Today's CT.
-    seed : int
-        Of the registration.
-    progress : callable
-        Told what is done.
-
-    Returns
-    -------
-    transform : RigidTransform
-        Identity where both share one frame; the quality is None then.
-    quality : RegistrationQuality or None
-
-    Raises
-    ------
-    RegistrationError
-        If the registration is not good enough to sum on.
-    """
-    moving = prior.study.image
-    if moving.grid.frame_uid == fixed.grid.frame_uid:
-        return RigidTransform.identity(fixed.grid.frame_uid), None
-    progress(f"registering the CT of {prior.course.name}", 0.0)
-    result = register_rigid(moving, fixed, seed=seed)
-    if not result.quality.is_acceptable:
-        reasons = " ".join(finding.text for finding in result.quality.findings)
-        msg = (
-            f"{prior.course.name}: the registration of its CT to today's is not good enough to "
-            f"sum doses on. {reasons} Check that both CTs show the same bones"
-        )
-        raise RegistrationError(msg)
-    return result.transform, result.quality
 
 
 def prior_findings(
@@ -162,8 +157,7 @@ def prior_findings(
     body = body_fraction > 0.5
     for prior in priors:
         name = prior.course.name
-        if prior.registration is not None:
-            findings.extend(prior.registration.findings)
+        findings.extend(prior.findings)
         inconsistent = inconsistent_fraction_dose(prior.course)
         if inconsistent is not None:
             findings.append(inconsistent)

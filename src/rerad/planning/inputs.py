@@ -8,20 +8,47 @@ from math import inf
 from rerad.core import (
     BeamGeometry,
     Course,
+    Dose,
     Finding,
     Goal,
     Image,
     Machine,
+    Structure,
+    StructureKind,
     StructureSet,
     Study,
+    Transform,
     TreatmentHistory,
 )
-from rerad.errors import InputError
+from rerad.errors import InputError, MissingDataError
 from rerad.planning.medium import MediumSettings
+from rerad.registration import Landmark
 from rerad.structures import EndSlab
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done, 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PriorMapping:
+    """How the case wants an earlier course brought onto today's CT.
+
+    Parameters
+    ----------
+    given : RigidTransform, DisplacementField or None
+        A registration from the course's frame to today's, used as it is; None registers here.
+    is_deformable : bool
+        Whether to register deformably on top of the rigid one, if that turns out to be assured.
+    guides : tuple of str
+        Structures drawn on both CTs that lead the deformable registration; they do not judge it.
+    landmarks : tuple of Landmark
+        The same points on both CTs; they judge whatever registration is used.
+    """
+
+    given: Transform | None = None
+    is_deformable: bool = False
+    guides: tuple[str, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -36,11 +63,14 @@ class PriorInput:
         CT and dose at least.
     interval_months : float or None
         From its end to today's course; None means unknown.
+    mapping : PriorMapping
+        How it comes onto today's CT.
     """
 
     course: Course
     study: Study
     interval_months: float | None
+    mapping: PriorMapping = PriorMapping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +269,25 @@ class PlanningSettings:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class ReturnedPlan:
+    """A plan made elsewhere.
+
+    Parameters
+    ----------
+    label : str
+        What to call it.
+    dose : Dose
+        Total physical dose on its own grid, in the frame of the planning CT.
+    n_fractions : int
+        Fractions that `dose` is the total of, at least 1.
+    """
+
+    label: str
+    dose: Dose
+    n_fractions: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class PlanningInputs:
     """One case, ready to be planned.
 
@@ -276,6 +325,8 @@ class PlanningInputs:
         What was assumed because nobody knows.
     findings : tuple of Finding
         Found while reading.
+    returned : ReturnedPlan or None
+        A plan made elsewhere, to be judged beside the one made here.
     """
 
     title: str
@@ -295,9 +346,28 @@ class PlanningInputs:
     objectives: ObjectiveSettings
     assumptions: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    returned: ReturnedPlan | None = None
 
     @property
     def courses_without_dose(self) -> tuple[Course, ...]:
         """Courses on record whose dose is not: with one of these, every sum is a lower bound."""
         with_dose = {prior.course.name for prior in self.priors}
         return tuple(item for item in self.history.courses if item.name not in with_dose)
+
+
+def external_of(structures: StructureSet) -> Structure:
+    """Return the outline of the patient.
+
+    Raises
+    ------
+    MissingDataError
+        If no structure of kind EXTERNAL is drawn.
+    """
+    for structure in structures.structures:
+        if structure.kind is StructureKind.EXTERNAL and not structure.is_empty:
+            return structure
+    msg = (
+        f"expected a structure of type EXTERNAL (the body outline) in {structures.label!r}, "
+        f"got {', '.join(structures.names) or 'none'}; draw one"
+    )
+    raise MissingDataError(msg)

@@ -32,8 +32,9 @@ from rerad.planning.checks import (
     record_findings,
 )
 from rerad.planning.goal_watch import CaseListeners
-from rerad.planning.history import carry_prior, prior_findings
+from rerad.planning.history import carry_priors, prior_findings
 from rerad.planning.inputs import PlanningInputs, Progress
+from rerad.planning.inputs import external_of as external_of
 from rerad.planning.judge import (
     Judgement,
     delivery_state,
@@ -52,7 +53,14 @@ from rerad.planning.plan_goals import (
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_request import PlanRequest, PlanSettings
 from rerad.planning.replan import make_plan
-from rerad.planning.result import BudgetRow, CaseResult, DeliveryState, PriorCourse
+from rerad.planning.result import (
+    BudgetRow,
+    CaseResult,
+    DeliveryState,
+    PriorCourse,
+    ReturnedCheck,
+)
+from rerad.planning.returned_plan import check_returned_plan
 from rerad.planning.robust_result import RobustOutcome
 from rerad.planning.robust_verdicts import robust_findings, robust_outcome
 from rerad.structures import rasterize
@@ -73,24 +81,6 @@ class Stopwatch:
         now = time.perf_counter()
         self.steps.append(StepTime(step, round(now - self._since, 3)))
         self._since = now
-
-
-def external_of(structures: StructureSet) -> Structure:
-    """Return the outline of the patient.
-
-    Raises
-    ------
-    MissingDataError
-        If no structure of kind EXTERNAL is drawn.
-    """
-    for structure in structures.structures:
-        if structure.kind is StructureKind.EXTERNAL and not structure.is_empty:
-            return structure
-    msg = (
-        f"expected a structure of type EXTERNAL (the body outline) in {structures.label!r}, "
-        f"got {', '.join(structures.names) or 'none'}; draw one"
-    )
-    raise MissingDataError(msg)
 
 
 def dose_grid_for(image: Image, body: Structure, spacing_mm: float) -> Grid:
@@ -194,17 +184,7 @@ def prepare_case(
     masks = rasterize_all(inputs.structures, grid)
     watch.lap("structures on the dose grid")
     alpha_betas = required_alpha_betas_gy(inputs)
-    priors = tuple(
-        carry_prior(
-            prior,
-            fixed=inputs.image,
-            grid=grid,
-            alpha_betas_gy=alpha_betas,
-            seed=inputs.settings.seed,
-            progress=progress,
-        )
-        for prior in inputs.priors
-    )
+    priors = carry_priors(inputs, grid, alpha_betas, progress)
     watch.lap("earlier courses: registration, EQD2, mapping")
     progress("working out what tolerance is left", 0.0)
     budget, limits = make_budget(inputs, priors)
@@ -300,7 +280,14 @@ def judge_case(prepared: PreparedCase, outcome: PlanOutcome) -> CaseResult:
         provenance=Provenance(rerad_version="", steps=()),
         prices=outcome.prices,
         robust=robust,
+        returned=_returned(prepared),
     )
+
+
+def _returned(prepared: PreparedCase) -> ReturnedCheck | None:
+    """Judge the plan that came back from elsewhere, if there is one."""
+    plan = prepared.inputs.returned
+    return None if plan is None else check_returned_plan(plan, prepared.judgement)
 
 
 def plan_request_of(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rerad.core import (
     Course,
+    DisplacementField,
     Dose,
     Finding,
     Goal,
@@ -22,8 +23,9 @@ from rerad.core import (
 )
 from rerad.evaluation import Dvh, GoalResult, is_within_limits
 from rerad.optimize import LevelOutcome, PriceMap
+from rerad.planning.inputs import ReturnedPlan
 from rerad.planning.robust_result import RobustOutcome
-from rerad.registration import RegistrationQuality
+from rerad.registration import DeformableQuality, LandmarkFit, RegistrationQuality
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -37,15 +39,23 @@ class PriorCourse:
     study : Study
         Its own CT, structures, plan and dose, in its own frame.
     transform : RigidTransform
-        From its frame to today's.
+        From its frame to today's; under a deformation, the rigid transform that it stands on.
     registration : RegistrationQuality or None
-        How good the transform is; None where both share one frame.
+        How good the rigid registration made here is; None where none was made.
     image_on_planning : Image
         Its CT resampled onto the grid of today's dose (HU).
     physical_on_planning : Dose
         Its delivered physical dose on the grid of today's dose; to be looked at, never summed.
     eqd2_on_planning : mapping of float to Dose
         Its delivered EQD2 without recovery on the grid of today's dose, by alpha/beta in Gy.
+    deformation : DisplacementField or None
+        What its doses were mapped by; None for the rigid transform.
+    deformable : DeformableQuality or None
+        How good a displacement field is, used or not.
+    landmarks : LandmarkFit or None
+        How far the case's landmarks lie apart under what was used.
+    findings : tuple of Finding
+        About the registration.
     """
 
     course: Course
@@ -55,6 +65,10 @@ class PriorCourse:
     image_on_planning: Image
     physical_on_planning: Dose
     eqd2_on_planning: Mapping[float, Dose]
+    deformation: DisplacementField | None = None
+    deformable: DeformableQuality | None = None
+    landmarks: LandmarkFit | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +299,33 @@ class TolerancePrices:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class ReturnedCheck:
+    """How a returned plan stands under the goals and limits of a case.
+
+    Parameters
+    ----------
+    plan : ReturnedPlan
+        Which.
+    goals : tuple of GoalResult
+        Those of the case, then the limits of its rule set, as for a plan made here.
+    findings : tuple of Finding
+        What the reader must weigh.
+    """
+
+    plan: ReturnedPlan
+    goals: tuple[GoalResult, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_within_limits(self) -> bool | None:
+        """Whether no goal is exceeded, knowingly or not; None if that cannot be told.
+
+        See :func:`rerad.evaluation.is_within_limits`.
+        """
+        return is_within_limits(self.goals)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class CaseResult:
     """Everything a run found.
 
@@ -336,6 +377,8 @@ class CaseResult:
         What a Gy more of tolerance would buy; None without hard limits.
     robust : RobustOutcome or None
         What robustness cost and what holds; None for a plan that believes everything.
+    returned : ReturnedCheck or None
+        How a plan made elsewhere stands; None without one.
     """
 
     title: str
@@ -362,6 +405,7 @@ class CaseResult:
     provenance: Provenance
     prices: TolerancePrices | None = None
     robust: RobustOutcome | None = None
+    returned: ReturnedCheck | None = None
 
     @property
     def is_within_limits(self) -> bool | None:

@@ -6,64 +6,17 @@ grid and added to what was given before; it is judged as a plan made here is, go
 of the plan is changed.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from rerad.accumulation import map_dose
-from rerad.core import Dose, Finding, RigidTransform, Severity
+from rerad.core import Finding, RigidTransform, Severity
 from rerad.errors import FrameMismatchError, InputError
-from rerad.evaluation import GoalResult, is_within_limits
 from rerad.planning.goal_results import GivenDose, goal_results
+from rerad.planning.inputs import ReturnedPlan as ReturnedPlan
 from rerad.planning.judge import judged_alpha_betas, physical_dvhs
 from rerad.planning.judgement import Judgement
+from rerad.planning.result import ReturnedCheck as ReturnedCheck
 from rerad.radiobiology import fraction_size_finding, to_eqd2
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ReturnedPlan:
-    """A plan made elsewhere.
-
-    Parameters
-    ----------
-    label : str
-        What to call it.
-    dose : Dose
-        Total physical dose on its own grid, in the frame of the planning CT.
-    n_fractions : int
-        Fractions that `dose` is the total of, at least 1.
-    """
-
-    label: str
-    dose: Dose
-    n_fractions: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ReturnedCheck:
-    """How a returned plan stands under the goals and limits of a case.
-
-    Parameters
-    ----------
-    plan : ReturnedPlan
-        Which.
-    goals : tuple of GoalResult
-        Those of the case, then the limits of its rule set, as for a plan made here.
-    findings : tuple of Finding
-        What the reader must weigh.
-    """
-
-    plan: ReturnedPlan
-    goals: tuple[GoalResult, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def is_within_limits(self) -> bool | None:
-        """Whether no goal is exceeded, knowingly or not; None if that cannot be told.
-
-        See :func:`rerad.evaluation.is_within_limits`.
-        """
-        return is_within_limits(self.goals)
 
 
 def check_returned_plan(plan: ReturnedPlan, judgement: Judgement) -> ReturnedCheck:

@@ -8,16 +8,21 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
+from pydantic import ValidationError
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, SpatialRegistrationStorage, generate_uid
 from typer.testing import CliRunner
 
 from rerad import dicom
+from rerad.case import read_case, write_case
 from rerad.case.accumulate import DoseFile, accumulate_files, write_sums
 from rerad.case.accumulate_history import accumulate_case
 from rerad.case.budget import budget_case
 from rerad.case.deform import DeformableChoice
+from rerad.case.files import CASE_FILE_NAME
+from rerad.case.history_schema import PriorCourseTable
+from rerad.case.load import load_case
 from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import (
@@ -29,13 +34,15 @@ from rerad.core import (
     ImageUnit,
     Modality,
     Patient,
+    RecordGrade,
     RigidTransform,
     Structure,
     StructureKind,
     StructureSet,
 )
 from rerad.dicom import PlanReference, StudyHeader
-from rerad.errors import CaseError, RegistrationError
+from rerad.errors import CaseError
+from rerad.planning import prepare_case
 from rerad.radiobiology import eqd2
 
 TODAY, EARLIER = "1.2.826.1", "1.2.826.2"
@@ -259,8 +266,6 @@ def test_a_case_with_todays_plan_on_the_command_line(tiny_case, tiny, tmp_path):
 def test_a_budget_takes_the_registration_as_given(tiny_case, tiny, tmp_path):
     """The same tiny patient, whose CTs cannot be registered here."""
     reg = reg_of(tiny, tmp_path / "reg.dcm")
-    with pytest.raises(RegistrationError, match="at least 50 cc"):
-        budget_case(tiny_case, progress=quiet)
     budget = budget_case(tiny_case, registrations=[reg], progress=quiet)
     (prior,) = budget.priors
     assert prior.registration is None
@@ -268,28 +273,132 @@ def test_a_budget_takes_the_registration_as_given(tiny_case, tiny, tmp_path):
     plexus = [row for row in budget.rows if row.structure == "SacralPlex_R"]
     expected = eqd2(45, 25, plexus[0].limit.alpha_beta_gy)
     assert plexus[0].scenarios[0].prior_eqd2_gy == pytest.approx(expected, abs=0.02)
+    assert plexus[0].grade is RecordGrade.FULL_DICOM
+
+
+def test_a_budget_falls_back_to_point_doses_as_the_sum_does(tiny_case):
+    """Registration is not assured: each organ's highest dose in the course's own structures."""
+    budget = budget_case(tiny_case, progress=quiet)
+    assert "registration-not-assured" in {finding.code for finding in budget.findings}
+    (row, *_) = [row for row in budget.rows if row.structure == "SacralPlex_R"]
+    expected = eqd2(45, 25, row.limit.alpha_beta_gy)
+    assert row.scenarios[0].prior_eqd2_gy == pytest.approx(expected, abs=0.02)
+    assert row.grade is RecordGrade.DVH_OR_POINTS
+    (prior,) = budget.priors
+    assert np.isnan(prior.physical_on_planning.values).mean() > 0.5  # unknown outside the organ
+    (organ,) = budget.remaining.organs
+    assert (organ.n_unknown, organ.limit.grade) == (0, RecordGrade.DVH_OR_POINTS)
+
+
+def with_prior(case, **keys):
+    """Rewrite the earlier course of a case with further keys."""
+    path = case / CASE_FILE_NAME
+    file = read_case(path)
+    prior = PriorCourseTable(**{**file.prior_course[0].model_dump(), **keys})
+    write_case(file.model_copy(update={"prior_course": (prior,)}), path)
+
+
+def reg_in_data(tiny):
+    """Put her registration among the DICOM files and return its UID."""
+    path = reg_of(tiny, tiny.folder / "reg.dcm")
+    dataset = pydicom.dcmread(path)
+    dataset.PatientID = "TINY-1"
+    dataset.SeriesInstanceUID, dataset.StudyInstanceUID = generate_uid(), generate_uid()
+    dataset.save_as(path)
+    return dataset.SOPInstanceUID
+
+
+def landmark(off_mm):
+    return {"name": "promontory", "earlier_mm": (10.0, 5.0, 0.0),
+            "today_mm": (7.0 + off_mm, 5.0, 0.0)}  # fmt: skip
+
+
+def test_the_case_file_names_registration_and_landmarks(tiny_case, tiny):
+    """Her CTs differ by 3 mm along x; a landmark 1 mm off that judges the REG; one 9 mm off."""
+    uid = reg_in_data(tiny)
+    with_prior(tiny_case, registration_uid=uid, landmarks=(landmark(1.0),))
+    budget = budget_case(tiny_case, progress=quiet)
+    (prior,) = budget.priors
+    assert prior.transform.matrix[0, 3] == pytest.approx(-3.0)
+    assert prior.landmarks.mean_mm == pytest.approx(1.0, abs=1e-6)
+    codes = {finding.code for finding in budget.findings}
+    assert "landmarks" in codes
+    assert not codes & {"registration-as-given", "registration-not-assured"}
+    assert prior.course.grade is RecordGrade.FULL_DICOM
+    # What `rerad run` plans with is the same.
+    loaded = load_case(tiny_case)
+    (planned,) = prepare_case(loaded.inputs, quiet).priors
+    assert planned.transform.matrix[0, 3] == pytest.approx(-3.0)
+    with_prior(tiny_case, landmarks=(landmark(9.0),))
+    refused = budget_case(tiny_case, progress=quiet)
+    assert refused.priors[0].course.grade is RecordGrade.DVH_OR_POINTS
+    (finding,) = [f for f in refused.findings if f.code == "registration-not-assured"]
+    assert "9.0 mm" in finding.text
+
+
+def test_wrong_registration_keys_are_refused(tiny_case, tiny):
+    with_prior(tiny_case, registration_uid="1.2.3.4")
+    with pytest.raises(CaseError, match=r"registration_uid: no REG with UID"):
+        load_case(tiny_case)
+    path = tiny.folder / "other.dcm"
+    write_reg(path, np.eye(4), EARLIER, TODAY)
+    dataset = pydicom.dcmread(path)
+    dataset.PatientID, dataset.StudyInstanceUID = "TINY-1", generate_uid()
+    dataset.SeriesInstanceUID = generate_uid()
+    dataset.save_as(path)
+    with_prior(tiny_case, registration_uid=dataset.SOPInstanceUID)
+    with pytest.raises(CaseError, match="does not lead from the frame of the course"):
+        load_case(tiny_case)
+    away = {**landmark(0.0), "today_mm": (500.0, 0.0, 0.0)}
+    with_prior(tiny_case, registration_uid="", landmarks=(away,))
+    with pytest.raises(CaseError, match=r"today_mm .* of promontory lies outside"):
+        load_case(tiny_case)
+    with pytest.raises(ValidationError, match="guides lead a deformable registration"):
+        with_prior(tiny_case, guides=("SacralPlex_R",), landmarks=())
+    with pytest.raises(ValidationError, match="need the dose_uid"):
+        PriorCourseTable(
+            name="c", n_fractions_planned=25, n_fractions_delivered=25, registration="deformable"
+        )
 
 
 def test_a_field_that_is_assured_takes_the_place_of_a_rigid_transform(
     tiny_case, tiny, monkeypatch
 ):
-    """Rigid thresholds fail (here: too little bone), the field is judged by its own."""
+    """Rigid thresholds fail (here: too little bone), the field is judged by its own.
+
+    Her plexus, drawn on both CTs, lies on itself under the field of the true motion and does not
+    under one that is 20 mm off.
+    """
     frames = tiny.prior.grid.frame_uid, tiny.today.grid.frame_uid
     matrix = np.eye(4)
     matrix[0, 3] = -3.0
     rigid = RigidTransform(matrix, *frames)
-    grid = tiny.today.grid
-    field = DisplacementField(np.zeros((*grid.shape, 3)), grid, rigid)
-    module = "rerad.case.accumulate_history"
-    started = SimpleNamespace(transform=rigid)
-    monkeypatch.setattr(f"{module}.register_rigid", lambda *_args, **_more: started)
-    monkeypatch.setattr(f"{module}.deform", lambda *_args: (field, ()))
-    result = accumulate_case(tiny_case, [2.0], deformable=DeformableChoice(), progress=quiet)
+    module = "rerad.planning.prior_mapping"
+
+    def register(fixed, moving, start, *, guides=()):
+        grid = moving.grid if start.to_frame_uid == moving.grid.frame_uid else fixed.grid
+        return DisplacementField(np.full((*grid.shape, 3), shift_mm), grid, start)
+
+    def poor(*_args, **_more):
+        quality = SimpleNamespace(is_acceptable=False, findings=())
+        return SimpleNamespace(transform=rigid, quality=quality)
+
+    monkeypatch.setattr(f"{module}.register_rigid", poor)
+    monkeypatch.setattr(f"{module}.register_deformable", register)
+    shift_mm = 0.0
+    with_prior(tiny_case, registration="deformable")
+    result = accumulate_case(tiny_case, [2.0], progress=quiet)
     (total,) = result.sums
     assert np.nanmax(total.values) == pytest.approx(42.75, abs=0.01)
-    assert result.courses[0].transform is field
-    assert "registration-not-assured" not in {finding.code for finding in result.findings}
-    monkeypatch.setattr(f"{module}.deform", lambda *_args: (rigid, ()))
+    assert isinstance(result.courses[0].transform, DisplacementField)
+    codes = {finding.code for finding in result.findings}
+    assert "registration-not-assured" not in codes
+    assert "deformable-quality" in codes
+    (prior,) = prepare_case(load_case(tiny_case).inputs, quiet).priors
+    assert prior.deformation is not None
+    assert prior.deformable.is_acceptable
+    shift_mm = 20.0
     refused = accumulate_case(tiny_case, [2.0], deformable=DeformableChoice(), progress=quiet)
     assert refused.sums == ()
-    assert "registration-not-assured" in {finding.code for finding in refused.findings}
+    codes = {finding.code for finding in refused.findings}
+    assert {"registration-not-assured", "deformable-not-acceptable"} <= codes

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from rerad import dicom
@@ -15,13 +16,16 @@ from rerad.case.budget_outputs import worst_slice
 from rerad.case.export_limits import export_limits, volume_name
 from rerad.case.files import CASE_FILE_NAME
 from rerad.case.history_schema import PointDoseTable, PriorCourseTable
+from rerad.case.load import load_case
 from rerad.case.returned import read_returned
+from rerad.case.schema import ReturnedPlanTable
 from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import Dose, DoseScope, Patient, RecordGrade
 from rerad.dicom import PlanReference, StudyHeader
 from rerad.errors import CaseError, InputError
 from rerad.evaluation import Verdict
+from rerad.planning import prepare_case
 from rerad.planning.returned_plan import check_returned_plan
 from rerad.radiobiology import bed, eqd2, physical_from_eqd2
 
@@ -54,7 +58,7 @@ def point_case(tiny_case) -> Path:
 
 
 def check_returned(budget, dose, plan, fractions):
-    found = read_returned(budget.loaded, dose, plan, fractions)
+    found = read_returned(budget.loaded.whose, dose, plan, fractions)
     return check_returned_plan(found, budget.judgement)
 
 
@@ -128,6 +132,36 @@ def test_files_of_another_patient_frame_or_plan_are_refused(point_case, tiny, tm
     of_prior = returned(tmp_path / "e.dcm", tiny.today, 30.0, plan=uid)
     with pytest.raises(CaseError, match="expected a plan in the frame"):
         check_returned(budget, of_prior, tiny.folder / "rp1.dcm", None)
+
+
+def test_the_case_file_names_the_plan_that_came_back(tiny_case, tiny):
+    """`rerad run` judges it beside its own plan; `rerad budget` needs no option."""
+    path = tiny_case / CASE_FILE_NAME
+    file = read_case(path)
+    back = returned(tiny.folder / "back.dcm", tiny.today, 30.0)
+    uid = str(pydicom.dcmread(back).SOPInstanceUID)
+    table = ReturnedPlanTable(dose_uid=uid, n_fractions=22)
+    write_case(file.model_copy(update={"returned_plan": table}), path)
+    budget = budget_case(tiny_case, progress=quiet)
+    plan = budget.loaded.inputs.returned
+    assert (plan.label, plan.n_fractions) == ("back.dcm", 22)
+    inputs = budget.loaded.inputs
+    prepared = prepare_case(inputs, quiet)
+    check = check_returned_plan(inputs.returned, prepared.judgement)
+    # Her CTs cannot be registered: the highest dose of the course in its own plexus, 45/25.
+    result = limit_result(check)
+    ab = result.goal.alpha_beta_gy
+    assert result.value == pytest.approx(eqd2(45, 25, ab) + eqd2(30, 22, ab), abs=0.03)
+    assert result.grade is RecordGrade.DVH_OR_POINTS
+    words = ["budget", str(tiny_case), "--json", "-q"]
+    document = json.loads(RUNNER.invoke(app, words).stdout)
+    assert document["returned_plan"]["plan"] == "back.dcm"
+    with pytest.raises(ValidationError, match="give its plan_uid, or n_fractions"):
+        ReturnedPlanTable(dose_uid=uid)
+    gone = ReturnedPlanTable(dose_uid="1.2.3.4", n_fractions=22)
+    write_case(file.model_copy(update={"returned_plan": gone}), path)
+    with pytest.raises(CaseError, match=r"returned_plan\.dose_uid: no RTDOSE"):
+        load_case(tiny_case)
 
 
 def test_budget_on_the_command_line(point_case, tiny, tmp_path):

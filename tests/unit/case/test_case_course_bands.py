@@ -14,7 +14,7 @@ from rerad.case.files import CASE_FILE_NAME
 from rerad.case.history_schema import PointDoseTable, PriorCourseTable, TreatedRegionTable
 from rerad.core import Grid, RecordGrade
 from rerad.errors import CaseError
-from rerad.planning.history import carry_prior
+from rerad.planning.history import carry_priors
 
 
 def quiet(_what, _share):
@@ -39,15 +39,8 @@ def test_point_doses_become_a_bound_in_todays_frame(tiny_case):
     assert loaded.inputs.courses_without_dose[0].grade is RecordGrade.DVH_OR_POINTS
     full, (band,) = with_bands(loaded, quiet)
     assert not full.inputs.courses_without_dose
-    (prior,) = full.inputs.priors
-    carried = carry_prior(
-        prior,
-        fixed=full.inputs.image,
-        grid=band.upper.grid,
-        alpha_betas_gy=[2.0],
-        seed=1,
-        progress=quiet,
-    )
+    (carried,) = carry_priors(full.inputs, band.upper.grid, [2.0], quiet)
+    assert carried.course.grade is RecordGrade.DVH_OR_POINTS
     values = carried.eqd2_on_planning[2.0].values
     # 46 Gy in 25: 46 (1.84 + 2) / 4.
     assert np.nanmax(values) == pytest.approx(44.16, abs=0.01)
