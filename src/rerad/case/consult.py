@@ -5,11 +5,18 @@ from datetime import date
 from rerad.case.history_records import case_history, course_record
 from rerad.case.ledger_case import clinical_history_in_ledger
 from rerad.case.load import LoadedCase
+from rerad.case.schema import ConsultTable
 from rerad.core.clinical_history import ClinicalHistory, CourseRecord
-from rerad.reporting import Consult, ConsultStatements
+from rerad.reporting import Consult
 
-STATEMENTS = tuple(ConsultStatements.__dataclass_fields__)
-"""Keys of `[consult]` that people state in words."""
+
+def statements_of(table: ConsultTable) -> tuple[tuple[str, str], ...]:
+    """Return what people state in words, each with its label made from the key."""
+    return tuple(
+        (name.replace("_", " ").capitalize(), getattr(table, name))
+        for name, field in ConsultTable.model_fields.items()
+        if field.annotation is str
+    )
 
 
 def consult_of(loaded: LoadedCase, made: date) -> Consult:
@@ -33,16 +40,15 @@ def consult_of(loaded: LoadedCase, made: date) -> Consult:
     LedgerError
         If the history is in a ledger that is not there.
     """
-    table, end_slab = loaded.file.consult, loaded.inputs.settings.end_slab
-    history, key = _records(loaded)
-    if table is None:
-        return Consult(made, history, key, end_slab)
+    table = loaded.file.consult or ConsultTable()
+    history, key, source = _records(loaded)
     return Consult(
         made=made,
         history=history,
         course_key=key,
-        end_slab=end_slab,
-        statements=ConsultStatements(**{name: getattr(table, name) for name in STATEMENTS}),
+        end_slab=loaded.inputs.settings.end_slab,
+        statements=statements_of(table),
+        history_source=source,
         earlier_isodose_gy=table.earlier_isodose_gy,
         current_isodose_gy=table.current_isodose_gy,
         is_toxicity_a_concern=_said(table.is_toxicity_a_concern),
@@ -55,15 +61,19 @@ def _said(value: bool | str) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _records(loaded: LoadedCase) -> tuple[ClinicalHistory, str]:
-    """Return every record of the patient, and the key of today's course."""
+def _records(loaded: LoadedCase) -> tuple[ClinicalHistory, str, str]:
+    """Return every record of the patient, the key of today's course, and where they were read."""
     file, patient = loaded.file, loaded.patient
     today = course_record(file.current_course)
     if file.ledger is None:
-        return case_history(file, patient.patient_id), today.key
-    history = clinical_history_in_ledger(loaded.path, file.ledger, patient.patient_id)
+        return case_history(file, patient.patient_id), today.key, ""
+    history, head = clinical_history_in_ledger(loaded.path, file.ledger, patient.patient_id)
+    source = (
+        f"Records read from the ledger {file.ledger.where}, whose audit trail then ended with "
+        f"{head}: `rerad ledger verify --head` holds it to that."
+    )
     name = file.ledger.current_course
     for course in history.of_kind(CourseRecord):
         if name and name in {course.key, course.title}:
-            return history, course.key
-    return ClinicalHistory(history.patient, (*history.records, today)), today.key
+            return history, course.key, source
+    return ClinicalHistory(history.patient, (*history.records, today)), today.key, source

@@ -8,7 +8,7 @@ from rerad.case.schema import CaseFile, LedgerTable
 from rerad.core import Patient, TreatmentHistory
 from rerad.core.clinical_history import ClinicalHistory
 from rerad.errors import CaseError
-from rerad.ledger import open_ledger, read_history
+from rerad.ledger import head_of, open_ledger, read_history
 
 
 def history_in_ledger(case_file: Path, file: CaseFile, patient: Patient) -> TreatmentHistory:
@@ -70,11 +70,17 @@ def history_in_ledger(case_file: Path, file: CaseFile, patient: Patient) -> Trea
 
 def clinical_history_in_ledger(
     case_file: Path, table: LedgerTable, patient_id: str
-) -> ClinicalHistory:
-    """Return every record of a patient from the ledger that a case names, or `LedgerError`."""
+) -> tuple[ClinicalHistory, str]:
+    """Return every record of a patient from the ledger that a case names, and the ledger's head.
+
+    Raises
+    ------
+    LedgerError
+        If ledger or patient is not there.
+    """
     ledger = open_ledger(_place(case_file, table), may_create=False)
     try:
-        return read_history(ledger, patient_id)
+        return read_history(ledger, patient_id), head_of(ledger)
     finally:
         ledger.close()
 

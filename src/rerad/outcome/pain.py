@@ -109,10 +109,16 @@ def pain_response(before: PainState, after: PainState) -> PainResponse:
     missing = _missing(before, after)
     if len(possible) == 1:
         return PainResponse(possible[0], _facts(before, after), possible)
-    names = ", ".join(possible)
     why = missing or "the stated range of scores leaves it open"
-    reason = f"{_facts(before, after)}; {why}: possible are {names}"
+    reason = f"{_facts(before, after)}; {why}, so that it could be {_either(possible)}"
     return PainResponse(PainCategory.INDETERMINATE, reason, possible)
+
+
+def _either(possible: tuple[PainCategory, ...]) -> str:
+    """Return the classes that are possible, in words."""
+    classes = [str(item) for item in possible if item is not PainCategory.INDETERMINATE]
+    none = ["none of the classes"] if PainCategory.INDETERMINATE in possible else []
+    return " or ".join([*classes, *none])
 
 
 def _category(before: float, after: float, opioid_change: float) -> PainCategory:

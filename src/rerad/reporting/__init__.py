@@ -1,7 +1,7 @@
 """The report of a run: what it says as one pure object, and that as HTML, PDF and figures."""
 
 from rerad.reporting.closing import closing_table
-from rerad.reporting.consult import Consult, ConsultStatements
+from rerad.reporting.consult import Consult
 from rerad.reporting.content import report_content
 from rerad.reporting.document import ReportContent, Table
 from rerad.reporting.timeline import write_timeline
@@ -10,7 +10,6 @@ from rerad.reporting.write_pareto import write_pareto
 
 __all__ = [
     "Consult",
-    "ConsultStatements",
     "ReportContent",
     "ReportFiles",
     "Table",

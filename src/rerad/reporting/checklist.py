@@ -1,6 +1,7 @@
 """What consensus asks to be reported of a re-irradiation, and where this report says it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 from rerad.outcome.overlap import CONSENSUS
 from rerad.reporting.document import Align, Cell, Emphasis, Paragraph, Section, Table
@@ -60,27 +61,23 @@ ITEMS: tuple[ReportingItem, ...] = (
 """Headings as read in summaries of the consensus [R2]; the wording is ours [M]."""
 
 
-def checklist_section(titles: tuple[tuple[str, str], ...], citations: Citations) -> Section:
+CHECKLIST = Section("checklist", "What consensus asks to be reported", ())
+"""The place of the list among the sections."""
+
+
+def checklist_section(sections: tuple[Section, ...], citations: Citations) -> Section:
     """Return the list with the number of the section that has each item, and a box to tick.
 
     Parameters
     ----------
-    titles : tuple of (str, str)
-        Key and title of every section in order.
+    sections : tuple of Section
+        Every section in order, this one with its place. An item counts as there if its section
+        has its words.
     citations : Citations
         Where the source is numbered.
     """
-    numbers = {key: (n, title) for n, (key, title) in enumerate(titles, 1)}
-    rows = tuple(
-        (
-            Cell(item.text),
-            Cell(f"{numbers[item.section][0]}  {numbers[item.section][1]}")
-            if item.section in numbers
-            else Cell("not in this report", emphasis=Emphasis.ABSENT),
-            Cell("☐"),
-        )
-        for item in ITEMS
-    )
+    places = {section.key: (n, section) for n, section in enumerate(sections, 1)}
+    rows = tuple((Cell(item.text), _place(item, places), Cell("☐")) for item in ITEMS)
     table = Table(
         key="checklist",
         title="",
@@ -94,4 +91,24 @@ def checklist_section(titles: tuple[tuple[str, str], ...], citations: Citations)
         "Items of the re-irradiation consensus and of a special physics consult, and where they "
         f"stand here. {citations.mark(CONSENSUS, 'R2')}"
     )
-    return Section("checklist", "What consensus asks to be reported", (lead, table))
+    return replace(CHECKLIST, blocks=(lead, table))
+
+
+def _place(item: ReportingItem, places: Mapping[str, tuple[int, Section]]) -> Cell:
+    """Return where an item stands, or that it does not."""
+    number, section = places.get(item.section, (0, None))
+    if section is None or not any(item.words in text for text in _texts(section)):
+        return Cell("not in this report", emphasis=Emphasis.ABSENT)
+    return Cell(f"{number}  {section.title}")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Return every text of a section."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts(getattr(value, field.name))

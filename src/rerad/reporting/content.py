@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from rerad.planning.result import CaseResult
 from rerad.reporting import content_history, content_plan, content_record
-from rerad.reporting.checklist import checklist_section
+from rerad.reporting.checklist import CHECKLIST, checklist_section
 from rerad.reporting.consult import Consult
 from rerad.reporting.content_consult import (
     consult_section,
     organs_by_course_table,
     outcome_blocks,
+    response_blocks,
 )
 from rerad.reporting.content_nerves import nerve_section
 from rerad.reporting.content_prices import prices_section
@@ -67,16 +68,18 @@ def report_content(
         content_plan.findings_section(result),
         content_plan.interruption_section(result, citations),
         _with(
-            content_history.outcome_section(result),
-            tuple(outcome_blocks(consult, citations)) if consult is not None else (),
+            content_history.outcome_section(
+                result, response_blocks(consult, citations) if consult is not None else ()
+            ),
+            tuple(outcome_blocks(consult)) if consult is not None else (),
         ),
         content_record.beams_section(result),
         content_record.provenance_section(result),
     )
     present = [s for s in sections if s is not None]
     if consult is not None:
-        titles = (*((s.key, s.title) for s in present), ("checklist", ""), ("sources", "Sources"))
-        present.append(checklist_section(titles, citations))
+        last = _sources_section(citations)
+        present.append(checklist_section((*present, CHECKLIST, last), citations))
     return ReportContent(
         title=result.title,
         subtitle="Re-irradiation planning report",

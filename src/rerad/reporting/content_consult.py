@@ -47,8 +47,9 @@ def consult_section(result: CaseResult, consult: Consult, citations: Citations) 
     pairs = (
         ("Report made", consult.made.isoformat()),
         ("Age", _stated(patient.age_years)),
-        *consult.statements.pairs(),
+        *((label, words.strip() or BLANK) for label, words in consult.statements),
     )
+    source = (Paragraph(consult.history_source, Emphasis.MUTED),) if consult.history_source else ()
     blocks: tuple[Block, ...] = (
         Paragraph(
             "What people state for this consult. A line to write on means that nobody has said "
@@ -56,6 +57,7 @@ def consult_section(result: CaseResult, consult: Consult, citations: Citations) 
             Emphasis.MUTED,
         ),
         Facts(pairs),
+        *source,
         _courses_table(result, consult),
         *_type_blocks(result, consult, citations),
     )
@@ -77,13 +79,13 @@ def _courses_table(result: CaseResult, consult: Consult) -> Table:
     rows = tuple(
         (
             Cell(course.title, _place(course), Emphasis.STRONG),
-            Cell(_dates(course), f"months since the one before: {_stated(_months(course))}"),
+            Cell(_dates(course), _interval(course, is_first=number == 0)),
             Cell(_stated(course.technique), f"{_word(course.modality)}; {_word(course.intent)}"),
             Cell(f"{_stated(course.n_fractions_planned)} planned", _levels(course)),
             Cell(f"{_stated(course.n_fractions_delivered)} given", _delivered(course)),
             Cell(grades.get(course.title, "today's course"), emphasis=Emphasis.MUTED),
         )
-        for course in consult.history.of_kind(CourseRecord)
+        for number, course in enumerate(consult.history.of_kind(CourseRecord))
     )
     header = (
         Cell("Course", "site, institution"),
@@ -104,10 +106,14 @@ def _courses_table(result: CaseResult, consult: Consult) -> Table:
     )
 
 
-def _months(course: CourseRecord) -> object:
+def _interval(course: CourseRecord, *, is_first: bool) -> str:
     """Return the interval before a course as the record tells it."""
     months = course.months_since_previous
-    return Absent.UNKNOWN if months is Absent.NOT_ASKED else months
+    if is_first and isinstance(months, Absent):
+        return "the first on record"
+    if months is Absent.NOT_ASKED:
+        months = Absent.UNKNOWN
+    return f"months since the one before: {_stated(months)}"
 
 
 def _word(value: object) -> str:
@@ -301,8 +307,8 @@ def _stated_count(count: int | None) -> str:
     return UNKNOWN if count is None else str(count)
 
 
-def outcome_blocks(consult: Consult, citations: Citations) -> Iterator[Block]:
-    """Return pain response, strength, survival and toxicity after each course."""
+def response_blocks(consult: Consult, citations: Citations) -> tuple[Block, ...]:
+    """Return the response of pain and strength to each course, each with its reason."""
     history = consult.history
     found = []
     for course in history.of_kind(CourseRecord):
@@ -315,11 +321,18 @@ def outcome_blocks(consult: Consult, citations: Citations) -> Iterator[Block]:
             found.append(
                 f"{course.title}, strength: {outcome.motor.direction}; {outcome.motor.reason}."
             )
-    if found:
-        yield Bullets("Response", tuple(found))
-    times = survival_times(history)
-    if times:
-        yield Bullets("Survival", tuple(_survival(time) for time in times))
+    if not found:
+        found.append("Pain or strength before and after a course is not on record: unknown.")
+    return (Bullets("Response", tuple(found)),)
+
+
+def outcome_blocks(consult: Consult) -> Iterator[Block]:
+    """Return survival and toxicity, and what the record leaves open."""
+    history = consult.history
+    lines = [_survival(time) for time in survival_times(history)]
+    if not lines:
+        lines = ["Neither a death nor a dated visit has a record of its own: unknown."]
+    yield Bullets("Survival", tuple(lines))
     yield Bullets("Toxicity", tuple(_toxicities(history.of_kind(Toxicity))))
     open_points = tuple(f"{f.severity}: {f.text}" for f in history_findings(history))
     if open_points:

@@ -9,6 +9,7 @@ from rerad.radiobiology import eqd2
 from rerad.reporting.closing import closing_table
 from rerad.reporting.document import (
     Align,
+    Block,
     Bullets,
     Cell,
     Emphasis,
@@ -281,12 +282,21 @@ def _outside_text(priors: list[PriorCourse]) -> str:
     )
 
 
-def outcome_section(result: CaseResult) -> Section:
-    """Return what happened after the course, in the words of the record."""
+def outcome_section(result: CaseResult, response: tuple[Block, ...] = ()) -> Section:
+    """Return what happened after the course, in the words of the record.
+
+    Parameters
+    ----------
+    result : CaseResult
+        What a run found.
+    response : tuple of Block
+        The judged response, with its reasons; empty where there are no records to judge, and then
+        the section says what was stated before and after.
+    """
     after = [e for e in _in_order(result.history.events) if e.order > result.current_order]
     if not after:
         nothing = Paragraph("Nothing is on record after this course.")
-        return Section("outcome", "Outcome", (nothing,))
+        return Section("outcome", "Outcome", (nothing, *response))
     rows = tuple(
         (
             Cell(_when(event)),
@@ -313,9 +323,9 @@ def outcome_section(result: CaseResult) -> Section:
         widths=(1.6, 4.2, 0.9, 0.9, 1.2),
         note="A dash: not stated on that occasion.",
     )
-    text = _change(result)
-    blocks = (Paragraph(text), table) if text else (table,)
-    return Section("outcome", "Outcome", blocks)
+    text = "" if response else _change(result)
+    lead = (Paragraph(text),) if text else response
+    return Section("outcome", "Outcome", (*lead, table))
 
 
 def _stated(text: str) -> Cell:

@@ -104,7 +104,7 @@ def test_the_published_response_is_indeterminate(published: ClinicalHistory) -> 
         "score 8-9 to 5, oral morphine equivalent unknown to unknown mg a day; the earlier opioid "
         "dose is unknown (the record states oxycodone 60 mg every 12 h, 180 mg oral morphine a "
         "day, but not whether it was taken at that score or given for it) and the later opioid "
-        "dose is unknown: possible are indeterminate response, partial response"
+        "dose is unknown, so that it could be partial response or none of the classes"
     )
     assert outcome.motor is not None
     assert outcome.motor.direction == "better"

@@ -9,12 +9,12 @@ import pytest
 from rerad.case.files import read_case
 from rerad.case.history_records import case_history
 from rerad.case.history_schema import EventTable
-from rerad.case.ledger_case import history_in_ledger
+from rerad.case.ledger_case import clinical_history_in_ledger, history_in_ledger
 from rerad.case.load import history_of
 from rerad.case.schema import CaseFile, LedgerTable
 from rerad.core import Patient
 from rerad.errors import CaseError, LedgerError
-from rerad.ledger import Signature, add_history, open_ledger
+from rerad.ledger import Signature, add_history, open_ledger, verify_ledger
 
 PATIENT = Patient("TINY-1")
 
@@ -49,6 +49,18 @@ def test_history_comes_out_of_the_ledger_as_it_stood_in_the_file(
     ]
     pains = [e.pain_score for e in found.events if e.pain_score is not None]
     assert pains == [(8, 8)]
+
+
+def test_the_consult_of_a_case_notes_the_head_of_its_ledger(
+    kept: CaseFile, tmp_path: Path
+) -> None:
+    table = kept.ledger
+    assert table is not None
+    history, head = clinical_history_in_ledger(tmp_path / "case.toml", table, PATIENT.patient_id)
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    assert verify_ledger(ledger, expected_heads=[head]).head == head
+    ledger.close()
+    assert history.patient.patient_id == PATIENT.patient_id
 
 
 def test_two_histories_at_once_are_refused(case: CaseFile, kept: CaseFile, tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from rerad.case.consult import statements_of
+from rerad.case.schema import ConsultTable
 from rerad.core.clinical_history import (
     UNKNOWN,
     ClinicalHistory,
@@ -22,7 +25,7 @@ from rerad.core.clinical_history import (
 )
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.planning.result import CaseResult
-from rerad.reporting import Consult, ConsultStatements, ReportContent, report_content
+from rerad.reporting import Consult, ReportContent, report_content
 from rerad.reporting.checklist import ITEMS
 from rerad.reporting.consult import BLANK
 from rerad.reporting.document import SignatureLines, Table
@@ -68,7 +71,7 @@ def consult() -> Consult:
         history=records(),
         course_key="c2",
         end_slab=EndSlab.FLAT,
-        statements=ConsultStatements(reason="pain", performance_status="unknown"),
+        statements=statements_of(ConsultTable(reason="pain", performance_status="unknown")),
         earlier_isodose_gy=20.0,
         current_isodose_gy=20.0,
     )
@@ -173,6 +176,62 @@ def test_outcome_has_response_strength_survival_and_toxicity(
         consult.history.patient, (*consult.history.records, graded)))  # fmt: skip
     text = section_text(report_content(case_result, more), "outcome")
     assert "Brachial plexopathy, grade 2" in text
+
+
+def test_the_response_is_one_statement_with_its_reason_and_comes_first(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    section = next(s for s in report_content(case_result, consult).sections if s.key == "outcome")
+    assert section.blocks[0].title == "Response"  # type: ignore[union-attr]
+    text = "\n".join(texts(section))
+    assert "No response class is stated" not in text
+    assert text.count("indeterminate response") == 1
+    assert "so that it could be partial response or none of the classes" in text
+
+
+def test_what_is_not_on_record_after_a_course_is_said_to_be_unknown(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    kinds = (SymptomScore, MuscleStrength, Death)
+    records = tuple(r for r in consult.history.records if not isinstance(r, kinds))
+    bare = replace(consult, history=ClinicalHistory(consult.history.patient, records))
+    text = section_text(report_content(case_result, bare), "outcome")
+    assert "Pain or strength before and after a course is not on record: unknown." in text
+    assert "Neither a death nor a dated visit has a record of its own: unknown." in text
+
+
+def test_the_first_course_has_no_interval_before_it(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    rows = table_of(report_content(case_result, consult), "courses").rows
+    assert rows[0][1].sub == "the first on record"
+    assert rows[1][1].sub == "months since the one before: unknown"
+
+
+def test_an_item_that_the_report_does_not_have_is_not_claimed(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    without = replace(case_result, priors=())
+    rows = table_of(report_content(without, consult), "checklist").rows
+    said = {row[0].text: row[1].text for row in rows}
+    assert said["Cumulative dose, EQD2, alpha/beta"] == "not in this report"
+    assert said["Patient and tumour"] == "1  Who and why"
+
+
+def test_a_history_from_the_ledger_names_the_end_of_its_audit_trail(
+    case_result: CaseResult, consult: Consult
+) -> None:
+    source = f"Records read from the ledger x, whose audit trail then ended with {'a' * 64}."
+    told = replace(consult, history_source=source)
+    assert source in section_text(report_content(case_result, told), "consult")
+    assert "audit trail" not in section_text(report_content(case_result, consult), "consult")
+
+
+def test_the_page_lists_every_item_of_the_checklist() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "methods" / "consult.md"
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    listed = {tuple(cell.strip() for cell in row.split("|")[1:3]) for row in rows}
+    assert {(item.text, f"{item.section}: {item.words}") for item in ITEMS} <= listed
 
 
 def test_organs_stand_course_by_course(case_result: CaseResult, consult: Consult) -> None:
