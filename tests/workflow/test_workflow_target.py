@@ -1,6 +1,7 @@
 """From DICOM to targets: nerves measured, volumes written with their holes, pictures drawn."""
 
 import json
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -166,6 +167,33 @@ def test_clicks_of_recipe_and_command_line_are_tracked(folder: Path, tmp_path: P
     result = RUNNER.invoke(app, words)
     assert result.exit_code == ExitCode.FAILED
     assert "expected NAME=x,y,z in mm" in result.stdout
+
+
+def test_bone_points_make_a_proposal_that_nothing_is_measured_along(
+    folder: Path, tmp_path: Path
+) -> None:
+    """It is drawn and written as clicks to correct; a volume along it is refused."""
+    points = "foramen_S1_R = [-6.0, 2.0, 18.0]\nsciatic_exit_R = [-20.0, 4.0, -18.0]\n"
+    table = f"[nerves.bone_points]\n{points}[nerves.references]"
+    text = RECIPE.replace("[nerves.references]", table)
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "out"
+    recipe.write_text(text, encoding="utf-8")
+    words = ["target", str(folder), "--recipe", str(recipe), "--out", str(out), "--json", "-q"]
+    result = RUNNER.invoke(app, words)
+    assert result.exit_code == ExitCode.DONE, result.stdout
+    document = json.loads(result.stdout)
+    assert document["paths"]["S1_R"]["from"] == "bone landmarks, first proposal"
+    assert document["paths"]["S1_R"]["uncertainty_mm"] is None
+    assert "S1_R" not in {row["name"] for row in document["nerves"]}
+    assert "nerve-path-proposed" in {finding["code"] for finding in document["findings"]}
+    assert (out / "proposal.png").is_file()
+    clicks = tomllib.loads((out / "proposed_clicks.toml").read_text())["nerves"]["clicks"]
+    assert clicks["S1_R"][0] == pytest.approx([-6.0, 2.0, 18.0], abs=0.1)
+    assert clicks["S1_R"][-1] == pytest.approx([-20.0, 4.0, -18.0], abs=0.1)
+    recipe.write_text(text.replace('along = ["L5_R"]', 'along = ["S1_R"]'), encoding="utf-8")
+    result = RUNNER.invoke(app, words)
+    assert result.exit_code == ExitCode.FAILED
+    assert "S1_R is only a first proposal from bone points" in result.stdout
 
 
 def test_every_step_is_kept_with_its_numbers(made) -> None:

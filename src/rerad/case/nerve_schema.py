@@ -51,6 +51,11 @@ class NervesTable(Strict):
         description="Name of the path and points [x, y, z] on it in mm, from the spine outwards; "
         "it is tracked between them instead of along contours",
     )
+    bone_points: dict[str, Point] = Field(
+        default_factory=dict,
+        description="Points [x, y, z] in mm on bones, such as foramen_L5_R, for a first proposal "
+        "of the paths that are neither drawn nor clicked",
+    )
 
 
 def nerves_of(table: Mapping[str, Any]) -> NervesTable:

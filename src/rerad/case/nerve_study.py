@@ -30,6 +30,8 @@ from rerad.nerves import (
     meeting_findings,
     normal_root,
     path_from_structure,
+    proposal_findings,
+    propose_paths,
     reference_uptake,
     track_path,
 )
@@ -72,12 +74,15 @@ class NerveStudy:
         Of the same roots: right against left, against normal roots and tissues.
     findings : tuple of Finding
         What to weigh.
+    proposals : mapping of str to NervePath
+        From bone points, for review: nothing is measured along them.
     """
 
     paths: Mapping[str, NervePath] = field(default_factory=dict)
     measurements: Mapping[str, NerveMeasurement] = field(default_factory=dict)
     comparisons: tuple[NerveComparison, ...] = ()
     findings: tuple[Finding, ...] = ()
+    proposals: Mapping[str, NervePath] = field(default_factory=dict)
 
 
 def require_nerves(scan: NerveScan, table: NervesTable) -> None:
@@ -138,8 +143,22 @@ def study_nerves(scan: NerveScan, table: NervesTable) -> NerveStudy:
         compare_sides(one, measured.get(_other(name)), references)
         for name, one in measured.items()
     )
-    meeting = meeting_findings([one.caliber.path for one in measured.values()])
-    return NerveStudy(paths, measured, comparisons, (*meeting, *_flags(comparisons)))
+    proposals = proposed(scan, table)
+    findings = (
+        *meeting_findings([one.caliber.path for one in measured.values()]),
+        *_flags(comparisons),
+        *proposal_findings(tuple(proposals.values())),
+    )
+    return NerveStudy(paths, measured, comparisons, findings, proposals)
+
+
+def proposed(scan: NerveScan, table: NervesTable) -> dict[str, NervePath]:
+    """Return the paths proposed from bone points, but those that are drawn or clicked."""
+    if not table.bone_points:
+        return {}
+    known = {*table.roots, *table.clicks}
+    found = propose_paths(scan.image, table.bone_points)
+    return {name: path for name, path in found.items() if name not in known}
 
 
 def paths_of(scan: NerveScan, table: NervesTable) -> dict[str, NervePath]:

@@ -19,6 +19,7 @@ from rerad.case.files import case_path, write_json
 from rerad.case.fusion import fusion_rows
 from rerad.case.load import LoadedCase, load_case
 from rerad.case.medium import medium_record
+from rerad.case.nerve_schema import NervesTable
 from rerad.case.nerve_study import NerveScan, NerveStudy, require_nerves, study_nerves
 from rerad.case.outputs import run_document, write_dicom
 from rerad.case.plan_state import STATE_FILE_NAME, StateKeeper, load_state
@@ -226,20 +227,20 @@ def _write(
     since = time.perf_counter()
     made = datetime.now()
     consult = consult_of(loaded, made.date())
-    nerves = None if study is None else _pictures(result, study)
+    nerves = None if study is None else _pictures(result, study, loaded.file.nerves)
     write_report(result, folder, consult=consult, nerves=nerves, progress=_say(progress))
     write_report_object(result, loaded.patient, folder, made)
     steps.append(StepTime("figures and report", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     document = run_document(result, peak_memory_mb()) | {"images": fusion_rows(loaded.fused)}
     if study is not None:
-        document["nerve_paths"] = path_rows(study.paths.values())
+        document["nerve_paths"] = path_rows((*study.paths.values(), *study.proposals.values()))
         document["nerves"] = [nerve_row(c) for c in study.comparisons]
     write_json(folder / RUN_FILE_NAME, document)
     return result
 
 
-def _pictures(result: CaseResult, study: NerveStudy) -> NervePictures:
+def _pictures(result: CaseResult, study: NerveStudy, table: NervesTable | None) -> NervePictures:
     """Return what the pictures of the nerves show."""
     return NervePictures(
         image=result.planning_image,
@@ -248,6 +249,8 @@ def _pictures(result: CaseResult, study: NerveStudy) -> NervePictures:
         structures=result.structures,
         measurements=study.measurements,
         comparisons=study.comparisons,
+        proposals=study.proposals,
+        bone_points=table.bone_points if table is not None else {},
     )
 
 

@@ -13,14 +13,16 @@ from pathlib import Path
 
 from rerad import dicom
 from rerad.case.data_folder import DataFolder
-from rerad.case.files import CASE_FILE_NAME, case_path, read_case
+from rerad.case.files import CASE_FILE_NAME, case_path, read_case, write_text
 from rerad.case.fusion import FusedImage, fuse
 from rerad.case.nerve_schema import NervesTable, clicks_from_words, nerves_of
 from rerad.case.nerve_study import NerveStudy, study_nerves
 from rerad.case.run import replacing
 from rerad.case.targets_outputs import (
+    PROPOSAL_NAME,
     TargetPatient,
     TargetReport,
+    proposal_text,
     target_summary,
     write_target_structures,
 )
@@ -81,6 +83,7 @@ def make_targets(
     table = _with_clicks(stated or who.nerves, clicks)
     watch("measuring nerves")
     study = NerveStudy() if table is None else study_nerves(who.scan, table)
+    _require_reviewed(recipe, study)
     watch("volumes")
     masks = _masks(who, recipe, who.image.grid)
     volumes = follow_recipe(recipe, masks, who.image.grid, study.paths)
@@ -96,10 +99,14 @@ def make_targets(
             structures=drawn,
             measurements=study.measurements,
             comparisons=study.comparisons,
+            proposals=study.proposals,
+            bone_points={} if table is None else table.bone_points,
         )
         write_nerve_figures(pictures, folder)
         seconds = watch.done()
-        paths = tuple(study.paths.values())
+        if study.proposals:
+            write_text(folder / PROPOSAL_NAME, proposal_text(study.proposals.values()))
+        paths = (*study.paths.values(), *study.proposals.values())
         report = TargetReport(out, volumes, study.comparisons, findings, seconds, who.fused, paths)
         text = json.dumps(target_summary(report, recipe_path), indent=2, ensure_ascii=False)
         (folder / TARGETS_FILE_NAME).write_text(text + "\n", encoding="utf-8")
@@ -213,6 +220,18 @@ def _only(data: DataFolder, kind: str, case: Path) -> str:
         )
         raise CaseError(msg)
     return items[0].uid
+
+
+def _require_reviewed(recipe: Recipe, study: NerveStudy) -> None:
+    """Raise if a volume shall be made along a path that was only proposed."""
+    for step in recipe.steps:
+        for name in step.along:
+            if name in study.proposals:
+                msg = (
+                    f"step {step.name}: along: {name} is only a first proposal from bone points; "
+                    "look at it, correct its points and give them under [nerves.clicks]"
+                )
+                raise InputError(msg)
 
 
 def _masks(who: TargetPatient, recipe: Recipe, grid: Grid) -> dict[str, Mask]:

@@ -1,5 +1,6 @@
 """What a run of ``rerad target`` writes: the RTSTRUCT, and every step and number as JSON."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,10 +12,24 @@ from rerad import __version__, dicom
 from rerad.case.fusion import FusedImage, fusion_rows
 from rerad.case.nerve_schema import NervesTable
 from rerad.case.nerve_study import NerveScan
-from rerad.core import Finding, Image, NervePath, Patient, StructureKind, StructureSet
+from rerad.core import (
+    Finding,
+    Image,
+    NervePath,
+    PathSource,
+    Patient,
+    StructureKind,
+    StructureSet,
+)
 from rerad.nerves import NerveComparison
 from rerad.structures import contours_from_mask
 from rerad.targets import Recipe, Step, TargetVolumes
+
+PROPOSAL_NAME = "proposed_clicks.toml"
+"""Paths from bone points, to be corrected."""
+
+POINTS_MM = 12.0
+"""Distance of the points that a proposal is written with."""
 
 RTSTRUCT_NAME = "RTSTRUCT_targets.dcm"
 """The volumes."""
@@ -140,11 +155,30 @@ def _step_row(step: Step) -> dict[str, Any]:
 
 
 def path_rows(paths: Iterable[NervePath]) -> dict[str, Any]:
-    """Return where each centre line comes from, as plain values."""
-    return {
-        path.name: {"from": str(path.source), "uncertainty_mm": _number(path.uncertainty_mm)}
-        for path in paths
-    }
+    """Return where each centre line comes from, as plain values; a proposal with its points."""
+    rows: dict[str, Any] = {}
+    for path in paths:
+        row: dict[str, Any] = {"from": str(path.source)}
+        row["uncertainty_mm"] = _number(path.uncertainty_mm)
+        if path.source is PathSource.LANDMARKS:
+            places = np.linspace(
+                0.0, path.length_mm, max(2, round(path.length_mm / POINTS_MM) + 1)
+            )
+            row["points_mm"] = np.round(path.at(places), 1).tolist()
+        rows[path.name] = row
+    return rows
+
+
+def proposal_text(paths: Iterable[NervePath]) -> str:
+    """Return proposed paths as a table of clicks that a person can correct and take over."""
+    lines = [
+        "# First proposal from bone points: not validated. Look at every point, correct it, and",
+        "# only then put the table into the case file or the recipe.",
+        "[nerves.clicks]",
+    ]
+    for name, row in path_rows(paths).items():
+        lines.append(f"{name} = {json.dumps(row['points_mm'])}")
+    return "\n".join(lines) + "\n"
 
 
 def nerve_row(c: NerveComparison) -> dict[str, Any]:

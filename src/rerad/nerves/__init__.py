@@ -1,5 +1,6 @@
 """Nerves on CT, PET and MR: centre lines, straight views, diameters, uptake, comparison."""
 
+from rerad.nerves.bone_points import BONE_POINTS, proposal_findings, propose_paths
 from rerad.nerves.caliber import (
     CaliberProfile,
     CaliberSettings,
@@ -36,6 +37,7 @@ from rerad.nerves.uptake import (
 )
 
 __all__ = [
+    "BONE_POINTS",
     "CaliberProfile",
     "CaliberSettings",
     "Measured",
@@ -62,6 +64,8 @@ __all__ = [
     "outward",
     "path_from_points",
     "path_from_structure",
+    "proposal_findings",
+    "propose_paths",
     "reference_uptake",
     "straighten",
     "track_path",

@@ -14,7 +14,8 @@ from rerad.reporting.document import (
     Section,
     Table,
 )
-from rerad.reporting.figures_nerve import NervePictures, answer, roots_of
+from rerad.reporting.figures_nerve import NervePictures, roots_of
+from rerad.reporting.figures_nerve_table import answer
 from rerad.reporting.wording import Citations
 
 PREFIX = "nerve_"
@@ -48,9 +49,11 @@ def nerve_section(pictures: NervePictures | None, citations: Citations) -> Secti
     -------
     Section or None
     """
-    if pictures is None or not pictures.comparisons:
+    if pictures is None or not (pictures.comparisons or pictures.proposals):
         return None
-    blocks: list[Block] = [Paragraph(_LEAD), _table(pictures.comparisons)]
+    blocks: list[Block] = []
+    if pictures.comparisons:
+        blocks += [Paragraph(_LEAD), _table(pictures.comparisons)]
     rules = _rules(pictures.comparisons, citations)
     if rules.items:
         blocks.append(rules)
@@ -133,4 +136,10 @@ def _pictures(pictures: NervePictures) -> list[Picture]:
             "outwards; beneath, diameter and recovered SUV, with two standard deviations."
         )
         found.append(Picture(f"{PREFIX}straight_{root}", caption, f"{root} straightened"))
+    if pictures.proposals:
+        caption = (
+            "Course proposed from bone points for roots that nobody has drawn or clicked: for "
+            "review, not validated; nothing is measured along it."
+        )
+        found.append(Picture(f"{PREFIX}proposal", caption, "Proposed course on bones"))
     return found

@@ -190,8 +190,10 @@ def names_of_kind(result: CaseResult, kind: StructureKind) -> list[str]:
     return names
 
 
-def draw_surroundings(axes: Axes, plane: Plane, window: Window, *, bar_mm: float = 50.0) -> None:
-    """Write the patient directions, the position of the plane and a scale bar."""
+def draw_surroundings(
+    axes: Axes, plane: Plane, window: Window, *, bar_mm: float = 50.0, is_cut: bool = True
+) -> None:
+    """Write the patient directions, the position of the plane if it is a cut, and a scale bar."""
     left, right, top, bottom = plane.view.letters
     glow = [withStroke(linewidth=1.6, foreground="black")]
     letter: dict[str, Any] = {
@@ -207,7 +209,8 @@ def draw_surroundings(axes: Axes, plane: Plane, window: Window, *, bar_mm: float
     axes.text(0.5, 0.985, top, ha="center", va="top", **letter)
     axes.text(0.5, 0.015, bottom, ha="center", va="bottom", **letter)
     small = letter | {"fontsize": 5.6, "weight": "normal"}
-    write_corner(axes, plane.label, line=0)
+    if is_cut:
+        write_corner(axes, plane.label, line=0)
     low, high = window.horizontal
     start, share = 0.982 - bar_mm / (high - low), 0.035
     axes.plot(

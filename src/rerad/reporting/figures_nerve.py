@@ -1,7 +1,7 @@
 """Pictures of nerves and targets: MRI, PET over CT, targets on CT, straightened views, a table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from rerad.core import Image, NervePath, Structure, StructureKind, StructureSet
-from rerad.nerves import NerveComparison, NerveMeasurement, Verdict
+from rerad.nerves import NerveComparison, NerveMeasurement
 from rerad.reporting import style
 from rerad.reporting.drawing import (
     CT_WINDOW_HU,
@@ -26,6 +26,8 @@ from rerad.reporting.drawing import (
     draw_surroundings,
     frame,
 )
+from rerad.reporting.figures_nerve_table import draw_table
+from rerad.reporting.figures_proposal import draw_proposal
 from rerad.reporting.figures_straight import draw_straight
 from rerad.reporting.planes import Cut, Plane, View, Window, cut, cut_contours
 
@@ -57,6 +59,10 @@ class NervePictures:
         By root and side.
     comparisons : tuple of NerveComparison
         Of the same roots.
+    proposals : mapping of str to NervePath
+        Paths proposed from bone points, not measured.
+    bone_points : mapping of str to point
+        Where they came from.
     """
 
     image: Image
@@ -65,6 +71,8 @@ class NervePictures:
     structures: StructureSet
     measurements: Mapping[str, NerveMeasurement]
     comparisons: tuple[NerveComparison, ...]
+    proposals: Mapping[str, NervePath] = field(default_factory=dict)
+    bone_points: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def of_kind(self, kind: StructureKind) -> list[Structure]:
         """Return the drawn structures of a kind."""
@@ -84,7 +92,8 @@ def write_nerve_figures(pictures: NervePictures, folder: Path) -> dict[str, Path
     Returns
     -------
     dict of str to Path
-        Files by name: ``mri``, ``fusion``, ``target``, ``straight_L5``, ``nerve_table``.
+        Files by name: ``mri``, ``fusion``, ``target``, ``straight_L5``, ``nerve_table``,
+        ``proposal``.
     """
     settings: dict[Any, Any] = {
         "font.family": style.FONT["family"],
@@ -118,6 +127,10 @@ def nerve_makers(pictures: NervePictures) -> dict[str, Callable[[], Figure]]:
         makers[f"straight_{root}"] = partial(draw_straight, root, sides, images)
     if pictures.comparisons:
         makers["nerve_table"] = lambda: draw_table(pictures.comparisons)
+    if pictures.proposals:
+        makers["proposal"] = lambda: draw_proposal(
+            pictures.image, pictures.proposals, pictures.bone_points
+        )
     return makers
 
 
@@ -363,88 +376,3 @@ def suv_bar(figure: Figure, peak: float, place: tuple[float, float, float]) -> N
         -0.02, 0.5, "SUVbw, g/ml", ha="right", va="center", fontsize=6, color=style.SLATE,
         transform=axes.transAxes,
     )  # fmt: skip
-
-
-_COLUMNS = (
-    ("root", 0.0, "left"),
-    ("diameter, mm", 0.19, "right"),
-    ("other side", 0.27, "right"),
-    ("normal", 0.38, "right"),
-    ("z", 0.43, "right"),
-    ("SUV seen", 0.52, "right"),
-    ("SUV recovered", 0.65, "right"),
-    ("other side", 0.78, "right"),
-    ("thick", 0.86, "center"),
-    ("avid", 0.92, "center"),
-    ("flag", 0.98, "center"),
-)
-
-
-def draw_table(comparisons: tuple[NerveComparison, ...]) -> Figure:
-    """Draw one table of every root: numbers with their uncertainty, and what was flagged."""
-    rows = sorted(comparisons, key=lambda c: (c.name[:-1], c.name[-1] == "L"))
-    step_in, head_in, foot_in = 0.19, 0.46, 0.42
-    height = head_in + step_in * len(rows) + foot_in
-    figure = style.new_figure(height)
-    axes = figure.add_axes((0.01, 0, 0.98, 1))
-    axes.set(xlim=(0, 1), ylim=(0, height))
-    axes.set_axis_off()
-    _title(figure, "Nerve roots: right and left, against normal roots and blood pool")
-    top = height - head_in
-    for text, x, align in _COLUMNS:
-        axes.text(x, top + 0.08, text, ha=align, va="center", fontsize=6.3, color=style.SLATE)
-    axes.plot([0, 1], [top, top], color=style.FAINT, lw=0.6)
-    for n, row in enumerate(rows):
-        y = top - (n + 0.55) * step_in
-        if row.is_flagged:
-            axes.axhspan(y - 0.45 * step_in, y + 0.5 * step_in, color="#fbe3e1", lw=0)
-        for (_, x, align), text in zip(_COLUMNS, _cells(row), strict=True):
-            axes.text(
-                x, y, text, ha=align, va="center", fontsize=6.8,
-                color=style.RED if row.is_flagged else style.INK,
-                weight="bold" if row.is_flagged and x in (0.0, 0.98) else "normal",
-            )  # fmt: skip
-    axes.plot([0, 1], [foot_in - 0.04] * 2, color=style.FAINT, lw=0.6)
-    note = (
-        "± one standard deviation. * diameter in part from the user's contours. ( ) recovered SUV "
-        "not claimed: uncertainty above 15 % or point spread too wide.\nthick: beyond mean + 2 SD "
-        "of normal roots and beyond the other side; avid: beyond 2 × mean + 2 SD of blood pool. "
-        "None of these rules is validated; no flag is a diagnosis."
-    )
-    axes.text(0, foot_in - 0.1, note, ha="left", va="top", fontsize=5.6, color=style.SLATE)
-    return figure
-
-
-def _cells(c: NerveComparison) -> tuple[str, ...]:
-    def number(value: float, digits: int = 1) -> str:
-        return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
-
-    star = "*" if c.is_diameter_contoured else ""
-    normal = "–" if c.normal is None else f"{c.normal.mean_mm:.1f} ± {c.normal.sd_mm:.1f}"
-    recovered = f"{number(c.uptake.value)} ± {number(c.uptake.sd)}"
-    if not c.is_uptake_claimed:
-        recovered = f"({recovered})"
-    return (
-        c.name.replace("_", " "),
-        f"{number(c.diameter.value)} ± {number(c.diameter.sd, 2)}{star}",
-        number(c.other_diameter.value),
-        normal,
-        number(c.z),
-        number(c.observed_uptake),
-        recovered,
-        f"{number(c.other_uptake.value)} ± {number(c.other_uptake.sd)}",
-        answer(c, is_uptake=False),
-        answer(c, is_uptake=True),
-        "●" if c.is_flagged else "",
-    )
-
-
-def answer(c: NerveComparison, *, is_uptake: bool) -> str:
-    """Return whether a root is thick, or avid: yes, no, or not measured."""
-    outcomes = [o for o in c.outcomes if o.rule.startswith("uptake") is is_uptake]
-    if c.is_avid if is_uptake else c.is_thick:
-        return "yes"
-    # Thick needs both rules: one that is not met settles it. Avid needs one of them.
-    judged = [o.verdict for o in outcomes if o.verdict is not Verdict.UNMEASURED]
-    is_settled = bool(judged) and (is_uptake or len(judged) == len(outcomes))
-    return "no" if is_settled or Verdict.NOT_MET in judged else "not measured"

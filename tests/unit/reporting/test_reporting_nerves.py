@@ -19,7 +19,8 @@ from rerad.phantoms.tubes import TubeScan, TubeShape, scan_tube, tube_grid
 from rerad.reporting.content_nerves import nerve_section
 from rerad.reporting.document import Bullets, Picture, Table
 from rerad.reporting.figures import figure_makers
-from rerad.reporting.figures_nerve import NervePictures, answer
+from rerad.reporting.figures_nerve import NervePictures
+from rerad.reporting.figures_nerve_table import answer
 from rerad.reporting.wording import Citations
 
 FRAME = "1.2.3"
