@@ -28,6 +28,7 @@ from rerad.errors import FrameMismatchError, InputError, RegistrationError
 from rerad.evaluation import dvh
 from rerad.planning.inputs import PlanningInputs, PriorInput, Progress, external_of
 from rerad.planning.reconstruct import bound_from_points
+from rerad.planning.result import NOT_ASSURED
 from rerad.registration import (
     DeformableQuality,
     LandmarkFit,
@@ -41,9 +42,6 @@ from rerad.structures import rasterize
 
 JUDGED_MM = 3.0
 """Voxels on which structures of both CTs are compared."""
-
-NOT_ASSURED = "registration-not-assured"
-"""Code of the finding that keeps a course from being mapped voxel by voxel."""
 
 Pairs = list[tuple[Mask, Mask]]
 

@@ -27,6 +27,9 @@ from rerad.planning.inputs import ReturnedPlan
 from rerad.planning.robust_result import RobustOutcome
 from rerad.registration import DeformableQuality, LandmarkFit, RegistrationQuality
 
+NOT_ASSURED = "registration-not-assured"
+"""Code of the finding that keeps a course from being mapped voxel by voxel."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PriorCourse:
@@ -69,6 +72,16 @@ class PriorCourse:
     deformable: DeformableQuality | None = None
     landmarks: LandmarkFit | None = None
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether its dose was carried from another frame, voxel by voxel."""
+        return self.transform.from_frame_uid != self.transform.to_frame_uid
+
+    @property
+    def is_assured(self) -> bool:
+        """Whether it was mapped, or needed not; else organs count with their highest dose."""
+        return all(item.code != NOT_ASSURED for item in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The closing table: what each target and organ gets, has had, and may have, with the verdict."""
 
 import math
+from dataclasses import replace
 
 from rerad.core import DoseScope
 from rerad.evaluation import GoalResult
@@ -13,7 +14,9 @@ from rerad.reporting.wording import (
     compact,
     goal_basis,
     goal_value_cell,
+    grade_sentence,
     number_cell,
+    poor_grade,
     short_citation,
     verdict_cell,
 )
@@ -61,6 +64,8 @@ def closing_table(result: CaseResult, citations: Citations | None = None) -> Tab
     )
     if result.delivered is not None:
         note += f"Delivered: {result.delivered.n_fractions} fractions."
+    grades = (row.planned.grade for row in result.summary)
+    note = f"{note.strip()} {grade_sentence(grades)}"
     return Table(
         key="closing",
         title="The result at a look",
@@ -85,7 +90,7 @@ def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]
         Cell(row.structure, alpha_beta, kind),
         Cell(row.metric),
         number_cell(row.physical_gy),
-        eqd2_cell(row.prior_eqd2_gy, row),
+        _with_grade(eqd2_cell(row.prior_eqd2_gy, row), row),
         eqd2_cell(row.cumulative_eqd2_gy, row, row.planned),
         eqd2_cell(row.delivered_cumulative_eqd2_gy, row, row.delivered)
         if row.delivered is not None
@@ -94,6 +99,11 @@ def _row_cells(row: SummaryRow, citations: Citations | None) -> tuple[Cell, ...]
         verdict_cell(row.planned),
         verdict_cell(row.delivered),
     )
+
+
+def _with_grade(cell: Cell, row: SummaryRow) -> Cell:
+    """The earlier dose says what record it stands on, if it is less than full DICOM."""
+    return replace(cell, sub=cell.sub or poor_grade(row.planned.grade))
 
 
 def eqd2_cell(value_gy: float, row: SummaryRow, judged: GoalResult | None = None) -> Cell:

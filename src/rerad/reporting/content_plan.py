@@ -3,9 +3,10 @@
 import re
 
 from rerad.planning.breach import CODE as BREACH_CODE
-from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState, PriorCourse
+from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState
 from rerad.radiobiology import bed, rule_sets
 from rerad.reporting.closing import eqd2_cell
+from rerad.reporting.content_returned import returned_blocks
 from rerad.reporting.document import (
     Align,
     Block,
@@ -29,6 +30,7 @@ from rerad.reporting.wording import (
     goal_scope,
     goal_text,
     goal_value_cell,
+    grade_sentence,
     gray,
     joined,
     number,
@@ -52,7 +54,7 @@ def budget_section(result: CaseResult, citations: Citations) -> Section:
         "assumption about recovery that cannot be excluded; the shaded column is the one that "
         f"was planned with. Large figure: remaining physical dose in {n} fractions at that "
         "metric; below it, the same as EQD2, out of the limit. A limit for a raw sum is never "
-        "compared with a discounted one."
+        "compared with a discounted one. " + grade_sentence(row.grade for row in result.budget)
     )
     blocks: list[Block] = [
         lead,
@@ -226,7 +228,8 @@ def dvh_section(result: CaseResult) -> Section:
 def goals_section(result: CaseResult, citations: Citations) -> Section:
     """Return every goal with its value, verdict and source."""
     if not result.planned.goals:
-        return Section("goals", "Goals", (Paragraph("No goal was given."),))
+        nothing = Paragraph("No goal was given.")
+        return Section("goals", "Goals", (nothing, *returned_blocks(result, citations)))
     delivered = result.delivered.goals if result.delivered else ()
     rows = []
     for index, planned in enumerate(result.planned.goals):
@@ -250,7 +253,9 @@ def goals_section(result: CaseResult, citations: Citations) -> Section:
         align += [Align.RIGHT, Align.CENTER]
         widths += [1.0, 1.25]
     table = Table("goals", "", tuple(header), tuple(rows), tuple(align), tuple(widths))
-    return Section("goals", "Goals", (*_breaches(result), table))
+    return Section(
+        "goals", "Goals", (*_breaches(result), table, *returned_blocks(result, citations))
+    )
 
 
 def _breaches(result: CaseResult) -> tuple[Bullets, ...]:
@@ -371,13 +376,4 @@ def _organ_table(result: CaseResult, delivered: DeliveryState) -> Table:
         rows=rows,
         align=(Align.LEFT, *(Align.RIGHT, Align.RIGHT, Align.CENTER, Align.RIGHT, Align.CENTER)),
         widths=(2.0, 1.0, 1.4, 1.0, 1.4, 1.0),
-    )
-
-
-def figure_keys_of(priors: tuple[PriorCourse, ...]) -> tuple[str, ...]:
-    """Return the names of the registration pictures, one for each registered course."""
-    return tuple(
-        f"registration_{index + 1}"
-        for index, prior in enumerate(priors)
-        if prior.registration is not None
     )

@@ -11,6 +11,7 @@ from rerad.planning.result import CaseResult
 from rerad.reporting import figures_beams, figures_dose, figures_dvh, figures_images, style
 from rerad.reporting.content import nerve_alpha_beta_gy
 from rerad.reporting.content_nerves import PREFIX
+from rerad.reporting.figures_deformable import draw_deformation
 from rerad.reporting.figures_nerve import NervePictures, nerve_makers
 from rerad.reporting.figures_price import draw_price
 from rerad.reporting.timeline import draw_timeline
@@ -31,15 +32,19 @@ SETTINGS: dict[Any, Any] = {
 def figure_makers(result: CaseResult, nerves: NervePictures | None = None) -> dict[str, Draw]:
     """Return, for each key of a picture in the content, the function that draws it."""
     makers: dict[str, Draw] = {"timeline": lambda: draw_timeline(result)}
-    if nerves is not None and nerves.comparisons:
+    if nerves is not None and (nerves.comparisons or nerves.proposals):
         drawn = nerve_makers(nerves)
         # The report has the table as text.
         drawn.pop("nerve_table", None)
         makers |= {f"{PREFIX}{name}": make for name, make in drawn.items()}
     for number, prior in enumerate(result.priors, 1):
-        if prior.registration is not None:
+        if prior.is_mapped:
             makers[f"registration_{number}"] = lambda prior=prior: (  # type: ignore[misc]
                 figures_images.draw_registration(result, prior)
+            )
+        if prior.deformation is not None:
+            makers[f"deformable_{number}"] = lambda prior=prior: (  # type: ignore[misc]
+                draw_deformation(result, prior)
             )
     if result.budget:
         makers["budget"] = lambda: figures_dvh.draw_budget(result)

@@ -16,7 +16,11 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rerad.core import Grid
+from rerad.accumulation.map_dose import pulled
+from rerad.core import DisplacementField, Grid, Image
+from rerad.errors import InputError
+from rerad.imaging import AIR_HU, resample_image
+from rerad.planning.result import CaseResult, PriorCourse
 from rerad.reporting import style
 
 _FONT: dict[Any, Any] = {"font.family": style.FONT["family"], "font.size": style.FONT["size"]}
@@ -46,6 +50,30 @@ class DeformablePicture:
     jacobian: NDArray[np.float64]
     grid: Grid
     title: str
+
+
+def picture_of(
+    today: Image, earlier: Image, field: DisplacementField, name: str
+) -> DeformablePicture:
+    """Return the picture of a displacement field between two CTs.
+
+    Parameters
+    ----------
+    today, earlier : Image
+        CTs in HU.
+    field : DisplacementField
+        From the frame of the earlier one to today's.
+    name : str
+        Of the earlier course.
+    """
+    values = np.asarray(earlier.values, dtype=np.float32)
+    return DeformablePicture(
+        np.asarray(resample_image(today, field.grid, outside=AIR_HU).values, dtype=np.float32),
+        pulled(values, earlier.grid, field, field.grid, outside=AIR_HU),
+        field.jacobian(),
+        field.grid,
+        f"{name} on today's CT, deformable: edges must run on between the fields",
+    )
 
 
 def draw_deformable(picture: DeformablePicture) -> Figure:
@@ -115,3 +143,19 @@ def write_deformable_figure(path: Path, picture: DeformablePicture) -> None:
     temporary = path.with_name(f".{path.name}")
     draw_deformable(picture).savefig(temporary, format="png")
     temporary.replace(path)
+
+
+def draw_deformation(result: CaseResult, prior: PriorCourse) -> Figure:
+    """Draw the displacement field that a course was mapped by.
+
+    Raises
+    ------
+    InputError
+        If it was mapped by none.
+    """
+    if prior.deformation is None:
+        msg = f"{prior.course.name}: expected a displacement field to draw, got a rigid transform"
+        raise InputError(msg)
+    return draw_deformable(
+        picture_of(result.planning_image, prior.study.image, prior.deformation, prior.course.name)
+    )

@@ -1,5 +1,7 @@
 """Pictures that compare images: how well two CTs fit, and the target on CT, PET and MRI."""
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -9,7 +11,9 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from rerad.core import Image, StructureKind
+from rerad.accumulation.map_dose import pulled
+from rerad.core import Image, RigidTransform, StructureKind
+from rerad.imaging import AIR_HU
 from rerad.planning.result import CaseResult, PriorCourse
 from rerad.reporting import style
 from rerad.reporting.drawing import (
@@ -72,7 +76,14 @@ def draw_registration(result: CaseResult, prior: PriorCourse) -> Figure:
 
 def _both(today: Image, prior: PriorCourse, plane: Plane, window: Window) -> tuple[Cut, Cut]:
     """Both CTs on the same points of a plane."""
-    earlier = cut_mapped(prior.study.image, prior.transform, plane, window, _STEP_MM)
+    image, transform = prior.study.image, prior.transform
+    if prior.deformation is not None:
+        field = prior.deformation
+        values = np.asarray(image.values, dtype=np.float32)
+        mapped = pulled(values, image.grid, field, field.grid, outside=AIR_HU)
+        image = replace(image, values=mapped, grid=field.grid)
+        transform = RigidTransform.identity(field.grid.frame_uid)
+    earlier = cut_mapped(image, transform, plane, window, _STEP_MM)
     flat = cut(today.values, today.grid, plane, window)
     values = np.full(earlier.values.shape, np.nan, dtype=np.float32)
     if flat is not None:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from rerad.core import Course, DoseScope, Goal, Severity
+from rerad.core import Course, DoseScope, Goal, RecordGrade, Severity, poorest_grade
 from rerad.evaluation import GoalResult, Verdict
 from rerad.reporting.document import Cell, Emphasis, Reference
 
@@ -121,12 +121,43 @@ def verdict_cell(result: GoalResult | None, sub: str = "") -> Cell:
 
 
 def goal_value_cell(result: GoalResult) -> Cell:
-    """Return the value of a goal; where it is unknown, what is at least known of it."""
+    """Return the value of a goal; where it is unknown, what is at least known of it.
+
+    Where the sum stands on a poorer record than full DICOM, the cell says so.
+    """
+    grade = poor_grade(result.grade)
     if math.isfinite(result.value):
-        return number_cell(result.value, _decimals(result))
+        sub = "at least; a course is missing" if result.is_lower_bound else grade
+        return number_cell(result.value, _decimals(result), sub)
     low = result.low
-    sub = f"at least {number(low)}" if math.isfinite(low) and low > 0 else ""
-    return Cell(UNKNOWN, sub, Emphasis.ABSENT)
+    known = f"at least {number(low)}" if math.isfinite(low) and low > 0 else ""
+    return Cell(UNKNOWN, known or grade, Emphasis.ABSENT)
+
+
+_POOR = {
+    RecordGrade.DOSE_GRID: "from a dose grid alone",
+    RecordGrade.DVH_OR_POINTS: "bound, from points",
+    RecordGrade.PAPER: "bound, from paper",
+    RecordGrade.UNKNOWN: "a course is unknown",
+}
+
+
+def poor_grade(grade: RecordGrade | None) -> str:
+    """Return in few words that a sum stands on less than full DICOM; else nothing."""
+    return "" if grade is None else _POOR.get(grade, "")
+
+
+def grade_sentence(grades: Iterable[RecordGrade | None]) -> str:
+    """Return a sentence on the poorest record that numbers stand on; empty without any."""
+    found = poorest_grade(grade for grade in grades if grade is not None)
+    if found is None:
+        return ""
+    text = f"Record of the earlier courses in these sums, the poorest: {found}."
+    if found in {RecordGrade.DVH_OR_POINTS, RecordGrade.PAPER}:
+        return f"{text} Such sums are upper bounds under what is stated, not measurements."
+    if found is RecordGrade.UNKNOWN:
+        return f"{text} A course is missing from them: what is shown is at least so much."
+    return text
 
 
 def _decimals(result: GoalResult) -> int:

@@ -351,6 +351,7 @@ def make_prior() -> PriorCourse:
         resampled,
         Dose(physical, DOSE),
         converted,
+        findings=(note,),
     )
 
 
