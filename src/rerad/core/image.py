@@ -51,7 +51,7 @@ class Image:
     unit : ImageUnit
         Unit of `values`.
     patient_position : PatientPosition
-        HFS, FFS, HFP or FFP.
+        HFS, FFS, HFP or FFP; of a PET or MR that does not say, HFS, and nothing rests on it.
     series_uid, study_uid : str
         DICOM UIDs; empty for an image that was not read from DICOM.
     instance_uids : tuple of str

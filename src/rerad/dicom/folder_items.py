@@ -133,7 +133,8 @@ def _series_problems(slices: list[ScannedHeader]) -> tuple[str, ...]:
         return tuple(problems)
     first = whole[0].dataset
     try:
-        patient_position_of(position_text(first), whole[0].path.name)
+        if text_of(first, "Modality") == "CT":
+            patient_position_of(position_text(first), whole[0].path.name)
     except DicomError as error:
         problems.append(str(error))
     if text_of(first, "Modality") == "CT" and "RescaleSlope" not in first:

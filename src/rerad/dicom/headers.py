@@ -179,6 +179,18 @@ def text_of(dataset: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
+def raw_text_of(dataset: Dataset, keyword: str) -> str:
+    """Return an attribute as the file writes it, also where it breaks its own rules."""
+    try:
+        item = dataset.get_item(keyword)
+    except (KeyError, TypeError, ValueError):
+        return ""
+    value = None if item is None else item.value
+    if isinstance(value, bytes):
+        return value.decode("latin-1").strip(" \0")
+    return "" if value is None else str(value).strip()
+
+
 def date_of(dataset: Dataset, keyword: str) -> date | None:
     """Return a DA attribute as a date; None if absent, empty or not a date."""
     text = text_of(dataset, keyword).replace(".", "").replace("-", "")[:8]

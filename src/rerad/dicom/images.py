@@ -25,7 +25,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from rerad.core import Grid, Image, ImageUnit, Modality, PetAcquisition
+from rerad.core import Grid, Image, ImageUnit, Modality, PatientPosition, PetAcquisition
 from rerad.dicom.files import guard_parser, read_dataset
 from rerad.dicom.headers import date_of, number_of, patient_position_of, position_text, text_of
 from rerad.dicom.orientation import StoredVoxels, to_patient_axes
@@ -91,7 +91,7 @@ def read_image(paths: Sequence[Path]) -> Image:
     scale = _one_pet_scale(ordered) if modality is Modality.PET else None
     values = _rescaled([_slice_values(d, n, modality) for n, d in ordered], modality)
     stored = StoredVoxels(values, order.first_mm, order.directions, order.spacing_mm)
-    position = patient_position_of(position_text(first), name)
+    position = _position(first, modality, name)
     voxels = _on_patient_axes(stored, modality, name)
     k, j, i = voxels.values.shape
     uids = tuple(text_of(dataset, "SOPInstanceUID") for _, dataset in ordered)
@@ -109,6 +109,18 @@ def read_image(paths: Sequence[Path]) -> Image:
         acquired=_acquisition_date(first),
         pet=None if pet is None else _slices_along_z(pet, stored),
     )
+
+
+def _position(first: Dataset, modality: Modality, name: str) -> PatientPosition:
+    """Return how the patient lay; only a CT must say it, because beams are aimed on it.
+
+    PET and MR are put in place by their coordinates alone; theirs is HFS where it is not said or
+    is none of the four.
+    """
+    said = position_text(first)
+    if modality is not Modality.CT and said not in {p.value for p in PatientPosition}:
+        return PatientPosition.HFS
+    return patient_position_of(said, name)
 
 
 def _modality(datasets: list[tuple[str, Dataset]]) -> Modality:

@@ -6,12 +6,12 @@ image can be looked at, but SUV is refused until the user says which is right.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from pydicom.dataset import Dataset
 
 from rerad.core import HeaderConflict, PetAcquisition
-from rerad.dicom.headers import items_of, number_of, text_of
+from rerad.dicom.headers import items_of, number_of, raw_text_of, text_of
 from rerad.dicom.pet_times import (
     SAME_CLOCK_S,
     Moment,
@@ -134,7 +134,7 @@ def _elapsed(
     datasets: Sequence[Dataset], drug: Dataset, correction: str, half_life_s: float | None
 ) -> _Elapsed:
     """Return the times from injection that the decay correction asks for."""
-    moment, clock = injection_candidates(drug)
+    moment, clock = injection_candidates(drug, text_of(datasets[0], "TimezoneOffsetFromUTC"))
     if correction == "ADMIN":
         return _Elapsed(0.0, injected_at=moment)
     if correction not in {"START", "NONE"}:
@@ -147,6 +147,9 @@ def _elapsed(
     if injected is None:
         assert clock is not None
         injected = injection_before(reference.at, clock)
+        if clock == time(0):
+            text = "the radiopharmaceutical's start time is 00:00:00, as where it was removed"
+            conflicts.append(HeaderConflict("injection_to_reference_s", text))
     elif clock is not None and clock_gap_s(injected, clock) > SAME_CLOCK_S:
         text = (
             f"the start date and time of the radiopharmaceutical says {injected:%H:%M:%S}, its "
@@ -183,8 +186,8 @@ def _time_conflicts(
 def _value_conflicts(
     first: Dataset, drug: Dataset, half_life_s: float | None
 ) -> list[HeaderConflict]:
-    """Values that can only be in another unit, or of another nuclide."""
-    found = []
+    """Values that can only be in another unit, or of another nuclide, or are no numbers."""
+    found = _unreadable(first, drug)
     activity = number_of(drug, "RadionuclideTotalDose")
     if activity and not LEAST_ACTIVITY_BQ <= activity <= LARGEST_ACTIVITY_BQ:
         text = f"Radionuclide Total Dose is {activity:g}, which cannot be Bq; it may be MBq or mCi"
@@ -206,6 +209,22 @@ def _value_conflicts(
             f"{half_life_s:g} s; it may be in minutes or of another nuclide"
         )
         found.append(HeaderConflict("half_life_s", text))
+    return found
+
+
+def _unreadable(first: Dataset, drug: Dataset) -> list[HeaderConflict]:
+    """What stands in the header and is no number, such as 70,5 with a comma."""
+    asked = (
+        ("patient_weight_kg", "PatientWeight", first),
+        ("patient_height_m", "PatientSize", first),
+        ("injected_activity_bq", "RadionuclideTotalDose", drug),
+        ("half_life_s", "RadionuclideHalfLife", drug),
+    )
+    found = []
+    for fact, keyword, holder in asked:
+        text = raw_text_of(holder, keyword)
+        if text and number_of(holder, keyword) is None:
+            found.append(HeaderConflict(fact, f"{keyword} is {text!r}, which is not one number"))
     return found
 
 

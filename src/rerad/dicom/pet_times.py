@@ -81,12 +81,33 @@ def mean_count_moments(
     return moments
 
 
-def injection_candidates(drug: Dataset) -> tuple[datetime | None, time | None]:
-    """Return the injection as a moment and as a clock time, each None if not given."""
-    return (
-        moment_of_text(text_of(drug, "RadiopharmaceuticalStartDateTime")),
-        time_of_text(text_of(drug, "RadiopharmaceuticalStartTime")),
-    )
+def injection_candidates(
+    drug: Dataset, zone_text: str = ""
+) -> tuple[datetime | None, time | None]:
+    """Return the injection as a moment and as a clock time, each None if not given.
+
+    Parameters
+    ----------
+    drug : Dataset
+        Item of the Radiopharmaceutical Information Sequence.
+    zone_text : str
+        Timezone Offset From UTC of the image; a moment with an offset of its own is brought to it.
+    """
+    text = text_of(drug, "RadiopharmaceuticalStartDateTime")
+    moment, own = moment_of_text(text), _offset_of(text[8:])
+    zone = _offset_of(zone_text)
+    if moment is not None and own is not None and zone is not None:
+        moment += zone - own
+    return moment, time_of_text(text_of(drug, "RadiopharmaceuticalStartTime"))
+
+
+def _offset_of(text: str) -> timedelta | None:
+    """Return the offset from UTC at the end of a DT value; None if there is none."""
+    for sign, factor in (("+", 1), ("-", -1)):
+        _, found, digits = text.rpartition(sign)
+        if found and len(digits) == 4 and digits.isdigit():
+            return factor * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return None
 
 
 def clock_gap_s(moment: datetime, clock: time) -> float:
@@ -106,11 +127,30 @@ def injection_before(reference: datetime, clock: time) -> datetime:
 
 
 def moment_in(dataset: Dataset, what: str) -> datetime | None:
-    """Return the moment of ``Series`` or ``Acquisition``; None if date or time is absent."""
+    """Return the moment of ``Series`` or ``Acquisition``; None if no date or no time is there.
+
+    Where only the date is absent, it is that of the other, else of the study; an acquisition that
+    then lies more than half a day before its series was after midnight.
+    """
     stated = moment_of_text(text_of(dataset, f"{what}DateTime"))
     day = date_of(dataset, f"{what}Date")
     clock = time_of_text(text_of(dataset, f"{what}Time"))
-    return stated if day is None or clock is None else datetime.combine(day, clock)
+    if clock is None:
+        return stated
+    if day is not None:
+        return datetime.combine(day, clock)
+    if stated is not None:
+        return stated
+    other = "Series" if what == "Acquisition" else "Acquisition"
+    day = date_of(dataset, f"{other}Date") or date_of(dataset, "StudyDate")
+    if day is None:
+        return None
+    moment = datetime.combine(day, clock)
+    begun = time_of_text(text_of(dataset, "SeriesTime"))
+    if what == "Acquisition" and begun is not None:
+        late_s = (datetime.combine(day, begun) - moment).total_seconds()
+        moment += timedelta(seconds=DAY_S if late_s > DAY_S / 2 else 0.0)
+    return moment
 
 
 def time_of_text(text: str) -> time | None:
@@ -138,11 +178,14 @@ def moment_of_text(text: str) -> datetime | None:
 
 
 def _ge_scan_moment(dataset: Dataset) -> datetime | None:
-    """Return GE's own scan time, (0009,xx0d) of GEMS_PETD_01."""
+    """Return GE's own scan time, (0009,xx0d) of GEMS_PETD_01, also where the creator is lost."""
     try:
         value = dataset.private_block(0x0009, "GEMS_PETD_01")[0x0D].value
     except KeyError:
-        return None
+        found = dataset.get((0x0009, 0x100D))
+        if found is None:
+            return None
+        value = found.value
     text = value.decode("ascii", "ignore") if isinstance(value, bytes) else str(value)
     return moment_of_text(text.strip())
 
