@@ -2,9 +2,14 @@
 
 As RTDOSE: the physical dose that each voxel may still get in the planned number of fractions, for
 each organ and combined. As RTSTRUCT: nested volumes of each organ that must stay below a level, so
-that ordinary maximum-dose objectives keep the cumulative limit. Zero in the doses means nothing
-left, unknown, or no organ with a limit: RTDOSE has no other word. The volumes of unknown dose are
-drawn as such.
+that ordinary maximum-dose objectives keep the cumulative limit.
+
+RTDOSE has no word for unknown or for no limit. What is unknown is written as 0, as what is spent:
+nobody can say that any dose may be given there; the two are counted apart, and the unknown part is
+drawn as a volume of its own. Where no organ with a limit lies, a stated ceiling is written, higher
+than all that is left anywhere: no limit of the rule set holds there, which is not to say that any
+dose may be given. The doses refer to a plan without beams that is written beside them, or to a
+plan on the same CT that the user names; never to an earlier plan, whose dose they are not.
 """
 
 from collections.abc import Sequence
@@ -16,15 +21,19 @@ from numpy.typing import NDArray
 
 from rerad import dicom
 from rerad.case.budget import CaseBudget
+from rerad.case.returned import require_own_frame, require_own_patient
 from rerad.core import Dose, Grid, Structure, StructureKind, StructureSet
 from rerad.dicom import PlanReference, StudyHeader, UidFactory
 from rerad.errors import CaseError, InputError
-from rerad.planning.remaining_map import OrganRemaining
-from rerad.reporting.content_limits import LimitVolume
+from rerad.planning.remaining_map import RemainingMap
+from rerad.reporting.content_limits import LimitDose, LimitVolume
 from rerad.structures import contours_from_mask
 
 NAME_LENGTH = 16
 """Longest structure name that every planning system shows in full (TG-263)."""
+
+CEILING_STEP_GY = 100.0
+"""The dose that stands for "no limit" is a multiple of it: easy to see, never a limit."""
 
 ANY = "Any"
 """Stands for all organs together in names."""
@@ -36,17 +45,20 @@ class ExportedLimits:
 
     Parameters
     ----------
-    doses : tuple of Path
+    doses : tuple of LimitDose
         RTDOSE files, combined first.
     structures : Path
         RTSTRUCT.
     volumes : tuple of LimitVolume
         Every volume in it.
+    plan : Path or None
+        The plan without beams that the doses refer to; None if they refer to the user's.
     """
 
-    doses: tuple[Path, ...]
+    doses: tuple[LimitDose, ...]
     structures: Path
     volumes: tuple[LimitVolume, ...]
+    plan: Path | None
 
 
 def volume_name(organ: str, level_gy: float | None) -> str:
@@ -74,7 +86,9 @@ def volume_name(organ: str, level_gy: float | None) -> str:
     return f"{head}_{stem[:room]}{side}"
 
 
-def export_limits(budget: CaseBudget, levels_gy: Sequence[float], folder: Path) -> ExportedLimits:
+def export_limits(
+    budget: CaseBudget, levels_gy: Sequence[float], folder: Path, *, plan: Path | None = None
+) -> ExportedLimits:
     """Write the remaining tolerance of a case as RTDOSE and RTSTRUCT.
 
     Parameters
@@ -85,11 +99,14 @@ def export_limits(budget: CaseBudget, levels_gy: Sequence[float], folder: Path) 
         Physical dose levels of the nested volumes, above 0.
     folder : Path
         Where the files go; made.
+    plan : Path or None
+        RTPLAN on the planning CT that the doses shall refer to, such as the new plan in the other
+        system; None writes one without beams.
 
     Raises
     ------
     CaseError
-        If no organ has a limit, or none of the earlier doses names its plan.
+        If no organ has a limit, or the plan is of another patient or frame.
     InputError
         If a level is not above 0 or two volumes would get one name.
     """
@@ -102,21 +119,32 @@ def export_limits(budget: CaseBudget, levels_gy: Sequence[float], folder: Path) 
         msg = f"expected levels above 0 Gy, got {list(levels_gy)}"
         raise InputError(msg)
     drawn, volumes = _volumes(budget, sorted(set(levels_gy)))
+    referred = None if plan is None else _own_plan(budget, plan)
     folder.mkdir(parents=True, exist_ok=True)
     image = budget.loaded.inputs.image
     header = StudyHeader(
         study_uid=image.study_uid, uids=UidFactory(), study_description="Remaining tolerance"
     )
     structures = folder / "RTSTRUCT_limits.dcm"
-    dicom.write_structure_set(
+    written = dicom.write_structure_set(
         StructureSet("rerad limits", tuple(drawn)),
         image,
         budget.loaded.patient,
         structures,
         study=replace(header, series_number=301),
     )
-    doses = _write_doses(budget, folder, header)
-    return ExportedLimits(doses, structures, tuple(volumes))
+    carrier = None
+    if referred is None:
+        carrier = folder / "RTPLAN_limits.dcm"
+        referred = dicom.write_limits_plan(
+            dicom.LimitsPlan(budget.n_fractions, written.instance_uid),
+            budget.loaded.patient,
+            carrier,
+            study=replace(header, series_number=302),
+            image=image,
+        )
+    doses = _write_doses(budget, folder, header, referred)
+    return ExportedLimits(doses, structures, tuple(volumes), carrier)
 
 
 def _volumes(
@@ -129,9 +157,7 @@ def _volumes(
     drawn: list[Structure] = []
     volumes: list[LimitVolume] = []
     names: set[str] = set()
-    parts = [(ANY, remaining.combined), *((o.structure, o.physical) for o in remaining.organs)]
-    for organ, dose in parts:
-        unknown = _unknown_part(budget, organ)
+    for organ, dose, _, unknown in _parts(budget):
         regions = [(level, dose.values < level) for level in levels_gy]
         for level, inside in [*regions, (None, unknown)]:
             name = volume_name(organ, level)
@@ -152,25 +178,6 @@ def _volumes(
         )
         raise CaseError(msg)
     return drawn, volumes
-
-
-def _unknown_part(budget: CaseBudget, organ: str) -> NDArray[np.bool_]:
-    """Return the voxels of an organ, or of any, whose earlier dose is unknown."""
-    remaining = budget.remaining
-    organs = remaining.organs if remaining is not None else ()
-    if organ != ANY:
-        (found,) = [item for item in organs if item.structure == organ]
-        return _unknown(found, budget)
-    inside = np.zeros(budget.grid.shape, dtype=bool)
-    for item in organs:
-        inside[budget.grid.region_of(item.physical.grid)] |= _unknown(item, budget)
-    return inside
-
-
-def _unknown(item: OrganRemaining, budget: CaseBudget) -> NDArray[np.bool_]:
-    """Return the unknown voxels of one organ on its crop."""
-    organ = budget.masks[item.structure].fraction > 0
-    return np.asarray(organ & np.isnan(item.physical.values))
 
 
 def _drawn(
@@ -201,45 +208,75 @@ def _drawn(
     return None if structure.is_empty else structure
 
 
-def _write_doses(budget: CaseBudget, folder: Path, header: StudyHeader) -> tuple[Path, ...]:
+def ceiling_gy(remaining: RemainingMap) -> float:
+    """Return the dose that stands for "no limit here": above all that is left anywhere.
+
+    Parameters
+    ----------
+    remaining : RemainingMap
+        What is exported.
+    """
+    known = [o.physical.values[np.isfinite(o.physical.values)] for o in remaining.organs]
+    highest = max((float(values.max()) for values in known if values.size), default=0.0)
+    return CEILING_STEP_GY * (highest // CEILING_STEP_GY + 1.0)
+
+
+def _parts(budget: CaseBudget) -> list[tuple[str, Dose, NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Return name, dose left, limited and unknown voxels of all organs together and of each."""
+    remaining = budget.remaining
+    if remaining is None:  # excluded by the caller
+        raise AssertionError(budget.loaded.path)
+    grid = budget.grid
+    parts, anywhere = [], np.zeros(grid.shape, dtype=bool)
+    for organ in remaining.organs:
+        region = grid.region_of(organ.physical.grid)
+        whole = np.full(grid.shape, np.nan, dtype=np.float32)
+        whole[region] = organ.physical.values
+        inside = np.zeros(grid.shape, dtype=bool)
+        inside[region] = budget.masks[organ.structure].fraction > 0
+        anywhere |= inside
+        unknown = inside & np.isnan(whole)
+        parts.append((organ.structure, Dose(whole, grid), inside, unknown))
+    unknown = anywhere & np.isnan(remaining.combined.values)
+    return [(ANY, remaining.combined, anywhere, unknown), *parts]
+
+
+def _write_doses(
+    budget: CaseBudget, folder: Path, header: StudyHeader, plan: PlanReference
+) -> tuple[LimitDose, ...]:
     """Write the remaining physical dose combined and per organ."""
     remaining = budget.remaining
     if remaining is None:  # excluded by the caller
         raise AssertionError(budget.loaded.path)
-    plans = _plans(budget)
-    n = remaining.n_fractions
-    parts = [(ANY, remaining.combined)]
-    for organ in remaining.organs:
-        whole = np.full(budget.grid.shape, np.nan, dtype=np.float32)
-        whole[budget.grid.region_of(organ.physical.grid)] = organ.physical.values
-        parts.append((organ.structure, Dose(whole, budget.grid)))
-    paths = []
-    for number, (name, dose) in enumerate(parts):
+    n, ceiling = remaining.n_fractions, ceiling_gy(remaining)
+    written = []
+    for number, (name, dose, limited, unknown) in enumerate(_parts(budget)):
         path = folder / f"RTDOSE_left_{'combined' if name == ANY else name}.dcm"
         what = "all organs" if name == ANY else name
+        # Unknown becomes 0 on writing, and is counted in the comment; no limit is the ceiling.
+        values = np.where(limited, dose.values, np.float32(ceiling)).astype(np.float32)
         dicom.write_dose(
-            dose,
+            Dose(values, dose.grid),
             budget.loaded.patient,
             path,
             study=replace(
                 header,
-                series_number=302 + number,
+                series_number=303 + number,
                 series_description=f"Remaining Gy in {n} fx: {what}"[:64],
             ),
-            plans=plans,
-            comment=f"LEFT in {n} fx, not given",
+            plans=(plan,),
+            comment=f"LEFT in {n} fx; {ceiling:g} Gy=no limit",
             unknown_as_zero=True,
         )
-        paths.append(path)
-    return tuple(paths)
+        spent = limited & ~unknown & (dose.values <= 0)
+        counts = (int(np.count_nonzero(part)) for part in (limited, unknown, spent))
+        written.append(LimitDose(path, name, ceiling, *counts))
+    return tuple(written)
 
 
-def _plans(budget: CaseBudget) -> tuple[PlanReference, ...]:
-    """Return references to the earlier plans: RTDOSE must name a plan and there is no new one."""
-    found = [
-        PlanReference(prior.study.plan.instance_uid)
-        for prior in budget.priors
-        if prior.study.plan is not None and prior.study.plan.instance_uid
-    ]
-    # Without one the reference leads nowhere; readers that need a plan take the volumes instead.
-    return tuple(found) or (PlanReference(UidFactory().new("remaining tolerance")),)
+def _own_plan(budget: CaseBudget, path: Path) -> PlanReference:
+    """Return the user's plan, if it is of this patient and on this CT."""
+    require_own_patient(budget.loaded.whose, path)
+    plan = dicom.read_plan(path)
+    require_own_frame(budget.loaded.whose, plan, path)
+    return PlanReference(plan.instance_uid, budget.grid.frame_uid)

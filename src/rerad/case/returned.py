@@ -68,10 +68,10 @@ def read_returned(
         If a file cannot be used.
     """
     reference = dicom.read_dose_reference(dose_path)
-    _require_patient(case, reference.patient.patient_id, dose_path)
+    require_own_patient(case, dose_path)
     label = dose_path.name
     if plan_path is not None:
-        _require_patient(case, dicom.read_patient(plan_path).patient_id, plan_path)
+        require_own_patient(case, plan_path)
         plan = dicom.read_plan(plan_path)
         _require_together(case, plan, plan_path, dose_path)
         if n_fractions is not None and n_fractions != plan.n_fractions_planned:
@@ -94,9 +94,9 @@ def read_returned(
     return ReturnedPlan(label, dicom.read_dose(dose_path), n_fractions)
 
 
-def _require_patient(case: WhoseCase, patient_id: str, path: Path) -> None:
+def require_own_patient(case: WhoseCase, path: Path) -> None:
     """Raise unless a file is of the patient of the case; identities are not written out."""
-    if patient_id != case.patient_id:
+    if dicom.read_patient(path).patient_id != case.patient_id:
         msg = (
             f"{path.name}: its patient ID is not that of the planning CT; give the plan that was "
             "made for this patient"
@@ -113,10 +113,14 @@ def _require_together(case: WhoseCase, plan: Plan, plan_path: Path, dose_path: P
             "that belong together"
         )
         raise CaseError(msg)
-    frame = case.frame_uid
-    if plan.frame_uid and plan.frame_uid != frame:
+    require_own_frame(case, plan, plan_path)
+
+
+def require_own_frame(case: WhoseCase, plan: Plan, path: Path) -> None:
+    """Raise unless a plan is in the frame of the planning CT, as far as it says."""
+    if plan.frame_uid and plan.frame_uid != case.frame_uid:
         msg = (
-            f"{plan_path.name}: expected a plan in the frame of the planning CT {frame}, got "
+            f"{path.name}: expected a plan in the frame of the planning CT {case.frame_uid}, got "
             f"{plan.frame_uid}; plan on the CT that the limits were exported for"
         )
         raise CaseError(msg)

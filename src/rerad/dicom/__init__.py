@@ -20,6 +20,7 @@ from rerad.dicom.folder_items import FolderItem
 from rerad.dicom.headers import StudyHeader, read_patient
 from rerad.dicom.image_writing import write_image
 from rerad.dicom.images import read_image
+from rerad.dicom.limits_plan import LimitsPlan, write_limits_plan
 from rerad.dicom.plan_writing import PriorReference, write_plan
 from rerad.dicom.plans import check_plan, read_plan
 from rerad.dicom.registrations import (
@@ -40,6 +41,7 @@ __all__ = [
     "EncapsulatedPdf",
     "FolderItem",
     "FolderScan",
+    "LimitsPlan",
     "PlanReference",
     "PriorReference",
     "PseudonymKey",
@@ -67,6 +69,7 @@ __all__ = [
     "write_dose",
     "write_encapsulated_pdf",
     "write_image",
+    "write_limits_plan",
     "write_plan",
     "write_structure_set",
 ]

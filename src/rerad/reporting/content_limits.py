@@ -18,7 +18,7 @@ from rerad.reporting.document import (
     Table,
 )
 from rerad.reporting.pdf import pdf_bytes
-from rerad.reporting.wording import BANNER
+from rerad.reporting.wording import BANNER, grade_sentence
 
 _MAX_FINDINGS = 3
 
@@ -45,10 +45,36 @@ class LimitVolume:
     volume_cc: float
 
 
+@dataclass(frozen=True, slots=True)
+class LimitDose:
+    """One exported dose.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    organ : str
+        Whose; ``Any`` for all together.
+    ceiling_gy : float
+        Written where no organ with a limit lies.
+    n_limited, n_unknown, n_spent : int
+        Voxels with a limit; of these, those of unknown earlier dose and those with nothing left,
+        both written as 0.
+    """
+
+    path: Path
+    organ: str
+    ceiling_gy: float
+    n_limited: int
+    n_unknown: int
+    n_spent: int
+
+
 def limits_content(
     title: str,
     remaining: RemainingMap,
     volumes: Sequence[LimitVolume],
+    doses: Sequence[LimitDose],
     findings: Sequence[Finding],
 ) -> ReportContent:
     """Say how exported limits were made, and how to plan with them.
@@ -61,20 +87,36 @@ def limits_content(
         What was exported.
     volumes : sequence of LimitVolume
         Of the structure set.
+    doses : sequence of LimitDose
+        As written, all organs together first.
     findings : sequence of Finding
         Of the budget; the most serious are printed.
     """
-    n = remaining.n_fractions
-    doses = (
-        f"physical Gy that may still be given in {n} fractions; 0 also where the earlier dose is "
-        "unknown and outside organs with a limit"
+    n, whole = remaining.n_fractions, doses[0]
+    what = f"physical Gy that may still be given in {n} fractions"
+    zero = (
+        f"nothing may be given: spent ({whole.n_spent} of {whole.n_limited} voxels with a limit) "
+        f"or earlier dose unknown ({whole.n_unknown}); the unknown part is zUnk"
+    )
+    ceiling = (
+        "no limit of this rule set holds there; it does not say that any dose may be given. "
+        "Beside an organ a system that interpolates mixes it in: plan with the volumes"
     )
     names = (
         "zLtL_Organ: must stay below L Gy in every voxel; zUnk_Organ: earlier dose unknown, no "
         "limit is enforced there"
     )
     whom = f"a course of {n} fractions, planned in another system on the same CT"
-    facts = Facts((("For", whom), ("Doses", doses), ("Volumes", names)))
+    facts = Facts(
+        (
+            ("For", whom),
+            ("Doses", what),
+            ("0 Gy", zero),
+            (f"{whole.ceiling_gy:g} Gy", ceiling),
+            ("Volumes", names),
+            ("Records", grade_sentence(organ.limit.grade for organ in remaining.organs) or "none"),
+        )
+    )
     how = Bullets(
         "How",
         (
@@ -85,7 +127,10 @@ def limits_content(
             "A near-maximum limit (D0.1cc) is held in every voxel: stricter than the limit.",
             "Set for each zLt volume a maximum of its level. Another number of fractions needs "
             "another export.",
-            "Check the plan that comes back: rerad budget CASE --plan RTPLAN --dose RTDOSE.",
+            "The doses hang on a plan without beams (RSCH_LIMITS), or on the plan named with "
+            "--plan; they are of no plan that was treated.",
+            "Check the plan that comes back: rerad budget CASE --plan RTPLAN --dose RTDOSE, or "
+            "[returned_plan] in case.toml and rerad run.",
         ),
     )
     weighed = [item for item in findings if item.code != "rule-sets-disagree"]

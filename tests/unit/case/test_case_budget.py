@@ -1,6 +1,7 @@
 """`rerad budget` and `rerad export-limits` on the tiny patient."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from rerad.dicom import PlanReference, StudyHeader
 from rerad.errors import CaseError, InputError
 from rerad.evaluation import Verdict
 from rerad.planning import prepare_case
+from rerad.planning.remaining_map import remaining_map
 from rerad.planning.returned_plan import check_returned_plan
 from rerad.radiobiology import bed, eqd2, physical_from_eqd2
 
@@ -189,12 +191,70 @@ def test_limits_are_exported_nested_and_readable(point_case, tmp_path):
     assert set(read.names) == set(names)
     inner, outer = names["zLt32_SacralPl_R"], names["zLt35_SacralPl_R"]
     assert inner.volume_cc <= outer.volume_cc
-    combined = pydicom.dcmread(written.doses[0])
+    combined = pydicom.dcmread(written.doses[0].path)
     assert combined.DoseType == "PHYSICAL"
     assert "LEFT in 22 fx" in combined.DoseComment
     values = combined.pixel_array * float(combined.DoseGridScaling)
     expected = physical_from_eqd2(70 - eqd2(45, 25, 2.5), n_fractions=22, alpha_beta_gy=2.5)
-    assert values.max() == pytest.approx(expected, abs=0.01)
+    inside = np.zeros(budget.grid.shape, dtype=bool)
+    organ = budget.masks["SacralPlex_R"]
+    inside[budget.grid.region_of(organ.grid)] = organ.fraction > 0
+    assert np.allclose(values[inside], expected, atol=0.01)
+    # Where no organ with a limit lies the ceiling stands, above all that is left.
+    assert np.allclose(values[~inside], 100.0, atol=0.01)
+    assert "100 Gy=no limit" in combined.DoseComment
+    # It belongs to a plan that is there, has no beam and is for research.
+    plan = pydicom.dcmread(written.plan)
+    (referred,) = combined.ReferencedRTPlanSequence
+    assert referred.ReferencedSOPInstanceUID == plan.SOPInstanceUID
+    (group,) = plan.FractionGroupSequence
+    assert (group.NumberOfFractionsPlanned, group.NumberOfBeams) == (22, 0)
+    assert (plan.ApprovalStatus, plan.PlanIntent) == ("UNAPPROVED", "RESEARCH")
+    assert "BeamSequence" not in plan
+    drawn = pydicom.dcmread(written.structures)
+    (of_plan,) = plan.ReferencedStructureSetSequence
+    assert of_plan.ReferencedSOPInstanceUID == drawn.SOPInstanceUID
+
+
+def test_unknown_spent_and_unlimited_are_told_apart(point_case, tmp_path):
+    """Half the plexus unknown, a limit below what was given: 0, counted apart; no limit: 100."""
+    budget = budget_case(point_case, progress=quiet)
+    (limit,) = budget.limits
+    values = np.array(limit.prior.values)
+    k = values.shape[0] // 2
+    values[:k] = np.nan
+    cut = replace(
+        limit,
+        prior=replace(limit.prior, values=values),
+        goal=replace(limit.goal, at_most=20.0),
+    )
+    remaining = remaining_map([cut], budget.masks, budget.grid, n_fractions=22)
+    written = export_limits(
+        replace(budget, limits=(cut,), remaining=remaining), [35.0], tmp_path / "lim"
+    )
+    whole, organ = written.doses
+    assert whole.n_unknown == organ.n_unknown > 0
+    assert organ.n_spent == organ.n_limited - organ.n_unknown > 0
+    combined = pydicom.dcmread(whole.path)
+    assert f"unknown={whole.n_unknown} as 0" in combined.DoseComment
+    stored = combined.pixel_array * float(combined.DoseGridScaling)
+    assert np.count_nonzero(stored == 0) == organ.n_limited
+    assert np.allclose(stored[stored > 0], 100.0, atol=0.01)
+    assert {item.name for item in written.volumes} >= {"zUnk_SacralPle_R", "zLt35_SacralPl_R"}
+
+
+def test_doses_hang_on_the_users_own_plan(point_case, tiny, tmp_path):
+    budget = budget_case(point_case, progress=quiet)
+    with pytest.raises(CaseError, match="expected a plan in the frame"):
+        export_limits(budget, [35.0], tmp_path / "lim", plan=tiny.folder / "rp1.dcm")
+    assert not (tmp_path / "lim").exists()
+    dataset = pydicom.dcmread(tiny.folder / "rp1.dcm")
+    dataset.FrameOfReferenceUID = tiny.today.grid.frame_uid
+    dataset.save_as(tmp_path / "own.dcm")
+    written = export_limits(budget, [35.0], tmp_path / "lim", plan=tmp_path / "own.dcm")
+    assert written.plan is None
+    (referred,) = pydicom.dcmread(written.doses[0].path).ReferencedRTPlanSequence
+    assert referred.ReferencedSOPInstanceUID == dataset.SOPInstanceUID
 
 
 def test_export_on_the_command_line_with_its_page(point_case, tmp_path):
