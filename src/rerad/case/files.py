@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 import tomllib
 from pathlib import Path
@@ -69,21 +70,64 @@ def read_case(case: Path) -> CaseFile:
         raise CaseError(first_problem(path, error)) from error
 
 
-def first_problem(path: Path, error: ValidationError) -> str:
-    """Say the first thing that is wrong, and how many more there are."""
-    problems = sorted(
+def first_problem(path: Path, error: ValidationError, *, inside: str = "") -> str:
+    """Say the first thing that is wrong, and how many more keys are.
+
+    Parameters
+    ----------
+    path : Path
+        What was read, for the sentence.
+    error : ValidationError
+        Of the reader; the alternatives of one key are one problem.
+    inside : str
+        Start of the keys that the user did not write, such as ``"death.0."``.
+    """
+    problems: dict[str, list[Any]] = {}
+    for item in sorted(
         error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden"
-    )
-    first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in {"int", "float", "date"})
+    ):
+        problems.setdefault(_key(item["loc"]).removeprefix(inside), []).append(item)
+    key, found = next(iter(problems.items()))
+    first = found[0]
     if first["type"] == "extra_forbidden":
         text = f"{path}: unknown key {key!r}; see `rerad schema` for the keys there are"
     elif first["type"] == "missing":
         text = f"{path}: key {key!r} is missing"
     else:
-        text = f"{path}: {key}: {first['msg']}, got {first.get('input')!r}"
+        text = f"{path}: {key}: {_wanted(found)}, got {first.get('input')!r}"
     more = len(problems) - 1
     return f"{text} (and {more} more)" if more else text
+
+
+def _key(place: tuple[int | str, ...]) -> str:
+    """Return the key that a place of pydantic names, without its names of alternatives."""
+    parts: list[str] = []
+    for part in place:
+        is_second_date = part == "date" and bool(parts) and parts[-1].endswith("date")
+        if not is_second_date and not _ALTERNATIVE.fullmatch(str(part)):
+            parts.append(str(part))
+    return ".".join(parts)
+
+
+_ALTERNATIVE = re.compile(r"int|float|bool|str|(?:constrained|lax|literal|function|tuple)[-\[].*")
+"""What pydantic calls the alternatives of a value."""
+
+
+def _wanted(problems: list[Any]) -> str:
+    """Return what was expected: every alternative of a key, or what its check says."""
+    words = [str(item["msg"]) for item in problems]
+    if not all(text.startswith(_SHOULD_BE) for text in words):
+        return words[0].removeprefix("Value error, ")
+    kinds = (
+        re.sub(r", (?:invalid|unable|input is) .*", "", text.removeprefix(_SHOULD_BE))
+        .replace("a valid i", "an i")
+        .replace("a valid ", "a ")
+        for text in words
+    )
+    return "expected " + " or ".join(dict.fromkeys(kinds))
+
+
+_SHOULD_BE = "Input should be "
 
 
 def write_case(case: CaseFile, path: Path) -> None:

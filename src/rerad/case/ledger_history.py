@@ -212,6 +212,8 @@ def _opioid_title(record: OpioidUse) -> str:
 def _measures(record: ClinicalRecord) -> dict[str, Any]:
     """Return pain, strength and opioid of a record, as far as it has them."""
     if isinstance(record, SymptomScore) and record.symptom.strip().lower() == "pain":
+        if not record.is_from_0_to_10:
+            return {}
         low, high = _number(record.lowest), _number(record.highest)
         return {} if low is None or high is None else {"pain_score": (float(low), float(high))}
     if isinstance(record, MuscleStrength):

@@ -102,7 +102,7 @@ def record_of_words(kind: str, words: Sequence[str]) -> ClinicalRecord:
             return course_record(PriorCourseTable.model_validate(content))
         return next(iter(records_of(HistoryTables.model_validate({kind: [content]}))))
     except ValidationError as error:
-        raise CaseError(first_problem(Path(kind), error)) from error
+        raise CaseError(first_problem(Path(kind), error, inside=f"{kind}.0.")) from error
 
 
 def changed_record(record: ClinicalRecord, words: Sequence[str]) -> ClinicalRecord:
@@ -160,7 +160,7 @@ def _record_of_table(kind: str, table: dict[str, Any]) -> ClinicalRecord:
     try:
         file = HistoryFile.model_validate(content)
     except ValidationError as error:
-        raise CaseError(first_problem(Path(kind), error)) from error
+        raise CaseError(first_problem(Path(kind), error, inside=f"{name}.0.")) from error
     if kind == "course":
         return course_record(file.course[0])
     return next(iter(records_of(file)))

@@ -107,7 +107,8 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
     for time in document["survival"]:
         ending = "death" if time["is_death"] else "last seen alive"
         said = f" (the record says: {time['said']})" if time["said"] else ""
-        yield f"from {time['landmark']} to {ending}: {time['days']} days{said}"
+        days = time["days"] if time["days"] == "unknown" else f"{time['days']} days"
+        yield f"from {time['landmark']} to {ending}: {days}{said}"
     for finding in document["findings"]:
         yield f"{finding['severity']}: {finding['text']}"
 
@@ -132,7 +133,7 @@ def _words(value: Any) -> str:
     """Return a value within a part in a few words."""
     if isinstance(value, list):
         return "; ".join(
-            " ".join(str(item) for item in part.values())
+            " ".join(f"{key} {item}" for key, item in part.items())
             if isinstance(part, Mapping)
             else str(part)
             for part in value

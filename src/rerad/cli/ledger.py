@@ -263,7 +263,9 @@ def verify(
         typer.echo(f"{found.n_entries} audit entries, {found.n_revisions} revisions checked")
         if not expected:
             typer.echo("entries cut off the end are not seen: note the head elsewhere (--heads)")
-        typer.echo("sound" if found.is_sound else f"{len(found.problems)} problems")
+        n_problems = len(found.problems)
+        words = f"{n_problems} problem{'s' if n_problems > 1 else ''}"
+        typer.echo("sound" if found.is_sound else words)
         typer.echo(f"head {found.head}")
     if not found.is_sound:
         raise typer.Exit(ExitCode.FAILED)

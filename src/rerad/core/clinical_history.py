@@ -308,6 +308,13 @@ class SymptomScore(ClinicalRecord):
             msg = f"symptom {self.key!r}: lowest score {low} is above the highest, {high}"
             raise InputError(msg)
 
+    @property
+    def is_from_0_to_10(self) -> bool:
+        """Whether the scores can be read on a scale from 0 to 10: no other scale is stated."""
+        scores = [s for s in (self.lowest, self.highest) if not isinstance(s, Absent)]
+        is_longer = isinstance(self.scale, str) and "100" in self.scale
+        return not is_longer and all(0 <= score <= 10 for score in scores)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MuscleStrength(ClinicalRecord):

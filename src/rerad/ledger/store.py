@@ -5,7 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rerad.core.clinical_history import ClinicalHistory, ClinicalRecord, PatientRecord, kind_of
+from rerad.core.clinical_history import (
+    ClinicalHistory,
+    ClinicalRecord,
+    Death,
+    PatientRecord,
+    kind_of,
+)
 from rerad.core.record_documents import canonical_json, to_document
 from rerad.errors import InputError, LedgerError
 from rerad.ledger.audit import Signature, append_entry, object_text
@@ -59,7 +65,7 @@ def add_record(
     Raises
     ------
     LedgerError
-        If the patient is not there, or the key is.
+        If the patient is not there, the key is, or a death is on record already.
     """
     with writing(ledger) as connection:
         return _add(connection, patient_id, record, signature)
@@ -167,12 +173,29 @@ def _add(
             f"{patient_id}: key {record.key!r} is taken by a {taken}; choose another, or revise it"
         )
         raise LedgerError(msg)
+    if isinstance(record, Death):
+        _require_no_other_death(connection, patient_id)
     inserted = connection.execute(
         sa.insert(records).values(patient_id=patient_id, key=record.key, kind=kind_of(record))
     )
     assert inserted.inserted_primary_key is not None
     stored = Stored(int(inserted.inserted_primary_key[0]), patient_id, record, 0, "", False)
     return _next(connection, stored, record, signature, is_withdrawn=False)
+
+
+def _require_no_other_death(connection: sa.Connection, patient_id: str) -> None:
+    """Raise if the death of a patient is on record already, and was not withdrawn."""
+    query = sa.select(records.c.key).where(
+        records.c.patient_id == patient_id, records.c.kind == "death"
+    )
+    for key in connection.execute(query).scalars():
+        found = stored_record(connection, patient_id, key)
+        if not found.is_withdrawn:
+            msg = (
+                f"{patient_id}: a death is on record already, as {key!r} at revision "
+                f"{found.revision}; revise or withdraw it"
+            )
+            raise LedgerError(msg)
 
 
 def _add_patient(connection: sa.Connection, patient_id: str, signature: Signature) -> None:

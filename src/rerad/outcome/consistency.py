@@ -9,6 +9,7 @@ from rerad.core.clinical_history import (
     ClinicalHistory,
     CoursePhase,
     CourseRecord,
+    MuscleStrength,
     PhaseVolume,
 )
 
@@ -44,7 +45,21 @@ def history_findings(history: ClinicalHistory) -> tuple[Finding, ...]:
                     course.title,
                 )
             )
+    findings.extend(_strength_findings(history))
     return tuple(findings)
+
+
+def _strength_findings(history: ClinicalHistory) -> Iterator[Finding]:
+    """Say which grades of strength have no place in the order of grades."""
+    for record in history.of_kind(MuscleStrength):
+        if isinstance(record.grade, str) and not isinstance(record.ordinal, int):
+            yield Finding(
+                Severity.NOTE,
+                "grade-without-order",
+                f"Strength {record.key}: grade {record.grade!r} is none of 0, 1, 1+, 2-, 2 ... 5; "
+                "it is kept as written and compared with no other.",
+                record.key,
+            )
 
 
 def _interval_is_unknown(before: CourseRecord, after: CourseRecord) -> bool:
@@ -61,6 +76,15 @@ def _course_findings(course: CourseRecord) -> Iterator[Finding]:
             "delivered-fractions-unknown",
             f"{course.title}: how many fractions were given is unknown; taking the planned number "
             "is an assumption.",
+            course.title,
+        )
+    planned, given = course.n_fractions_planned, course.n_fractions_delivered
+    if isinstance(planned, int) and isinstance(given, int) and given > planned:
+        yield Finding(
+            Severity.CAUTION,
+            "more-fractions-than-planned",
+            f"{course.title}: {given} fractions are on record as given, {planned} as planned: ask "
+            "which is right.",
             course.title,
         )
     for phase in course.phases:

@@ -54,12 +54,15 @@ class PainState:
         Daily oral morphine equivalent; 0 means none is taken, None means unknown.
     opioid_words : str
         What the record does say of an opioid whose dose at this time is unknown; may be empty.
+    score_words : str
+        What the record does say of a score that is unknown from 0 to 10; may be empty.
     """
 
     lowest: float | None
     highest: float | None
     oral_morphine_mg_day: float | None
     opioid_words: str = ""
+    score_words: str = ""
 
     def __post_init__(self) -> None:
         scores = [s for s in (self.lowest, self.highest) if s is not None]
@@ -173,7 +176,8 @@ def _missing(before: PainState, after: PainState) -> str:
     words = []
     for name, state in (("earlier", before), ("later", after)):
         if state.lowest is None or state.highest is None:
-            words.append(f"the {name} score is unknown")
+            said = f" ({state.score_words})" if state.score_words else ""
+            words.append(f"the {name} score is unknown{said}")
         if state.oral_morphine_mg_day is None:
             said = f" ({state.opioid_words})" if state.opioid_words else ""
             words.append(f"the {name} opioid dose is unknown{said}")

@@ -94,16 +94,27 @@ def _state(pain: SymptomScore, opioid: OpioidUse | None) -> PainState:
     could not say: then it may have been given for that pain, and the dose at the score is unknown.
     """
     low, high = _number(pain.lowest), _number(pain.highest)
+    other = ""
+    if not pain.is_from_0_to_10:
+        low, high, other = None, None, _on_another_scale(pain)
     if opioid is None:
-        return PainState(low, high, None)
+        return PainState(low, high, None, score_words=other)
     equivalent = _number(opioid.oral_morphine_mg_day)
     if equivalent is None or not (opioid.when is UNKNOWN and opioid.date is UNKNOWN):
-        return PainState(low, high, equivalent)
+        return PainState(low, high, equivalent, score_words=other)
     words = (
         f"the record states {_as_prescribed(opioid)}, {equivalent:g} mg oral morphine a day, but "
         "not whether it was taken at that score or given for it"
     )
-    return PainState(low, high, None, words)
+    return PainState(low, high, None, words, other)
+
+
+def _on_another_scale(pain: SymptomScore) -> str:
+    """Return a score that cannot be read from 0 to 10, with its scale."""
+    scores = {s for s in (_number(pain.lowest), _number(pain.highest)) if s is not None}
+    scale = pain.scale if isinstance(pain.scale, str) else "a scale that is not stated"
+    said = " to ".join(f"{score:g}" for score in sorted(scores)) or "no score"
+    return f"the record states {said} on {scale}, which is not from 0 to 10"
 
 
 def _as_prescribed(opioid: OpioidUse) -> str:

@@ -55,7 +55,7 @@ def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: 
         "stop_reason: unknown",
         "concurrent_with: not applicable",
         "oral_morphine_mg_day: 180.0",
-        "to death: unknown days (the record says: three months after)",
+        "to death: unknown (the record says: three months after)",
         "serious: The interval from Course 1 to Course 2 is unknown",
         "15 fractions as planned make 27.27 Gy",
     ):
@@ -123,7 +123,19 @@ def test_what_is_worked_out_follows_a_revision(terminal: Terminal) -> None:
         (["add", "death", "order", "--patient", ID], "expected key=value, got 'order'"),
         (
             ["add", "death", "order=1", "colour=red", "--patient", ID],
-            "unknown key 'death.0.col",
+            "unknown key 'colour'; see",
+        ),
+        (
+            ["add", "follow_up", "order=1", "ecog=two", "--patient", ID],
+            "follow_up: ecog: expected an integer or 'unknown'",
+        ),
+        (
+            ["add", "follow_up", "order=1", "date=31.12.2020", "--patient", ID],
+            "follow_up: date: expected a date or datetime or 'unknown', 'not applicable' or",
+        ),
+        (
+            ["add", "death", "order=99", "--patient", ID],
+            "a death is on record already, as 'death'",
         ),
         (["add", "death", "order=1", "--patient", "X"], "'X' is not in the ledger; add the pat"),
         (["import", str(EXAMPLE)], "'PUBLISHED-CASE' is in the ledger already"),
@@ -152,7 +164,7 @@ def test_entries_cut_off_the_end_are_missed_by_a_noted_head(
     assert "entries cut off the end are not seen" in terminal.run("verify")
     before = (tmp_path / "ledger.db").read_bytes()
     terminal.run("verify", "--heads", str(heads))
-    terminal.run("add", "death", "order=200", "text=x", "cause=y", "--patient", ID)
+    terminal.run("add", "follow_up", "order=200", "text=x", "ecog=1", "--patient", ID)
     terminal.run("verify", "--heads", str(heads))
     terminal.run("verify", "--heads", str(heads))
     assert len(heads.read_text(encoding="utf-8").splitlines()) == 2
@@ -168,6 +180,44 @@ def test_entries_cut_off_the_end_are_missed_by_a_noted_head(
     assert "line 1: expected the note of a head" in text
 
 
+def test_a_pain_on_another_scale_is_kept_and_not_judged(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    words = ("lowest=50", "highest=55", "scale=VAS 0-100 mm")
+    terminal.run("revise", ID, "pain-after", *words, "--from-revision", "1", "--reason", "in mm")
+    shown = terminal.run("show", ID)
+    assert "the record states 50 to 55 on VAS 0-100 mm, which is not from 0 to 10" in shown
+    assert "indeterminate response" in shown
+    terminal.run("timeline", ID, "-o", str(tmp_path / "story.png"))
+    # 8 of 100 is no 8 of 10
+    terminal.run(
+        "revise",
+        ID,
+        "pain-after",
+        "lowest=8",
+        "highest=8",
+        "--from-revision",
+        "2",
+        "--reason",
+        "x",
+    )
+    assert "the record states 8 on VAS 0-100 mm" in terminal.run("show", ID)
+
+
+def test_what_looks_odd_is_kept_and_said(terminal: Terminal) -> None:
+    terminal.run(
+        "revise", ID, "strength-after", "grade=fair", "--from-revision", "1", "--reason", "x"
+    )
+    terminal.run(
+        "revise", ID, "course-2", "n_fractions_delivered=25", "--from-revision", "1",
+        "--reason", "x",
+    )  # fmt: skip
+    shown = terminal.run("show", ID)
+    assert "grade 'fair' is none of 0, 1, 1+" in shown
+    assert "25 fractions are on record as given, 22 as planned: ask which is right" in shown
+    assert "GTV prescribed_gy 40.0 planned_gy unknown delivered_gy 27.0" in shown
+
+
 def test_an_edited_file_fails_the_check(terminal: Terminal) -> None:
     head = str(terminal.json("verify")["head"])
     terminal.run("verify", "--head", head)
@@ -178,7 +228,7 @@ def test_an_edited_file_fails_the_check(terminal: Terminal) -> None:
     connection.close()
     said = terminal.run("verify", code=1)
     assert "course 'course-2' of patient 'PUBLISHED-CASE', revision 1 was edited" in said
-    assert "1 problems" in said
+    assert "1 problem\n" in said
 
 
 def test_what_was_known_then(terminal: Terminal) -> None:
