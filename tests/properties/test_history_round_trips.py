@@ -19,6 +19,7 @@ from rerad.core.clinical_history import (
     ClinicalHistory,
     ClinicalRecord,
     CourseRecord,
+    Death,
     OpioidUse,
     PatientRecord,
     PointDose,
@@ -92,6 +93,8 @@ def records() -> st.SearchStrategy[list[ClinicalRecord]]:
         lambda drawn: [
             kind(key=f"record-{number}", order=number, **content)
             for number, (kind, content) in enumerate(drawn)
+            # nobody dies twice
+            if kind is not Death or Death not in [other for other, _ in drawn[:number]]
         ]
     )
 
