@@ -185,6 +185,29 @@ def test_more_than_two_unequal_grids_add():
     assert total.grid.has_same_voxels(GRID)
 
 
+def test_each_plan_of_a_sum_counts_by_its_own_fractions_in_any_order():
+    """The survey lists matRad 711 among sum functions; its text was not at hand.
+
+    What such functions get wrong: one number of fractions for every plan, and a sum that depends
+    on which plan comes first. Here 20 Gy in 10, 15 Gy in 3 (5 of them planned) and 8 Gy in 1.
+    """
+    fine = Grid((16, 24, 30), (-29.0, -23.0, -14.0), (2.0, 2.0, 2.0), FRAME)
+    courses = [
+        CourseDose("ten", (PhaseDose(flat(20.0), 10, 10),), SAME),
+        CourseDose("three of five", (PhaseDose(flat(25.0, fine), 5, 3),), SAME),
+        CourseDose("one", (PhaseDose(flat(8.0), 1, 1),), SAME),
+    ]
+    # D (D/n + 2) / 4: 20 (2 + 2)/4, 15 (5 + 2)/4, 8 (8 + 2)/4.
+    expected = 20.0 + 26.25 + 20.0
+    sums = [
+        accumulate(order, GRID, alpha_beta_gy=2.0) for order in (courses, list(reversed(courses)))
+    ]
+    for total in sums:
+        assert total.grid.has_same_voxels(GRID)
+        assert total.values[5, 8, 10] == pytest.approx(expected, abs=1e-3)
+    np.testing.assert_allclose(sums[0].values, sums[1].values, atol=1e-4)
+
+
 def test_dose_at_the_whole_volume_is_the_minimum():
     """dicompyler-core 25 gave D100 = 0."""
     histogram = dvh(flat(40.0), box("Bladder", (-15, -12, -9), (15, 12, 9)))
