@@ -112,7 +112,7 @@ def margin(mask: Mask, parent: Grid, margin_mm: float | Margin6) -> Mask:
     n_parts = _parts(box)
     share = np.zeros(box.shape, dtype=np.float32)
     share[box.region_of(mask.grid)] = mask.fraction
-    inside = _divided(share, n_parts) >= INSIDE - 1e-6
+    inside = _fine_inside(share, n_parts)
     spacing = np.array(box.spacing_mm)[::-1] / n_parts
     if six.is_contraction:
         # The rim of the box is outside, even where the mask touches the edge of its parent.
@@ -183,6 +183,16 @@ def _parts(grid: Grid) -> tuple[int, int, int]:
         if grid.n_voxels * int(np.prod(n)) <= MOST_FINE_VOXELS:
             break
     return int(n[0]), int(n[1]), int(n[2])
+
+
+def _fine_inside(share: NDArray[np.float32], n_parts: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """Return which divided voxels are inside; none that stands alone is lost between its parts."""
+    inside = _divided(share, n_parts) >= INSIDE - 1e-6
+    (k, j, i), (nk, nj, ni) = share.shape, n_parts
+    parts = inside.reshape(k, nk, j, nj, i, ni)
+    lost = (share >= INSIDE - 1e-6) & ~parts.any(axis=(1, 3, 5))
+    parts |= lost[:, None, :, None, :, None]
+    return inside
 
 
 def _divided(share: NDArray[np.float32], n_parts: tuple[int, int, int]) -> NDArray[np.float32]:

@@ -62,6 +62,18 @@ def test_expansion_on_fine_voxels_is_the_euclidean_distance():
     np.testing.assert_array_equal(found, distance_from(mask, grid) <= 3.7)
 
 
+def test_a_voxel_that_stands_alone_keeps_its_margin():
+    """Divided in two along each axis, its parts hold 0.42 each by interpolation: none inside."""
+    grid = _grid((2.0, 2.0, 2.0), 40.0)
+    fraction = np.zeros(grid.shape)
+    fraction[4, 4, 4] = 1
+    fraction[12:16, 12:16, 12:16] = 1
+    found = margin(Mask("Two", StructureKind.CTV, fraction, grid), grid, 4.0).on(grid) >= 0.5
+    assert found[4, 4, 4]
+    assert found[4, 4, 2:7].all()
+    assert found[14, 14, 10:18].all()
+
+
 def test_contraction_takes_from_the_side_it_names():
     grid = _grid((1.0, 1.0, 1.0), 31.0)
     fraction = np.zeros(grid.shape)
