@@ -83,7 +83,7 @@ def limit_caps(
                 limit.goal.alpha_beta_gy,
                 limit.recovery_fraction,
             ),
-            is_point_maximum=_is_point_maximum(limit.goal),
+            is_point_maximum=is_point_maximum(limit.goal),
         )
         for limit in limits
         if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
@@ -111,7 +111,7 @@ def hard_cumulative_caps(
                 goal.alpha_beta_gy,
                 0.0,
             ),
-            is_point_maximum=_is_point_maximum(goal),
+            is_point_maximum=is_point_maximum(goal),
         )
         for goal in inputs.goals
         if goal.is_hard
@@ -138,6 +138,6 @@ def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
     )
 
 
-def _is_point_maximum(goal: Goal) -> bool:
+def is_point_maximum(goal: Goal) -> bool:
     """Return whether a limit is for the highest dose anywhere in the structure."""
     return parse_metric(goal.metric).kind is MetricKind.MAX
