@@ -54,8 +54,8 @@ def report_content(
     sections = (
         content_history.who_section(result, citations),
         consult_section(result, consult, citations) if consult is not None else None,
-        content_history.timeline_section(result),
         content_history.before_section(result),
+        content_history.timeline_section(result),
         content_history.unknown_section(result),
         nerve_section(nerves, citations),
         registration_section(result, citations),

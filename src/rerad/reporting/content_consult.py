@@ -329,22 +329,26 @@ def response_blocks(consult: Consult, citations: Citations) -> tuple[Block, ...]
 def outcome_blocks(consult: Consult) -> Iterator[Block]:
     """Return survival and toxicity, and what the record leaves open."""
     history = consult.history
-    lines = [_survival(time) for time in survival_times(history)]
-    if not lines:
-        lines = ["Neither a death nor a dated visit has a record of its own: unknown."]
-    yield Bullets("Survival", tuple(lines))
+    yield Bullets("Survival", tuple(_survival_lines(survival_times(history))))
     yield Bullets("Toxicity", tuple(_toxicities(history.of_kind(Toxicity))))
     open_points = tuple(f"{f.severity}: {f.text}" for f in history_findings(history))
     if open_points:
         yield Bullets("What the record leaves open", open_points)
 
 
-def _survival(time: SurvivalTime) -> str:
-    """Return the time from one landmark in words."""
-    kind = "death" if time.is_death else "last visit alive"
-    number = f"{time.days} days" if time.days is not None else UNKNOWN
-    said = f" (the record says: {time.said})" if time.said else ""
-    return f"From {time.landmark} to {kind}: {number}{said}."
+def _survival_lines(times: tuple[SurvivalTime, ...]) -> Iterator[str]:
+    """Return the time from each landmark; those that are unknown in one line."""
+    if not times:
+        yield "Neither a death nor a dated visit has a record of its own: unknown."
+        return
+    kind = "death" if times[0].is_death else "last visit alive"
+    said = f" (the record says: {times[0].said})" if times[0].said else ""
+    for time in times:
+        if time.days is not None:
+            yield f"From {time.landmark} to {kind}: {time.days} days{said}."
+    unknown = [time.landmark for time in times if time.days is None]
+    if unknown:
+        yield f"From {'; '.join(unknown)} to {kind}: {UNKNOWN}{said}."
 
 
 def _toxicities(records: tuple[Toxicity, ...]) -> Iterator[str]:

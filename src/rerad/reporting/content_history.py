@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from rerad.core import Course, HistoryEvent, Prescription, Severity
+from rerad.core import Course, EventKind, HistoryEvent, Prescription, Severity
 from rerad.evaluation import Verdict
 from rerad.planning.result import CaseResult, PriorCourse
 from rerad.radiobiology import eqd2
@@ -303,11 +303,7 @@ def outcome_section(result: CaseResult, response: tuple[Block, ...] = ()) -> Sec
             Cell(event.title, event.text, Emphasis.STRONG),
             _stated(_pain_text(event)),
             _stated(event.muscle_grade),
-            _stated(
-                ""
-                if event.oral_morphine_mg_day is None
-                else f"{compact(event.oral_morphine_mg_day)} mg/day"
-            ),
+            _opioid_cell(event),
         )
         for event in after
     )
@@ -330,6 +326,15 @@ def outcome_section(result: CaseResult, response: tuple[Block, ...] = ()) -> Sec
 
 def _stated(text: str) -> Cell:
     return Cell(text) if text else Cell("–", emphasis=Emphasis.MUTED)
+
+
+def _opioid_cell(event: HistoryEvent) -> Cell:
+    """Return the oral morphine equivalent: of an opioid that was told without one, unknown."""
+    if event.oral_morphine_mg_day is not None:
+        return Cell(f"{compact(event.oral_morphine_mg_day)} mg/day")
+    if event.kind is EventKind.DRUG:
+        return Cell(UNKNOWN, emphasis=Emphasis.ABSENT)
+    return _stated("")
 
 
 def _when(event: HistoryEvent) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from rerad.reporting import Consult, ReportContent, report_content
 from rerad.reporting.checklist import ITEMS
 from rerad.reporting.consult import BLANK
 from rerad.reporting.document import SignatureLines, Table
+from rerad.reporting.wording import BANNER
 from rerad.structures import EndSlab
 
 
@@ -169,7 +171,7 @@ def test_outcome_has_response_strength_survival_and_toxicity(
     assert "the earlier opioid dose is unknown" in text
     assert "strength: better; grade 2+ to 4" in text
     assert "From start of Course 2 to death: 90 days" in text
-    assert "From end of Course 1 to death: unknown (the record says: three months after)" in text
+    assert "end of Course 1; end of Course 2 to death: unknown (the record says: three" in text
     assert "that is unknown, not none" in text
     graded = Toxicity(key="t", order=45, text="", term="Brachial plexopathy", grade=2)
     more = replace(consult, history=ClinicalHistory(
@@ -225,6 +227,16 @@ def test_a_history_from_the_ledger_names_the_end_of_its_audit_trail(
     told = replace(consult, history_source=source)
     assert source in section_text(report_content(case_result, told), "consult")
     assert "audit trail" not in section_text(report_content(case_result, consult), "consult")
+
+
+def test_the_html_keeps_banner_and_columns_on_paper() -> None:
+    sheet = files("rerad.reporting").joinpath("templates/style.css").read_text(encoding="utf-8")
+    page, paper = sheet.split("@page {")[1].split("@media print {")
+    assert f'content: "{BANNER}"' in page
+    # a box that scrolls on the screen would cut the last columns off on paper
+    assert ".scroll { overflow: visible; }" in paper
+    # a banner that is fixed would lie on the text of every page
+    assert ".banner { position: static; }" in paper
 
 
 def test_the_page_lists_every_item_of_the_checklist() -> None:

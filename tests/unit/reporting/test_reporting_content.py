@@ -32,8 +32,8 @@ from rerad.reporting.wording import (
 
 ORDER = [
     "who",
-    "timeline",
     "before",
+    "timeline",
     "unknown",
     "registration",
     "budget",
