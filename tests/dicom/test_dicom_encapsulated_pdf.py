@@ -10,7 +10,11 @@ import pytest
 
 from rerad.core import Patient
 from rerad.dicom import StudyHeader, UidFactory
-from rerad.dicom.encapsulated_pdf import read_encapsulated_pdf, write_encapsulated_pdf
+from rerad.dicom.encapsulated_pdf import (
+    object_identity,
+    read_encapsulated_pdf,
+    write_encapsulated_pdf,
+)
 from rerad.errors import DicomError, InputError
 
 PATIENT = Patient("P-1", "Doe^Jane", None, "F")
@@ -58,3 +62,16 @@ def test_what_is_no_pdf_is_refused(tmp_path: Path, header: StudyHeader) -> None:
     dataset.save_as(path)
     with pytest.raises(DicomError, match="expected an Encapsulated PDF, got DOC"):
         read_encapsulated_pdf(path)
+
+
+def test_an_object_is_named_without_being_loaded(written, tmp_path: Path) -> None:
+    path = written.path("rd")
+    dataset = pydicom.dcmread(path)
+    assert object_identity(path) == (dataset.SOPClassUID, dataset.SOPInstanceUID)
+    # a dose that breaks off within its pixels can still be named
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(path.read_bytes()[:-200])
+    assert object_identity(cut) == object_identity(path)
+    (tmp_path / "no.dcm").write_text("no object", encoding="utf-8")
+    with pytest.raises(DicomError, match=r"expected a DICOM object, but no\.dcm cannot be parsed"):
+        object_identity(tmp_path / "no.dcm")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pydicom
 from pydicom.uid import EncapsulatedPDFStorage
 
 from rerad.core import Patient
-from rerad.dicom.files import guard_parser, read_dataset, write_dataset
+from rerad.dicom.files import UNREADABLE, first_line, guard_parser, read_dataset, write_dataset
 from rerad.dicom.headers import (
     StudyHeader,
     dicom_date,
@@ -139,6 +140,19 @@ def read_encapsulated_pdf(path: Path) -> EncapsulatedPdf:
 
 @guard_parser
 def object_identity(path: Path) -> tuple[str, str]:
-    """Return SOP Class and Instance UID of any DICOM object, as `sources` takes them."""
-    dataset = read_dataset(path)
+    """Return SOP Class and Instance UID of any DICOM object, as `sources` takes them.
+
+    Only the two are read: a dose need not be loaded to be named.
+
+    Raises
+    ------
+    DicomError
+        If the file is no DICOM object.
+    """
+    wanted = ["SOPClassUID", "SOPInstanceUID"]
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted)
+    except UNREADABLE as error:
+        msg = f"expected a DICOM object, but {path.name} cannot be parsed ({first_line(error)})"
+        raise DicomError(msg) from error
     return text_of(dataset, "SOPClassUID"), text_of(dataset, "SOPInstanceUID")
