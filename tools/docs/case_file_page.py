@@ -75,6 +75,10 @@ RULES: Mapping[str, tuple[str, ...]] = {
         "Limits are judged as without this table; a second verdict says whether each holds in "
         "every scenario.",
     ),
+    "pet": (
+        "Only facts that are given replace the header's; each is a finding with both values. A "
+        "recipe's `[pet]` goes before the case's. See [suv](methods/suv.md).",
+    ),
     "nerves": (
         "With this table `rerad run` measures the nerves and shows them in its report; `rerad "
         "target` takes it where its recipe has no `[nerves]`. See [nerve](methods/nerve.md).",

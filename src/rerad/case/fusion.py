@@ -13,9 +13,11 @@ import numpy as np
 
 from rerad import dicom
 from rerad.case.data_folder import DataFolder
+from rerad.case.suv import suv_of
 from rerad.core import Finding, Grid, Image, RigidTransform, Severity
 from rerad.errors import FrameMismatchError, RegistrationError
 from rerad.imaging import resample_image
+from rerad.pet import SuppliedFacts
 from rerad.registration import RegistrationQuality, register_rigid
 
 SEED = 1
@@ -95,6 +97,48 @@ def fuse(image: Image, planning: Image, data: DataFolder) -> FusedImage:
         )
         raise FrameMismatchError(msg)
     return _by_bones(image, planning, partner)
+
+
+def fuse_named(
+    data: DataFolder, uids: Mapping[str, str], planning: Image, supplied: SuppliedFacts
+) -> dict[str, FusedImage]:
+    """Read PET (as SUV) and MR and bring them into the planning CT's frame.
+
+    Parameters
+    ----------
+    data : DataFolder
+        Where they are; gets every finding.
+    uids : mapping of str to str
+        ``PT`` and ``MR``: series UID, empty for none.
+    planning : Image
+        Planning CT.
+    supplied : SuppliedFacts
+        What goes before the header of the PET.
+
+    Returns
+    -------
+    dict of str to FusedImage
+        ``PET`` and ``MR``, as far as they are there.
+
+    Raises
+    ------
+    FrameMismatchError, RegistrationError
+        If nothing leads from their frame to the planning CT's, or it does not fit.
+    InputError, MissingDataError
+        If the PET cannot be turned into SUV.
+    """
+    fused = {}
+    if uids["PT"]:
+        pet = data.image("data.pet_series_uid", uids["PT"], "PT")
+        suv, findings = suv_of(pet, supplied)
+        data.findings.extend(findings)
+        fused["PET"] = fuse(suv, planning, data)
+    if uids["MR"]:
+        mr = data.image("data.mr_series_uid", uids["MR"], "MR")
+        fused["MR"] = fuse(mr, planning, data)
+    for one in fused.values():
+        data.findings.extend(one.findings)
+    return fused
 
 
 def _by_bones(image: Image, planning: Image, partner: Image) -> FusedImage:

@@ -9,7 +9,7 @@ from rerad import dicom
 from rerad.case.data_folder import DataFolder as DataFolder
 from rerad.case.delivered import with_records
 from rerad.case.files import case_path, read_case
-from rerad.case.fusion import FusedImage, fuse
+from rerad.case.fusion import FusedImage, fuse_named
 from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_records import records_of
 from rerad.case.history_schema import (
@@ -21,6 +21,7 @@ from rerad.case.history_schema import (
 from rerad.case.ledger_case import history_in_ledger
 from rerad.case.ledger_history import events_of
 from rerad.case.medium import medium_of
+from rerad.case.pet_schema import facts_of
 from rerad.case.plan_state import state_hash
 from rerad.case.prior_mapping import mapping_of
 from rerad.case.returned import WhoseCase, returned_of
@@ -42,7 +43,6 @@ from rerad.dicom.scanner import read_scanner
 from rerad.dosecalc import load_machine
 from rerad.errors import CaseError
 from rerad.imaging import curve_findings
-from rerad.pet import to_suv
 from rerad.planning import (
     LimitChoice,
     ObjectiveSettings,
@@ -139,7 +139,8 @@ def load_case(case: Path) -> LoadedCase:
     medium, read = medium_of(file, path, structures)
     data.records.extend(read)
     data.findings.extend(curve_findings(medium.curve, read_scanner(ct_paths[0])))
-    fused = fused_images(data, file, image)
+    uids = {"PT": file.data.pet_series_uid, "MR": file.data.mr_series_uid}
+    fused = fuse_named(data, uids, image, facts_of(file.pet))
     priors = tuple(
         _prior(data, number, file, (patient, image))
         for number, table in enumerate(file.prior_course)
@@ -196,26 +197,6 @@ def _settings(file: CaseFile) -> PlanningSettings:
         dose_rate_mu_min=file.beams.dose_rate_mu_min or None,
         robustness=RobustSettings(**file.robustness.model_dump()) if file.robustness else None,
     )
-
-
-def fused_images(data: DataFolder, file: CaseFile, planning: Image) -> dict[str, FusedImage]:
-    """Read PET (as SUV) and MR and bring them into the planning CT's frame, with findings.
-
-    Raises
-    ------
-    FrameMismatchError, RegistrationError
-        If nothing leads from their frame to the planning CT's, or it does not fit.
-    """
-    fused = {}
-    if file.data.pet_series_uid:
-        pet = data.image("data.pet_series_uid", file.data.pet_series_uid, "PT")
-        fused["PET"] = fuse(to_suv(pet), planning, data)
-    if file.data.mr_series_uid:
-        mr = data.image("data.mr_series_uid", file.data.mr_series_uid, "MR")
-        fused["MR"] = fuse(mr, planning, data)
-    for one in fused.values():
-        data.findings.extend(one.findings)
-    return fused
 
 
 def _prior(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from rerad.case.history_schema import Strict
@@ -96,8 +97,8 @@ def clicks_from_words(words: Sequence[str]) -> dict[str, tuple[Point, ...]]:
         try:
             x, y, z = (float(v) for v in numbers.split(","))
         except ValueError:
-            name = ""
-        if not name:
+            name, x, y, z = "", 0.0, 0.0, 0.0
+        if not name or not np.all(np.isfinite([x, y, z])):
             msg = f"--click: expected NAME=x,y,z in mm such as L5_R=-38,22,101, got {word}"
             raise InputError(msg)
         table.setdefault(name, []).append((x, y, z))

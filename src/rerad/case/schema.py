@@ -16,6 +16,7 @@ from rerad.case.history_schema import (
     Unknown,
 )
 from rerad.case.nerve_schema import NervesTable
+from rerad.case.pet_schema import PetTable
 
 SCHEMA_VERSION = 1
 """Raised when a key changes its meaning or goes; newer files are refused by older programs."""
@@ -381,6 +382,7 @@ class CaseTables(Strict):
     robustness: RobustnessTable | None = None
     ledger: LedgerTable | None = None
     consult: ConsultTable | None = None
+    pet: PetTable | None = None
     nerves: NervesTable | None = None
     returned_plan: ReturnedPlanTable | None = None
     prior_course: tuple[PriorCourseTable, ...] = ()

@@ -84,6 +84,19 @@ def measure_suv(path: Path, *, supplied: SuppliedFacts, kind: SuvKind) -> SuvRep
     )
 
 
+def suv_of(pet: Image, supplied: SuppliedFacts) -> tuple[Image, tuple[Finding, ...]]:
+    """Return a PET as SUV by body weight, with what a reader of it must weigh.
+
+    Raises
+    ------
+    InputError, MissingDataError
+        As `measure_suv`.
+    """
+    image, supplied_findings = supply_facts(pet, supplied)
+    factor = suv_factor(image)
+    return to_suv(image), (*supplied_findings, *suv_findings(image, factor))
+
+
 def pet_files(path: Path) -> tuple[Path, ...]:
     """Return the files of the PET series at a path: the file itself, or a folder's only series."""
     if not Path(path).is_dir():

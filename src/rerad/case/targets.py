@@ -14,9 +14,10 @@ from pathlib import Path
 from rerad import dicom
 from rerad.case.data_folder import DataFolder
 from rerad.case.files import CASE_FILE_NAME, case_path, read_case, write_text
-from rerad.case.fusion import FusedImage, fuse
+from rerad.case.fusion import fuse_named
 from rerad.case.nerve_schema import NervesTable, clicks_from_words, nerves_of
 from rerad.case.nerve_study import NerveStudy, study_nerves
+from rerad.case.pet_schema import PetTable, facts_of, pet_table_of
 from rerad.case.run import replacing
 from rerad.case.targets_outputs import (
     PROPOSAL_NAME,
@@ -28,7 +29,6 @@ from rerad.case.targets_outputs import (
 )
 from rerad.core import Grid, Mask
 from rerad.errors import CaseError, InputError
-from rerad.pet import to_suv
 from rerad.reporting.figures_nerve import NervePictures, write_nerve_figures
 from rerad.structures import rasterize
 from rerad.targets import Recipe, follow_recipe, parse_recipe
@@ -76,10 +76,10 @@ def make_targets(
     InputError, MissingDataError
         If a step cannot be done; the message names it.
     """
-    recipe, stated = read_recipe(recipe_path)
+    recipe, stated, pet = read_recipe(recipe_path)
     watch = _Watch(progress)
     watch("reading")
-    who = _read(case)
+    who = _read(case, pet)
     table = _with_clicks(stated or who.nerves, clicks)
     watch("measuring nerves")
     study = NerveStudy() if table is None else study_nerves(who.scan, table)
@@ -133,8 +133,8 @@ class _Watch:
         return self._seconds
 
 
-def read_recipe(path: Path) -> tuple[Recipe, NervesTable | None]:
-    """Read a recipe file: steps, and which nerves to measure.
+def read_recipe(path: Path) -> tuple[Recipe, NervesTable | None, PetTable | None]:
+    """Read a recipe file: steps, which nerves to measure, and facts of the PET.
 
     Raises
     ------
@@ -149,7 +149,12 @@ def read_recipe(path: Path) -> tuple[Recipe, NervesTable | None]:
         msg = f"expected a recipe (TOML) at {path}, got {error}; give a file with [[step]] tables"
         raise CaseError(msg) from error
     nerves = table.pop("nerves", None)
-    return parse_recipe(table), None if nerves is None else nerves_of(nerves)
+    pet = table.pop("pet", None)
+    return (
+        parse_recipe(table),
+        None if nerves is None else nerves_of(nerves),
+        None if pet is None else pet_table_of(pet),
+    )
 
 
 def _with_clicks(table: NervesTable | None, words: Sequence[str]) -> NervesTable | None:
@@ -165,13 +170,13 @@ def _with_clicks(table: NervesTable | None, words: Sequence[str]) -> NervesTable
     return table.model_copy(update={"clicks": {**table.clicks, **clicks_from_words(words)}})
 
 
-def _read(case: Path) -> TargetPatient:
+def _read(case: Path, stated: PetTable | None) -> TargetPatient:
     """Read CT, structures, PET and MR."""
     case, nerves = Path(case), None
     if case.is_file() or (case / CASE_FILE_NAME).is_file():
         path = case_path(case)
         file = read_case(path)
-        nerves = file.nerves
+        nerves, stated = file.nerves, stated or file.pet
         data = DataFolder(path, (path.parent / file.data.folder).resolve())
         uids = {
             "CT": file.data.planning_ct_series_uid,
@@ -180,18 +185,15 @@ def _read(case: Path) -> TargetPatient:
             "MR": file.data.mr_series_uid,
         }
     else:
+        if not case.is_dir():
+            msg = f"expected a case or a folder of DICOM files at {case}, found none"
+            raise CaseError(msg)
         data = DataFolder(case, case)
         uids = {kind: _only(data, kind, case) for kind in ("CT", "RTSTRUCT", "PT", "MR")}
     ct_paths = data.paths("planning CT", uids["CT"], "CT")
     image = dicom.read_image(ct_paths)
     structures = data.structures("structure set", uids["RTSTRUCT"], image)
-    pet = data.image("PET", uids["PT"], "PT") if uids["PT"] else None
-    mr = data.image("MR", uids["MR"], "MR") if uids["MR"] else None
-    fused: dict[str, FusedImage] = {}
-    for name, other in (("PET", None if pet is None else to_suv(pet)), ("MR", mr)):
-        if other is not None:
-            fused[name] = fuse(other, image, data)
-            data.findings.extend(fused[name].findings)
+    fused = fuse_named(data, uids, image, facts_of(stated))
     return TargetPatient(
         image=image,
         structures=structures,

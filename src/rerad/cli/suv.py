@@ -76,7 +76,8 @@ def print_report(report: SuvReport) -> None:
             f"  corrected to  {pet.decay_correction or 'not said'} {pet.reference_at or ''}"
         )
     typer.echo(f"  SUV           mean {numbers.mean:.3f}, max {numbers.maximum:.3f}, ", nl=False)
-    typer.echo(f"peak of 1 cc {numbers.peak:.3f}")
+    is_known = numbers.peak == numbers.peak
+    typer.echo(f"peak of 1 cc {numbers.peak:.3f}" if is_known else "no sphere of 1 cc fits")
     shares = ", ".join(f"{p:g} %: {v:.3f}" for p, v in numbers.percentiles)
     typer.echo(f"  percentiles   {shares}")
     for finding in report.findings:

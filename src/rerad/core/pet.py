@@ -3,6 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+WEIGHT_RANGE_KG = (0.5, 500.0)
+"""Beyond these a weight is in another unit."""
+
+HEIGHT_RANGE_M = (0.2, 2.8)
+"""Beyond these a height is in another unit."""
+
+ACTIVITY_RANGE_BQ = (1e4, 1e11)
+"""A smaller injected activity makes no image; beyond these it is in MBq, mCi or a smaller unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderConflict:

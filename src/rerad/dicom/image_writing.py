@@ -182,7 +182,8 @@ def _add_pet(common: Dataset, image: Image, study: StudyHeader) -> None:
     common.CountsSource = "EMISSION"
     common.SeriesType = ["STATIC", "IMAGE"]
     common.NumberOfSlices = image.grid.shape[0]
-    common.CorrectedImage = "DECY" if pet.decay_correction != "NONE" else ""
+    made = pet.corrections or (("DECY",) if pet.decay_correction != "NONE" else ())
+    common.CorrectedImage = list(made) if made else ""
     common.DecayCorrection = pet.decay_correction
     if common.DecayCorrection != "NONE":
         common.DecayFactor = 1

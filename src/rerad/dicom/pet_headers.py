@@ -11,6 +11,7 @@ from datetime import datetime, time, timedelta
 from pydicom.dataset import Dataset
 
 from rerad.core import HeaderConflict, PetAcquisition
+from rerad.core.pet import ACTIVITY_RANGE_BQ, HEIGHT_RANGE_M, WEIGHT_RANGE_KG
 from rerad.dicom.headers import items_of, number_of, raw_text_of, text_of
 from rerad.dicom.pet_times import (
     SAME_CLOCK_S,
@@ -32,20 +33,8 @@ F18_CODES = {"77004003", "C-111A1", "21613005"}
 HALF_LIFE_TOLERANCE = 0.02
 """Half lives of fluorine-18 in use differ by less than this share (6584 to 6588 s)."""
 
-LEAST_ACTIVITY_BQ = 1e4
-"""A smaller injected activity makes no image; it was written in MBq, kBq or mCi."""
-
-LARGEST_ACTIVITY_BQ = 1e11
-"""A larger one was written in a smaller unit."""
-
 MOST_HALF_LIVES = 12.0
 """After this many half lives less than a 4000th is left: dates were changed, not waited for."""
-
-WEIGHT_RANGE_KG = (0.5, 500.0)
-"""Beyond these a weight was written in another unit."""
-
-HEIGHT_RANGE_M = (0.2, 2.8)
-"""Beyond these a height was written in another unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +178,7 @@ def _value_conflicts(
     """Values that can only be in another unit, or of another nuclide, or are no numbers."""
     found = _unreadable(first, drug)
     activity = number_of(drug, "RadionuclideTotalDose")
-    if activity and not LEAST_ACTIVITY_BQ <= activity <= LARGEST_ACTIVITY_BQ:
+    if activity and not ACTIVITY_RANGE_BQ[0] <= activity <= ACTIVITY_RANGE_BQ[1]:
         text = f"Radionuclide Total Dose is {activity:g}, which cannot be Bq; it may be MBq or mCi"
         found.append(HeaderConflict("injected_activity_bq", text))
     weight = number_of(first, "PatientWeight")

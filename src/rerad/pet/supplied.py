@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from rerad.core import Finding, Image, ImageUnit, Severity
+from rerad.core.pet import ACTIVITY_RANGE_BQ, HEIGHT_RANGE_M, WEIGHT_RANGE_KG
 from rerad.errors import InputError, MissingDataError
+
+RANGES = {
+    "patient_weight_kg": WEIGHT_RANGE_KG,
+    "patient_height_m": HEIGHT_RANGE_M,
+    "injected_activity_bq": ACTIVITY_RANGE_BQ,
+}
+"""What a supplied number can be, as for the header's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class SuppliedFacts:
     Raises
     ------
     InputError
-        If a number is not finite and above 0 (the time: 0 or more), or a word is not known.
+        If a number is not finite and above 0 (the time: 0 or more), cannot be in the unit of its
+        name, or a word is not known.
     """
 
     patient_weight_kg: float | None = None
@@ -57,6 +66,10 @@ class SuppliedFacts:
             least_is_zero = field.name == "injection_to_reference_s"
             if not np.isfinite(value) or value < 0 or (value == 0 and not least_is_zero):
                 msg = f"expected {field.name} above 0, got {value}"
+                raise InputError(msg)
+            low, high = RANGES.get(field.name, (0.0, np.inf))
+            if not low <= value <= high:
+                msg = f"expected {field.name} of {low:g} to {high:g}, got {value:g}; mind its unit"
                 raise InputError(msg)
         if self.patient_sex not in {None, "F", "M"}:
             msg = f"expected patient_sex F or M, got {self.patient_sex}"

@@ -36,16 +36,16 @@ activity and times: both round, and scanners differ in the second that they deca
 that weight, activity or a time was changed on one side only."""
 
 OPTION_OF = {
-    "patient_weight_kg": "--weight",
+    "patient_weight_kg": "--weight, or weight_kg under [pet]",
     "patient_height_m": "--height",
     "patient_sex": "--sex",
-    "injected_activity_bq": "--activity-mbq",
-    "half_life_s": "--half-life",
-    "injection_to_reference_s": "--uptake-time",
-    "decay_correction": "--decay-correction",
-    "bqml_per_unit": "--bqml-per-unit",
+    "injected_activity_bq": "--activity-mbq, or injected_activity_mbq under [pet]",
+    "half_life_s": "--half-life, or half_life_s under [pet]",
+    "injection_to_reference_s": "--uptake-time, or uptake_time_min under [pet]",
+    "decay_correction": "--decay-correction, or decay_correction under [pet]",
+    "bqml_per_unit": "--bqml-per-unit, or bqml_per_unit under [pet]",
 }
-"""Option of the command line that supplies each fact."""
+"""Option of `rerad suv` that supplies each fact; a case or recipe has them under ``[pet]``."""
 
 
 class SuvKind(StrEnum):

@@ -81,6 +81,7 @@ def make_pet(visit: PelvisVisit, ct: Grid, spine: Spine, seed: int) -> Image:
         injection_to_reference_s=PET_DELAY_S,
         decay_correction="START",
         radiopharmaceutical="Fluorodeoxyglucose F^18^",
+        corrections=("DECY", "ATTN"),
     )
     return Image(
         bqml.astype(np.float32),

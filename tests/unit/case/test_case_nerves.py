@@ -1,14 +1,19 @@
 """The table of nerves: read strictly, written back, refused by name before anything is planned."""
 
 from dataclasses import replace
+from datetime import date
 
+import numpy as np
 import pytest
 
-from rerad.case import check_case, read_case, write_case
+from rerad import dicom
+from rerad.case import check_case, import_folder, read_case, write_case
+from rerad.case.load import load_case
 from rerad.case.nerve_schema import NervesTable, clicks_from_words, nerves_of
 from rerad.case.nerve_study import NerveScan, require_nerves
+from rerad.case.pet_schema import PetTable, facts_of, pet_table_of
 from rerad.case.run import scan_of
-from rerad.core import ImageUnit, Modality
+from rerad.core import Image, ImageUnit, Modality, Patient, PetAcquisition
 from rerad.errors import InputError, MissingDataError
 
 WHOLE = {
@@ -43,7 +48,7 @@ def test_what_is_wrong_is_named(change, said):
 def test_points_of_the_command_line():
     found = clicks_from_words(["L5_R=1,2,3", "L5_R=4,5,-6.5"])
     assert found == {"L5_R": ((1.0, 2.0, 3.0), (4.0, 5.0, -6.5))}
-    for wrong in ("L5_R", "L5_R=1,2", "=1,2,3", "L5_R=a,b,c", "L5_R=1,2,3,4"):
+    for wrong in ("L5_R", "L5_R=1,2", "=1,2,3", "L5_R=a,b,c", "L5_R=1,2,3,4", "L5_R=nan,1,2"):
         with pytest.raises(InputError, match="expected NAME=x,y,z in mm"):
             clicks_from_words([wrong])
     with pytest.raises(InputError, match="--click L5_R: expected two points or more, got 1"):
@@ -82,3 +87,46 @@ def test_a_pet_needs_its_point_spread_and_mr_clicks_an_mr(tiny_case):
     )
     with pytest.raises(InputError, match="expected an MR to track the clicks on"):
         require_nerves(scan, clicked)
+
+
+def pet_without_weight(tiny, fill, tmp_path):
+    """The tiny patient with a PET that does not say what she weighs."""
+    grid = tiny.today.grid
+    facts = PetAcquisition(None, 350e6, 6586.2, 6586.2, "START", "FDG", corrections=("DECY",))
+    pet = Image(np.full(grid.shape, 5000.0), grid, Modality.PET, ImageUnit.BQML,
+                acquired=date(2024, 3, 5), pet=facts)  # fmt: skip
+    header = dicom.StudyHeader("1.2.3.9", date(2024, 3, 5), uids=dicom.UidFactory("p"))
+    dicom.write_image(
+        pet, Patient("TINY-1", "Test^Tiny", sex="F"), tiny.folder / "pt", study=header
+    )
+    report = import_folder(tiny.folder, tmp_path / "case")
+    file = fill(read_case(report.case_file))
+    write_case(file, report.case_file)
+    return file, report.case_file
+
+
+def test_a_pet_without_weight_is_refused_and_the_case_can_supply_it(tiny, fill, tmp_path):
+    """5000 Bq/ml, half of 350 MBq left: SUV 5000 x 70000 / 175e6 = 2, and findings say so."""
+    file, path = pet_without_weight(tiny, fill, tmp_path)
+    with pytest.raises(MissingDataError, match=r"weight in kg.*weight_kg under \[pet\]"):
+        load_case(path)
+    write_case(file.model_copy(update={"pet": PetTable(weight_kg=70.0)}), path)
+    loaded = load_case(path)
+    assert np.nanmax(loaded.inputs.pet_suv.values) == pytest.approx(2.0, rel=1e-3)
+    codes = {f.code for f in loaded.inputs.findings}
+    assert {"suv-fact-supplied", "pet-attenuation-not-corrected"} <= codes
+
+
+def test_facts_of_a_pet_are_checked_like_the_header_s():
+    assert facts_of(pet_table_of({"uptake_time_min": 62})).injection_to_reference_s == 3720
+    assert facts_of(PetTable(injected_activity_mbq=310)).injected_activity_bq == 310e6
+    for wrong, said in (
+        ({"weight": 70}, "the keys are weight_kg"),
+        ({"weight_kg": 0}, "weight_kg.*greater than 0"),
+        ({"decay_correction": "start"}, "'START', 'ADMIN' or 'NONE'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            pet_table_of(wrong)
+    for wrong in ({"weight_kg": 70000.0}, {"injected_activity_mbq": 1e-3}):
+        with pytest.raises(InputError, match="mind its unit"):
+            facts_of(PetTable(**wrong))

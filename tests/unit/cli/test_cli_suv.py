@@ -85,6 +85,9 @@ def test_text_output_says_factor_and_numbers(folder: Path) -> None:
 
 def test_bad_values_are_usage_errors(folder: Path) -> None:
     assert RUNNER.invoke(app, ["suv", str(folder), "--weight", "-3"]).exit_code == ExitCode.USAGE
+    result = RUNNER.invoke(app, ["suv", str(folder), "--height", "168"])
+    assert result.exit_code == ExitCode.USAGE
+    assert "mind its unit" in result.stderr
     assert RUNNER.invoke(app, ["suv", str(folder), "--sex", "X"]).exit_code == ExitCode.USAGE
 
 
