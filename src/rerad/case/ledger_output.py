@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from rerad.case.files import write_json
 from rerad.case.history_files import write_history_file
+from rerad.case.ledger_history import treatment_history
 from rerad.core.clinical_history import ClinicalHistory, CourseRecord
 from rerad.core.record_documents import to_document
 from rerad.errors import CaseError
@@ -18,8 +20,9 @@ from rerad.exchange import (
 )
 from rerad.ledger import Receipt, Verification
 from rerad.outcome import course_outcome, history_findings, survival_times
+from rerad.reporting import write_history_sheet
 
-FORMS = "FILE.toml, FILE.json, FILE.fhir.json, or a new folder for CSV tables."
+FORMS = "FILE.toml, .json, .fhir.json, .pdf, .html, or a new folder for CSV tables."
 """What can be written."""
 
 
@@ -148,6 +151,7 @@ def write_export(
     is_one: bool,
     alpha_betas_gy: tuple[float, ...] = (),
     as_parquet: bool = False,
+    source: str = "",
 ) -> tuple[Path, ...]:
     """Write one history as a file, or all as a folder of tables.
 
@@ -163,6 +167,8 @@ def write_export(
         Of the EQD2 that FHIR holds as radiobiologic metric.
     as_parquet : bool
         Whether tables are written as Parquet too.
+    source : str
+        Where the histories were read, in a sentence; for a sheet to read.
 
     Returns
     -------
@@ -190,6 +196,9 @@ def write_export(
     history = next(iter(histories))
     if out.name.lower().endswith(".fhir.json"):
         write_json(out, fhir_bundle(history, alpha_betas_gy=alpha_betas_gy))
+    elif out.suffix.lower() in {".pdf", ".html"}:
+        story = treatment_history(history)
+        write_history_sheet(history, story, out, made=date.today(), source=source)
     else:
         write_history_file(history, out)
     return (out,)

@@ -21,6 +21,7 @@ from rerad.ledger import (
     Signature,
     add_history,
     add_record,
+    head_of,
     open_ledger,
     patient_ids,
     read_current,
@@ -229,6 +230,8 @@ def export(
             is_one=bool(patient),
             alpha_betas_gy=tuple(alpha_beta or ()),
             as_parquet=parquet,
+            source=f"Records of the ledger {ledger.name}, whose audit trail ends with "
+            f"{head_of(ledger)}.",
         )
     if as_json:
         print_json({"status": "done", "files": [str(file) for file in files]})

@@ -4,6 +4,7 @@ from rerad.reporting.closing import closing_table
 from rerad.reporting.consult import Consult
 from rerad.reporting.content import report_content
 from rerad.reporting.document import ReportContent, Table
+from rerad.reporting.history_sheet import write_history_sheet
 from rerad.reporting.timeline import write_timeline
 from rerad.reporting.write import ReportFiles, write_report
 from rerad.reporting.write_pareto import write_pareto
@@ -15,6 +16,7 @@ __all__ = [
     "Table",
     "closing_table",
     "report_content",
+    "write_history_sheet",
     "write_pareto",
     "write_report",
     "write_timeline",

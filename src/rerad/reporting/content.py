@@ -69,9 +69,9 @@ def report_content(
         content_plan.interruption_section(result, citations),
         _with(
             content_history.outcome_section(
-                result, response_blocks(consult, citations) if consult is not None else ()
+                result, response_blocks(consult.history, citations) if consult is not None else ()
             ),
-            tuple(outcome_blocks(consult)) if consult is not None else (),
+            tuple(outcome_blocks(consult.history)) if consult is not None else (),
         ),
         content_record.beams_section(result),
         content_record.provenance_section(result),

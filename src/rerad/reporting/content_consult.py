@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from rerad.core import Dose
-from rerad.core.clinical_history import Absent, CourseRecord, Toxicity
+from rerad.core.clinical_history import Absent, ClinicalHistory, CourseRecord, Toxicity
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.outcome import (
     SurvivalTime,
@@ -58,7 +58,9 @@ def consult_section(result: CaseResult, consult: Consult, citations: Citations) 
         ),
         Facts(pairs),
         *source,
-        _courses_table(result, consult),
+        courses_table(
+            consult.history, {course.name: str(course.grade) for course in result.history.courses}
+        ),
         *_type_blocks(result, consult, citations),
     )
     return Section("consult", "Special physics consult", blocks)
@@ -73,9 +75,16 @@ def _stated(value: object) -> str:
     return compact(value) if isinstance(value, float) else str(value) or BLANK
 
 
-def _courses_table(result: CaseResult, consult: Consult) -> Table:
-    """One row for each course as the record tells it."""
-    grades = {course.name: str(course.grade) for course in result.history.courses}
+def courses_table(history: ClinicalHistory, grades: Mapping[str, str]) -> Table:
+    """Return one row for each course as the record tells it.
+
+    Parameters
+    ----------
+    history : ClinicalHistory
+        Of one patient.
+    grades : mapping of str to str
+        How much of each earlier course is on record, by title; a course without is today's.
+    """
     rows = tuple(
         (
             Cell(course.title, _place(course), Emphasis.STRONG),
@@ -85,7 +94,7 @@ def _courses_table(result: CaseResult, consult: Consult) -> Table:
             Cell(f"{_stated(course.n_fractions_delivered)} given", _delivered(course)),
             Cell(grades.get(course.title, "today's course"), emphasis=Emphasis.MUTED),
         )
-        for number, course in enumerate(consult.history.of_kind(CourseRecord))
+        for number, course in enumerate(history.of_kind(CourseRecord))
     )
     header = (
         Cell("Course", "site, institution"),
@@ -307,9 +316,8 @@ def _stated_count(count: int | None) -> str:
     return UNKNOWN if count is None else str(count)
 
 
-def response_blocks(consult: Consult, citations: Citations) -> tuple[Block, ...]:
+def response_blocks(history: ClinicalHistory, citations: Citations) -> tuple[Block, ...]:
     """Return the response of pain and strength to each course, each with its reason."""
-    history = consult.history
     found = []
     for course in history.of_kind(CourseRecord):
         outcome = course_outcome(history, course.key)
@@ -326,9 +334,8 @@ def response_blocks(consult: Consult, citations: Citations) -> tuple[Block, ...]
     return (Bullets("Response", tuple(found)),)
 
 
-def outcome_blocks(consult: Consult) -> Iterator[Block]:
+def outcome_blocks(history: ClinicalHistory) -> Iterator[Block]:
     """Return survival and toxicity, and what the record leaves open."""
-    history = consult.history
     yield Bullets("Survival", tuple(_survival_lines(survival_times(history))))
     yield Bullets("Toxicity", tuple(_toxicities(history.of_kind(Toxicity))))
     open_points = tuple(f"{f.severity}: {f.text}" for f in history_findings(history))

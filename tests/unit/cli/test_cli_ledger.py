@@ -45,6 +45,10 @@ def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: 
     picture = tmp_path / "story.pdf"
     assert terminal.json("timeline", ID, "-o", str(picture))["file"] == str(picture)
     assert picture.read_bytes().startswith(b"%PDF")
+    sheet = tmp_path / "sheet.html"
+    terminal.run("export", ID, "-o", str(sheet))
+    head = str(terminal.json("verify")["head"])
+    assert f"whose audit trail ends with {head}" in sheet.read_text(encoding="utf-8")
     shown = terminal.run("show", ID)
     for words in (
         "Paclitaxel 210 mg and carboplatin 400 mg every 21 days, six courses.",
