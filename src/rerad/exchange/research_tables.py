@@ -10,11 +10,12 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from rerad.core.clinical_history import Absent, ClinicalHistory, kind_of
+from rerad.core.clinical_history import RECORD_KINDS, Absent, ClinicalHistory, kind_of
 from rerad.core.record_documents import field_types
 from rerad.errors import InputError
 
@@ -103,3 +104,31 @@ def _cells(item: object) -> Iterator[tuple[str, Any]]:
         yield field.name, "" if is_absent else plain
         if Absent in held:
             yield f"{field.name}_absent", value.value if is_absent else ""
+
+
+def column_types() -> dict[str, dict[str, type]]:
+    """Return what each column of each table holds: `int`, `float`, `bool` or `date`.
+
+    A column that is not named holds text: a patient ID of digits is no number, and a muscle grade
+    of ``4`` stands in one column with ``2+``.
+    """
+    found: dict[str, dict[str, type]] = {}
+    for name, kind in RECORD_KINDS.items():
+        _add_types(found, name, kind, ())
+    return found
+
+
+def _add_types(
+    found: dict[str, dict[str, type]], name: str, kind: type, places: tuple[str, ...]
+) -> None:
+    """Add the columns of a record or part, and of its parts."""
+    types = field_types(kind)
+    found[name] = {place: int for place in places}
+    for field, held in types.items():
+        if held[0] is tuple:
+            if is_dataclass(held[1]):
+                _add_types(found, f"{name}_{field}", held[1], (*places, f"{field}_at"))
+            continue
+        plain = next((part for part in held if part in {bool, int, float, date}), None)
+        if plain is not None:
+            found[name][field] = plain

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rerad.core.clinical_history import (
     CoursePhase,
     CourseRecord,
     Death,
+    MuscleStrength,
     PatientRecord,
     PhaseVolume,
 )
@@ -107,6 +109,32 @@ def test_parquet_holds_the_same_with_types(tmp_path: Path) -> None:
                     assert str(mine) == text
     fractions = parquet.read_table(tmp_path / "out" / "course.parquet")["n_fractions_planned"]
     assert fractions.to_pylist() == [25, 25]
+
+
+def test_text_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    patient = PatientRecord(patient_id="00123", text="7", birth_date=date(1970, 2, 3))
+    grade = MuscleStrength(key="1", order=2, text="", grade="4")
+    death = Death(key="2", order=3, text="2024-01-02", date=date(2024, 1, 2), cause=UNKNOWN)
+    records = (grade, death, *history("x").records[:1])
+    files = write_research_tables([ClinicalHistory(patient, records)], tmp_path / "out")
+    write_parquet_tables(files)
+
+    def column(table: str, name: str) -> list[object]:
+        found: list[object] = parquet.read_table(tmp_path / "out" / f"{table}.parquet")[
+            name
+        ].to_pylist()
+        return found
+
+    assert column("patient", "patient_id") == column("strength", "patient_id") == ["00123"]
+    assert column("strength", "grade") == ["4"]
+    assert column("strength", "ordinal") == [10]
+    assert column("death", "date") == [date(2024, 1, 2)]
+    assert column("death", "text") == ["2024-01-02"]
+    assert column("death", "cause") == [None]
+    assert column("course_phases_volumes", "prescribed_gy") == [55.0, None]
+    assert column("course_phases_volumes", "volumes_at") == [0, 1]
+    assert column("patient", "birth_date") == [date(1970, 2, 3)]
 
 
 def test_parquet_without_its_library_says_what_to_do(monkeypatch, tmp_path: Path) -> None:
