@@ -42,7 +42,7 @@ from rerad.dicom import PlanReference
 from rerad.errors import CaseError
 from rerad.evaluation import dvh
 from rerad.planning import PriorInput, Progress, dose_grid_for, external_of
-from rerad.planning.budget import limit_organ
+from rerad.planning.budget import limit_organ, required_alpha_betas_gy
 from rerad.planning.prior_mapping import map_prior
 
 
@@ -62,7 +62,7 @@ def accumulate_case(
     case : Path
         Case folder or file.
     alpha_betas_gy : sequence of float
-        One sum for each.
+        One sum for each; empty takes every alpha/beta that the case's limits and goals need.
     registrations : sequence of Path
         REG files; where one leads from a course's frame to today's, it is used as given.
     today : DoseFile or None
@@ -84,6 +84,7 @@ def accumulate_case(
     if not inputs.priors and today is None:
         msg = f"{loaded.path}: no course has a dose_uid; there is nothing to accumulate"
         raise CaseError(msg)
+    alpha_betas_gy = alpha_betas_gy or required_alpha_betas_gy(inputs)
     courses: list[CourseDose] = []
     findings: list[Finding] = [finding for band in bands for finding in band.findings]
     is_assured = True

@@ -93,6 +93,9 @@ def _row(row: BudgetRow) -> dict[str, object]:
                 "prior_eqd2_gy": known(s.prior_eqd2_gy),
                 "remaining_eqd2_gy": known(s.remaining_eqd2_gy),
                 "remaining_physical_gy": known(s.remaining_physical_gy),
+                "prior_at_least_eqd2_gy": known(s.prior_at_least_eqd2_gy),
+                "remaining_at_most_eqd2_gy": known(s.remaining_at_most_eqd2_gy),
+                "remaining_at_most_physical_gy": known(s.remaining_at_most_physical_gy),
                 "is_planned_with": s.is_planned_with,
                 "citation": s.citation,
             }

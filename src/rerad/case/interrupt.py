@@ -124,6 +124,12 @@ def interrupt_case(
         )
         raise InputError(msg)
     planned = inputs.current.n_fractions_planned or 0
+    if planned and request.n_delivered >= planned:
+        msg = (
+            f"expected fewer than the {planned} planned fractions to have been given, got "
+            f"{request.n_delivered}; nothing is left of this course"
+        )
+        raise InputError(msg)
     choices = request.n_choices or tuple(range(1, planned - request.n_delivered + 1))
     plan = InterruptedPlan(
         course=inputs.current,
@@ -209,7 +215,11 @@ def option_with(found: CaseInterruption, n_fractions: int) -> ResidualOption:
     for option in found.solved.options[2:]:
         if option.n_fractions == n_fractions:
             return option
-    msg = f"{n_fractions} further fractions were not solved for; name them among the choices"
+    solved = ", ".join(str(option.n_fractions) for option in found.solved.options[2:])
+    msg = (
+        f"{n_fractions} further fractions were not solved for, but {solved}; name them among the "
+        "choices (--into)"
+    )
     raise MissingDataError(msg)
 
 
@@ -254,6 +264,7 @@ def _option(option: ResidualOption) -> dict[str, object]:
                 "value_gy": known(organ.value_gy),
                 "limit_gy": organ.limit_gy,
                 "is_within": organ.is_within,
+                "is_accepted": organ.is_accepted,
             }
             for organ in option.organs
         ],

@@ -295,6 +295,9 @@ def _budget(row: BudgetRow) -> dict[str, Any]:
                 "limit_eqd2_gy": item.limit_eqd2_gy,
                 "remaining_eqd2_gy": number_or_none(item.remaining_eqd2_gy),
                 "remaining_physical_gy": number_or_none(item.remaining_physical_gy),
+                "remaining_at_most_physical_gy": number_or_none(
+                    item.remaining_at_most_physical_gy
+                ),
                 "is_planned_with": item.is_planned_with,
                 "citation": item.citation,
             }

@@ -27,8 +27,9 @@ def accumulate(
     sources: Annotated[list[Path], typer.Argument(help="A case, or RTDOSE files in order.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="RTDOSE to write.")],
     alpha_beta: Annotated[
-        list[float], typer.Option("--alpha-beta", help="Gy; may be repeated: one sum each.")
-    ],
+        list[float] | None,
+        typer.Option("--alpha-beta", help="Gy, one sum each; a case has its limits' own."),
+    ] = None,
     fractions: Annotated[
         list[int] | None, typer.Option("--fractions", min=1, help="Planned, for each file.")
     ] = None,
@@ -59,11 +60,18 @@ def accumulate(
 ) -> None:
     """Add what was given before as EQD2, with three strategies per organ side by side."""
     say(BANNER, is_quiet=quiet)
+    for source in sources:
+        if not source.exists():
+            msg = f"there is no {source}"
+            raise typer.BadParameter(msg, param_hint="SOURCES")
     is_case = len(sources) == 1 and (sources[0].is_dir() or sources[0].suffix == ".toml")
     n_files = int(today is not None) if is_case else len(sources)
     counts = _for_each("--fractions", fractions, n_files)
     given = _for_each("--delivered", delivered or counts, n_files)
     forgotten = _for_each("--recovery", recovery or [0.0] * n_files, n_files)
+    if not is_case and not alpha_beta:
+        msg = "expected the alpha/beta of the tissue; dose files do not know it"
+        raise typer.BadParameter(msg, param_hint="--alpha-beta")
     paths = ([today] if today else []) if is_case else sources
     files = [
         DoseFile(path, n, g, r)
@@ -74,7 +82,7 @@ def accumulate(
         if is_case:
             result = accumulate_case(
                 sources[0],
-                alpha_beta,
+                alpha_beta or (),
                 registrations=registration or (),
                 today=files[0] if files else None,
                 deformable=choice,
@@ -83,7 +91,7 @@ def accumulate(
         else:
             result = accumulate_files(
                 files,
-                alpha_beta,
+                alpha_beta or (),
                 registrations=registration or (),
                 structures=read_organs(structures),
                 progress=steps,

@@ -13,6 +13,7 @@ from rerad.case.returned import read_returned
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
 from rerad.cli.goal_line import goal_line
+from rerad.planning import BudgetScenario
 from rerad.planning.returned_plan import ReturnedCheck, check_returned_plan
 from rerad.radiobiology import SpineLevel
 
@@ -37,6 +38,9 @@ def budget(
     quiet: QuietOption = False,
 ) -> None:
     """Say what every limit leaves under every assumption that cannot be excluded."""
+    if dose is None and (plan is not None or fractions is not None):
+        msg = "is about a plan made elsewhere; give its dose too with --dose"
+        raise typer.BadParameter(msg, param_hint="--plan" if plan is not None else "--fractions")
     say(BANNER, is_quiet=quiet)
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         found = budget_case(case, level=level, registrations=registration or (), progress=steps)
@@ -64,6 +68,16 @@ def _gray(value: float) -> str:
     return f"{value:7.2f}" if math.isfinite(value) else "unknown"
 
 
+def _at_most(scenario: BudgetScenario) -> str:
+    """Return what can be said of a scenario whose earlier dose is not wholly known."""
+    if math.isfinite(scenario.remaining_eqd2_gy):
+        return ""
+    return (
+        f" at most {_gray(scenario.remaining_at_most_physical_gy).strip()}: prior at least "
+        f"{_gray(scenario.prior_at_least_eqd2_gy).strip()}"
+    )
+
+
 def _print(found: CaseBudget, check: ReturnedCheck | None) -> None:
     """Print the budget for a reader."""
     n = found.n_fractions
@@ -81,11 +95,13 @@ def _print(found: CaseBudget, check: ReturnedCheck | None) -> None:
                 f"{row.structure[:20]:20} {row.rule_set:11} {limit:12} {scenario.label[:34]:34} "
                 f"{100 * scenario.recovery_fraction:5.0f}% {_gray(scenario.prior_eqd2_gy)} "
                 f"{_gray(scenario.remaining_eqd2_gy)} {_gray(scenario.remaining_physical_gy):>9}"
-                f"{mark}"
+                f"{mark}{_at_most(scenario)}"
             )
     typer.echo("EQD2 in Gy at each limit's alpha/beta; *: a plan would be made under this")
     for item in found.break_even:
         when = "never" if item.months is None else f"from {item.months:g} months on"
+        if item.months is not None and not math.isfinite(item.months):
+            when = "from an unknown interval on: the earlier dose is unknown"
         typer.echo(
             f"break-even  {item.structure}, {item.rule_set}: {item.planned_gy:g} Gy in full fits "
             f"{when}"

@@ -103,6 +103,8 @@ def _print(found: CaseInterruption) -> None:
         each = f"{option.n_fractions} x {option.fraction_gy:.3f} Gy" if option.n_fractions else "-"
         why = f"decided by {option.limited_by}" if option.limited_by else ""
         verdict = {True: "within limits", False: "BREAKS A LIMIT", None: "limits unknown"}
+        if option.is_within_limits is False and not option.breaks_unaccepted:
+            verdict[False] = "breaks an accepted limit"
         typer.echo(
             f"  {option.label:16} {each:16} BED {option.tumor_bed_gy:6.2f} Gy "
             f"({option.coverage_percent:5.1f} %)  {verdict[option.is_within_limits]}  {why}"
@@ -111,6 +113,7 @@ def _print(found: CaseInterruption) -> None:
             value = f"{organ.value_gy:.2f}" if math.isfinite(organ.value_gy) else "unknown"
             typer.echo(
                 f"      {organ.structure:20} {organ.metric} {value} of {organ.limit_gy:g} Gy EQD2"
+                f"{', breach accepted' if organ.is_accepted else ''}"
             )
     for finding in (*solved.findings, *found.budget.findings):
         typer.echo(f"{finding.severity}: {finding.text}")

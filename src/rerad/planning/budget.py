@@ -21,7 +21,7 @@ from rerad.core import (
     Severity,
     Structure,
 )
-from rerad.evaluation import Dvh, dvh, evaluate_metric, parse_metric
+from rerad.evaluation import Dvh, dvh, evaluate_metric, metric_bounds, parse_metric
 from rerad.planning.history import require_alpha_beta, sum_grade
 from rerad.planning.inputs import LimitChoice, PlanningInputs
 from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
@@ -267,25 +267,38 @@ def _scenario(inputs: PlanningInputs, case: Assumption, prior: Dvh | None) -> Bu
     plan's hottest volume may lie elsewhere, so this is the cautious reading (point-dose sum);
     the plan itself is judged on the voxel sum.
     """
-    limit = case.limit
-    given = np.nan if inputs.courses_without_dose else 0.0
-    if prior is not None and not inputs.courses_without_dose:
+    limit, metric = case.limit, parse_metric(case.limit.metric)
+    given, at_least = 0.0, 0.0
+    if prior is not None:
         remembered = prior.scaled(1.0 - case.recovery_fraction)
-        given = evaluate_metric(parse_metric(limit.metric), remembered)
+        given = evaluate_metric(metric, remembered)
+        at_least = metric_bounds(metric, remembered)[0]
+    if inputs.courses_without_dose:
+        given = np.nan
     left = float(np.maximum(limit.limit_gy - given, 0.0))
-    n_fractions = inputs.current.n_fractions_planned
-    physical = np.nan
-    if n_fractions and np.isfinite(left):
-        physical = float(
-            physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=limit.alpha_beta_gy)
-        )
+    at_most = float(np.maximum(limit.limit_gy - at_least, 0.0))
     return BudgetScenario(
         label=case.label,
         recovery_fraction=case.recovery_fraction,
         prior_eqd2_gy=given,
         limit_eqd2_gy=limit.limit_gy,
         remaining_eqd2_gy=left,
-        remaining_physical_gy=physical,
+        remaining_physical_gy=_physical(inputs, limit, left),
         citation=case.citation,
         is_planned_with=False,
+        prior_at_least_eqd2_gy=at_least,
+        remaining_at_most_eqd2_gy=at_most,
+        remaining_at_most_physical_gy=_physical(inputs, limit, at_most),
+    )
+
+
+def _physical(inputs: PlanningInputs, limit: Limit, left_eqd2_gy: float) -> float:
+    """Return EQD2 as physical dose in the planned fractions; NaN where either is not known."""
+    n_fractions = inputs.current.n_fractions_planned
+    if not n_fractions or not np.isfinite(left_eqd2_gy):
+        return float("nan")
+    return float(
+        physical_from_eqd2(
+            left_eqd2_gy, n_fractions=n_fractions, alpha_beta_gy=limit.alpha_beta_gy
+        )
     )

@@ -90,12 +90,23 @@ class InterruptedPlan:
 
 @dataclass(frozen=True, slots=True)
 class OrganState:
-    """One organ under one way to go on: cumulative EQD2 at the limit's metric, and the limit."""
+    """One organ under one way to go on: cumulative EQD2 at the limit's metric, and the limit.
+
+    Parameters
+    ----------
+    structure, metric : str
+        Organ, and what the limit is for.
+    value_gy, limit_gy : float
+        EQD2; NaN where it is not known.
+    is_accepted : bool
+        Whether a breach is accepted by the case: it stays a breach.
+    """
 
     structure: str
     metric: str
     value_gy: float
     limit_gy: float
+    is_accepted: bool = False
 
     @property
     def is_within(self) -> bool | None:
@@ -138,6 +149,11 @@ class ResidualOption:
     organs: tuple[OrganState, ...]
     levels_gy: tuple[tuple[str, float], ...]
     overall_days: int
+
+    @property
+    def breaks_unaccepted(self) -> bool:
+        """Whether a limit is broken whose breach is not accepted."""
+        return any(organ.is_within is False and not organ.is_accepted for organ in self.organs)
 
     @property
     def is_within_limits(self) -> bool | None:
@@ -196,7 +212,9 @@ class _Organ:
         values = np.where(self.mask.fraction > 0, total, np.nan).astype(np.float32)
         dose = Dose(values, self.mask.grid)
         value = evaluate_metric(parse_metric(goal.metric), dvh(dose, self.mask))
-        return OrganState(self.limit.structure, goal.metric, value, goal.at_most or np.nan)
+        return OrganState(
+            self.limit.structure, goal.metric, value, goal.at_most or np.nan, self.is_accepted
+        )
 
     def largest_scale(self, n: int, highest: float) -> float:
         """Return the largest scale that keeps the limit; NaN if unknown, 0 if none does."""
@@ -247,10 +265,10 @@ def solve_interruption(
     MissingDataError
         If planned fractions or prescriptions are unknown.
     """
+    gap = Interruption(plan.level.dose_gy, plan.n_planned, plan.n_delivered, plan.gap_days)
     if not n_choices or any(n < 1 for n in n_choices):
         msg = f"expected numbers of further fractions of 1 or more, got {list(n_choices)}"
         raise InputError(msg)
-    gap = Interruption(plan.level.dose_gy, plan.n_planned, plan.n_delivered, plan.gap_days)
     solver = _Solver(plan, gap, tuple(_organs(plan, limits, masks, accepted)))
     options = [
         solver.option("stop", 0, 0.0),

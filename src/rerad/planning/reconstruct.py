@@ -246,7 +246,7 @@ def _finding(course: Course, treated: TreatedRegion) -> Finding:
         f"{low:g} to {high:g} mm away, place uncertain by {treated.place_uncertainty_mm:g} mm "
         f"({treated.source}). Limits are judged on the upper bound: one met on it is met if the "
         "statements hold, one exceeded on it may not be in truth. Fields that nobody mentions are "
-        "in no band."
+        "in no band. Bands were tried on one digital patient, not validated on patients."
     )
     return Finding(Severity.SERIOUS, "course-reconstructed", text, course.name)
 

@@ -106,6 +106,10 @@ class BudgetScenario:
         Of the recovery factor, or of the limit if there is none.
     is_planned_with : bool
         Whether the plan was optimised under this assumption.
+    prior_at_least_eqd2_gy : float
+        What is known of the earlier courses where all of it is not; else the same.
+    remaining_at_most_eqd2_gy, remaining_at_most_physical_gy : float
+        What that leaves at most; NaN if nothing can be said.
     """
 
     label: str
@@ -116,6 +120,9 @@ class BudgetScenario:
     remaining_physical_gy: float
     citation: str
     is_planned_with: bool
+    prior_at_least_eqd2_gy: float = float("nan")
+    remaining_at_most_eqd2_gy: float = float("nan")
+    remaining_at_most_physical_gy: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

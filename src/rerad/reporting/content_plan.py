@@ -145,7 +145,9 @@ def _scenario_cell(scenario: BudgetScenario) -> Cell:
     """Remaining physical dose, and the EQD2 behind it."""
     text = number(scenario.remaining_physical_gy, 1)
     if text == UNKNOWN:
-        return Cell(UNKNOWN, "prior dose unknown", Emphasis.ABSENT)
+        most = number(scenario.remaining_at_most_physical_gy, 1)
+        sub = "prior dose unknown" if most == UNKNOWN else f"at most {most} Gy"
+        return Cell(UNKNOWN, sub, Emphasis.ABSENT)
     sub = f"EQD2 {number(scenario.remaining_eqd2_gy)} of {compact(scenario.limit_eqd2_gy)}"
     if scenario.remaining_eqd2_gy <= 0:
         return Cell("nothing left", f"prior {number(scenario.prior_eqd2_gy)}", Emphasis.EXCEEDED)

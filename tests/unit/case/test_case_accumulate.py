@@ -239,6 +239,17 @@ def test_a_case_is_mapped_by_its_registration_and_added(tiny_case, tiny, tmp_pat
     ]
 
 
+def test_a_case_alone_is_summed_at_the_alpha_beta_of_its_limits(tiny_case, tiny, tmp_path):
+    words = ["accumulate", str(tiny_case), "-o", str(tmp_path / "sum.dcm"), "--json", "-q"]
+    result = RUNNER.invoke(app, [*words, "--reg", str(reg_of(tiny, tmp_path / "reg.dcm"))])
+    assert result.exit_code == ExitCode.DONE, result.stderr
+    document = json.loads(result.stdout)
+    values = [item["alpha_beta_gy"] for item in document["sums"]]
+    assert 2.0 in values  # of the plexus in Slevin 2021
+    assert 10.0 in values  # of the tumour
+    assert (tmp_path / "sum_ab2.dcm").is_file()
+
+
 def test_a_registration_that_is_not_assured_leaves_point_doses(tiny_case, tmp_path):
     """Her two CTs of 5 mm voxels cannot be registered: no voxel sum, but each course's maximum."""
     result = accumulate_case(tiny_case, [2.0], progress=quiet)

@@ -19,7 +19,7 @@ from rerad.case.files import CASE_FILE_NAME
 from rerad.case.history_schema import PointDoseTable, PriorCourseTable
 from rerad.case.load import load_case
 from rerad.case.returned import read_returned
-from rerad.case.schema import ReturnedPlanTable
+from rerad.case.schema import AcceptedBreachTable, ReturnedPlanTable
 from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import Dose, DoseScope, Patient, RecordGrade
@@ -320,3 +320,32 @@ def test_interruption_without_the_plan_says_so(point_case, tmp_path):
     refused = RUNNER.invoke(app, [*words, "-q", "--replan", "5"])
     assert refused.exit_code == ExitCode.FAILED
     assert "plan the rest" in refused.stderr
+
+
+def test_words_that_lead_nowhere_are_refused_before_the_work(point_case, tmp_path):
+    case = str(point_case)
+    refused = {
+        ("interrupt", case, "--delivered", "22"): "expected fewer than the 22 planned fractions",
+        ("budget", case, "--plan", "plan.dcm"): "give its dose too",
+        ("budget", case, "--fractions", "5"): "give its dose too",
+        ("accumulate", "nowhere", "-o", "x.dcm", "--alpha-beta", "2"): "there is no nowhere",
+        ("accumulate", str(point_case / CASE_FILE_NAME), str(point_case / CASE_FILE_NAME),
+         "-o", "x.dcm", "--fractions", "5", "--fractions", "5"): "alpha/beta of the tissue",
+    }  # fmt: skip
+    for words, said in refused.items():
+        result = RUNNER.invoke(app, [*words, "-q"])
+        assert result.exit_code in {ExitCode.FAILED, ExitCode.USAGE}, words
+        assert said in " ".join(result.stderr.split()), words
+
+
+def test_an_accepted_breach_is_marked_among_the_ways_to_go_on(point_case, tiny, tmp_path):
+    path = point_case / CASE_FILE_NAME
+    file = read_case(path)
+    accepted = AcceptedBreachTable(structure="SacralPlex_R", reason="the target lies in it")
+    write_case(file.model_copy(update={"accepted_breach": (accepted,)}), path)
+    dose = returned(tmp_path / "plan.dcm", tiny.today, 40.0)
+    words = ["interrupt", str(point_case), "--delivered", "15", "--dose", str(dose), "-q"]
+    text = RUNNER.invoke(app, [*words, "--into", "7", "--out", str(tmp_path / "stop")]).stdout
+    assert "breaks an accepted limit" in text
+    assert "BREAKS A LIMIT" not in text
+    assert "breach accepted" in text

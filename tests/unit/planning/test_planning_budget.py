@@ -1,11 +1,12 @@
 """The budget: each limit with its own kind of sum, every interval that cannot be excluded."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from rerad.core import RecoveryBasis
+from rerad.core import RecordGrade, RecoveryBasis
 from rerad.planning import LimitChoice, PlanningInputs
 from rerad.planning.budget import (
     limited_structures,
@@ -14,6 +15,7 @@ from rerad.planning.budget import (
     shortest_interval_months,
     spelling_findings,
 )
+from rerad.radiobiology import physical_from_eqd2
 
 
 @pytest.fixture
@@ -144,3 +146,28 @@ def test_the_limit_for_a_known_interval_governs_only_if_chosen(
     assert planned_limit(interval_months=20.0, limit_choice=for_interval) == 85.0
     assert planned_limit(interval_months=4.0, limit_choice=for_interval) == 67.0
     assert planned_limit(interval_months=None, limit_choice=for_interval) == 67.0
+
+
+def test_a_missing_course_leaves_an_interval_and_no_number(
+    make_inputs: Callable, budget: Callable
+) -> None:
+    """42.75 Gy are known, more was given elsewhere: at most 24.25 of 67 Gy are left."""
+    inputs = make_inputs()
+    elsewhere = replace(inputs.history.courses[0], name="elsewhere")
+    history = replace(
+        inputs.history, courses=(*inputs.history.courses, elsewhere), course_orders=(1, 2)
+    )
+    rows, (limit, *_) = budget(replace(inputs, history=history))
+    row = next(r for r in rows if (r.structure, r.rule_set) == ("SacralPlex_R", "slevin2021"))
+    scenario = row.scenarios[0]
+    assert math.isnan(scenario.prior_eqd2_gy)
+    assert math.isnan(scenario.remaining_physical_gy)
+    assert scenario.prior_at_least_eqd2_gy == pytest.approx(42.75, abs=0.01)
+    assert scenario.remaining_at_most_eqd2_gy == pytest.approx(67.0 - 42.75, abs=0.01)
+    most = physical_from_eqd2(67.0 - 42.75, n_fractions=22, alpha_beta_gy=2.0)
+    assert scenario.remaining_at_most_physical_gy == pytest.approx(float(most), abs=0.01)
+    assert (row.grade, limit.grade) == (RecordGrade.UNKNOWN, RecordGrade.UNKNOWN)
+    whole = next(r for r in budget(inputs)[0] if r.structure == "SacralPlex_R")
+    known = whole.scenarios[0]
+    assert known.remaining_at_most_eqd2_gy == pytest.approx(known.remaining_eqd2_gy)
+    assert whole.grade is RecordGrade.FULL_DICOM

@@ -9,8 +9,9 @@ import pytest
 from rerad.core import Dose, RecordGrade, Severity, StructureSet
 from rerad.errors import InputError, MissingDataError, StructureNotFoundError
 from rerad.evaluation import Verdict
-from rerad.planning import CaseResult, run_pipeline
+from rerad.planning import CaseResult, prepare_case, run_pipeline
 from rerad.planning.pipeline import require_structures
+from rerad.planning.returned_plan import ReturnedPlan, check_returned_plan
 from rerad.radiobiology import eqd2
 
 
@@ -78,6 +79,22 @@ def test_the_deficit_of_the_target(result: CaseResult) -> None:
     target = result.targets[0]
     assert target.bed_planned_gy == pytest.approx(47.27, abs=0.01)
     assert target.bed_deficit_gy == pytest.approx(47.27 * 7 / 22, abs=0.01)
+
+
+def test_a_plan_that_comes_back_is_judged_as_the_same_plan_made_here(
+    result: CaseResult, make_inputs: Callable
+) -> None:
+    """The plan's own dose, returned: every verdict and value as for the plan itself."""
+    inputs = make_inputs(accepted_breaches=(("SacralPlex_R", "the target lies in it"),))
+    own = ReturnedPlan("own", result.planned.physical, 22)
+    check = check_returned_plan(own, prepare_case(inputs, silent).judgement)
+    assert [(g.goal.structure, g.verdict, g.grade) for g in check.goals] == [
+        (g.goal.structure, g.verdict, g.grade) for g in result.planned.goals
+    ]
+    for back, here in zip(check.goals, result.planned.goals, strict=True):
+        assert back.value == pytest.approx(here.value, abs=1e-3)
+    assert check.is_within_limits is result.is_within_limits is False
+    assert check.findings == ()
 
 
 def test_findings_come_most_serious_first(result: CaseResult) -> None:
