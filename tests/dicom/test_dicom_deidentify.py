@@ -334,6 +334,47 @@ def test_registration_and_treatment_records_lead_to_the_copies(spoiled, tmp_path
             assert word.lower().encode() not in text, (path.name, word)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Patient^Photon",
+        "Physical^Dose",
+        "Treatment^Plan",
+        "Beam^Machine",
+        "Basic^Option",
+        "Roi^Anon",
+    ],
+)
+def test_a_patient_called_as_a_term_of_the_standard_does_not_spoil_her_plan(
+    tiny, tmp_path, edit, name
+) -> None:
+    for path in tiny.folder.rglob("*.dcm"):
+        edit(path, PatientName=name)
+    done = deidentify_folder(tiny.folder, tmp_path / "out", KEY)
+    scan = dicom.scan_folder(tmp_path / "out")
+    assert not scan.skipped
+    kinds = {item.kind: item for item in scan.items}
+    assert dicom.read_structure_set(
+        kinds["RTSTRUCT"].paths[0], dicom.read_image(list(kinds["CT"].paths))
+    ).structures
+    for path in done.files:
+        if path.name.startswith("RTPLAN"):
+            assert dicom.read_plan(path).beams
+    doses = [path for path in done.files if path.name.startswith("RTDOSE")]
+    eqd2 = KEY.uid(pydicom.dcmread(tiny.path("rd_eqd2")).SOPInstanceUID)
+    for path in doses:
+        read = dicom.read_effective_dose if eqd2 in path.name else dicom.read_dose
+        assert read(path).values.max() > 0
+
+
+def test_a_name_in_a_code_string_goes_all_the_same(tiny, tmp_path, edit) -> None:
+    edit(tiny.path("rp"), PlanIntent="DOE", PatientName="Doe^Jane")
+    done = deidentify_folder(tiny.folder, tmp_path / "out", KEY)
+    uid = KEY.uid(pydicom.dcmread(tiny.path("rp")).SOPInstanceUID)
+    path = next(p for p in done.files if uid in p.name)
+    assert pydicom.dcmread(path).PlanIntent == ""
+
+
 def test_characteristics_stay_on_request(spoiled, tmp_path) -> None:
     done = deidentify_folder(spoiled.folder, tmp_path / "out", KEY, keep_characteristics=True)
     dataset = pydicom.dcmread(done.files[0])

@@ -32,6 +32,7 @@ from pydicom.uid import (
 from rerad.core import Finding, Severity
 from rerad.dicom.deidentify_key import STANDARD_UIDS, PseudonymKey
 from rerad.dicom.deidentify_rules import Rules, clean
+from rerad.dicom.deidentify_terms import is_own
 from rerad.dicom.deidentify_times import spellings
 from rerad.dicom.files import UNREADABLE, first_line, guard_parser, write_dataset
 from rerad.dicom.headers import code, items, text_of
@@ -330,8 +331,8 @@ def _traces(dataset: Dataset) -> _Traces:
 def _require_clean(dataset: Dataset, before: _Traces, rules: Rules, path: Path) -> None:
     """Raise if a text still holds a name, number, date or UID of what came.
 
-    Numbers and times are not searched: ``20240305`` may well be a coordinate. Pseudonyms may by
-    chance hold a short word.
+    Numbers and times are not searched: ``20240305`` may well be a coordinate. Nor are pseudonyms,
+    what cleaning wrote itself, and terms of the standard: a patient may be called Plan.
     """
     for keyword, kind, text in _values(dataset):
         what = ""
@@ -339,7 +340,7 @@ def _require_clean(dataset: Dataset, before: _Traces, rules: Rules, path: Path) 
             what = "UID"
         elif kind in {"DA", "DT"} and text[:8] in before.dates:
             what = "date"
-        elif kind in _SEARCHED and keyword not in {"PatientID", "PatientName"}:
+        elif kind in _SEARCHED and not is_own(keyword, kind, text):
             is_dated = any(day in text for day in before.dates)
             what = "date" if is_dated else ("" if rules.is_safe(text) else "name or number")
         if what:

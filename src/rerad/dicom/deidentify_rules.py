@@ -22,6 +22,7 @@ from pydicom.multival import MultiValue
 
 from rerad.dicom.deidentify_key import PseudonymKey
 from rerad.dicom.deidentify_sequences import KEPT_SEQUENCES
+from rerad.dicom.deidentify_terms import is_defined
 from rerad.dicom.deidentify_times import moved_moments
 from rerad.dicom.headers import count_of, text_of
 
@@ -180,8 +181,8 @@ def _clean_element(dataset: Dataset, element: DataElement, rules: Rules) -> None
     elif kind == "UI":
         element.value = _each(element.value, rules.key.uid)
     elif kind in KEPT_KINDS:
-        if kind == "CS" and not rules.is_safe(str(element.value)):
-            element.value = ""
+        if kind == "CS":
+            element.value = _each(element.value, lambda term: _term(term, rules))
     elif not keeps:
         _clean_text(dataset, element, rules)
 
@@ -193,6 +194,11 @@ def _each(value: object, change: object) -> object:
     if isinstance(value, MultiValue | list):
         return [change(str(part)) for part in value]  # type: ignore[operator]
     return change(str(value))  # type: ignore[operator]
+
+
+def _term(text: str, rules: Rules) -> str:
+    """Return a code string if the standard defines it or no word of the patient's is in it."""
+    return text if is_defined(text) or rules.is_safe(text) else ""
 
 
 def _clean_text(dataset: Dataset, element: DataElement, rules: Rules) -> None:
