@@ -196,6 +196,72 @@ def test_bone_points_make_a_proposal_that_nothing_is_measured_along(
     assert "S1_R is only a first proposal from bone points" in result.stdout
 
 
+PROPOSED = """
+[[proposal]]
+name = "zPET_tube"
+method = "region_in_tube"
+along = "L5_R"
+tube_radius_mm = 7
+threshold = 2.5
+seed_mm = [-16.0, 0.0, 0.0]
+reach_mm = 20
+[[proposal]]
+name = "zPET_41"
+method = "share_of_maximum"
+share = 0.41
+seed_mm = [-16.0, 0.0, 0.0]
+reach_mm = 20
+"""
+
+
+def run_recipe(folder: Path, tmp_path: Path, text: str):
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "out"
+    recipe.write_text(text, encoding="utf-8")
+    words = ["target", str(folder), "--recipe", str(recipe), "--out", str(out), "--json", "-q"]
+    return RUNNER.invoke(app, words), out
+
+
+def test_outlines_on_pet_are_proposed_apart_and_labelled(folder: Path, tmp_path: Path) -> None:
+    """In a structure set of their own, each with method, source and what is below resolution."""
+    result, out = run_recipe(folder, tmp_path, RECIPE + PROPOSED)
+    assert result.exit_code == ExitCode.DONE, result.stdout
+    document = json.loads(result.stdout)
+    rows = {row["name"]: row for row in document["proposals"]}
+    assert rows["zPET_41"]["method"] == "share of the SUVmax"
+    assert "doi" in rows["zPET_41"]["source"]
+    assert rows["zPET_tube"]["threshold_suv"] == 2.5
+    assert not any(row["is_accepted"] for row in rows.values())
+    codes = [finding["code"] for finding in document["findings"]]
+    assert codes.count("outline-proposed") == 2
+    # The tube runs on beyond the 20 mm allowed.
+    assert codes.count("outline-at-reach") == 2
+    ct = dicom.read_image(sorted((folder / "ct").iterdir()))
+    found = dicom.read_structure_set(out / "RTSTRUCT_proposals.dcm", ct)
+    assert set(found.names) == set(rows)
+    assert not {s.kind for s in found.structures} & {StructureKind.GTV, StructureKind.CTV}
+    targets = dicom.read_structure_set(out / "RTSTRUCT_targets.dcm", ct)
+    assert not set(targets.names) & set(rows)
+    for name, row in rows.items():
+        volume_cc = rasterize(found[name], ct.grid).volume_cc
+        # PET voxels are 4 mm: their corners are cut where shares are interpolated.
+        assert volume_cc == pytest.approx(row["volume_cc"], rel=0.25)
+
+
+def test_a_proposal_becomes_a_target_on_the_word_of_a_person_only(
+    folder: Path, tmp_path: Path
+) -> None:
+    taken = RECIPE.replace('of = ["Drawn"]', 'of = ["zPET_tube"]') + PROPOSED
+    result, _ = run_recipe(folder, tmp_path, taken)
+    assert result.exit_code == ExitCode.DONE, result.stdout
+    steps = {step["name"]: step for step in json.loads(result.stdout)["steps"]}
+    assert steps["GTVn_4000"]["of"] == ["zPET_tube"]
+    assert steps["GTVn_4000"]["accepted_by"] == "Dr A. Reader"
+    wrong = taken.replace('of = ["CTV_3600"]', 'of = ["zPET_tube"]')
+    result, _ = run_recipe(folder, tmp_path, wrong)
+    assert result.exit_code == ExitCode.FAILED
+    assert "step PTV_3600: zPET_tube is only a proposal" in json.loads(result.stdout)["error"]
+
+
 def test_every_step_is_kept_with_its_numbers(made) -> None:
     steps = {step["name"]: step for step in made[0]["steps"]}
     assert steps["GTVn_4000"]["accepted_by"] == "Dr A. Reader"

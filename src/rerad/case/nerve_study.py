@@ -76,6 +76,8 @@ class NerveStudy:
         What to weigh.
     proposals : mapping of str to NervePath
         From bone points, for review: nothing is measured along them.
+    references : tuple of ReferenceUptake
+        Uptake of the tissues that were compared with.
     """
 
     paths: Mapping[str, NervePath] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class NerveStudy:
     comparisons: tuple[NerveComparison, ...] = ()
     findings: tuple[Finding, ...] = ()
     proposals: Mapping[str, NervePath] = field(default_factory=dict)
+    references: tuple[ReferenceUptake, ...] = ()
 
 
 def require_nerves(scan: NerveScan, table: NervesTable) -> None:
@@ -149,7 +152,7 @@ def study_nerves(scan: NerveScan, table: NervesTable) -> NerveStudy:
         *_flags(comparisons),
         *proposal_findings(tuple(proposals.values())),
     )
-    return NerveStudy(paths, measured, comparisons, findings, proposals)
+    return NerveStudy(paths, measured, comparisons, findings, proposals, references)
 
 
 def proposed(scan: NerveScan, table: NervesTable) -> dict[str, NervePath]:

@@ -8,7 +8,7 @@ and, in ``[nerves]``, which roots to measure and how finely the scanners see.
 import json
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rerad import dicom
@@ -17,6 +17,13 @@ from rerad.case.files import CASE_FILE_NAME, case_path, read_case, write_text
 from rerad.case.fusion import fuse_named
 from rerad.case.nerve_schema import NervesTable, clicks_from_words, nerves_of
 from rerad.case.nerve_study import NerveStudy, study_nerves
+from rerad.case.pet_proposals import (
+    ProposalTable,
+    accepted_masks,
+    outline_findings,
+    outline_uptake,
+    proposals_of,
+)
 from rerad.case.pet_schema import PetTable, facts_of, pet_table_of
 from rerad.case.run import replacing
 from rerad.case.targets_outputs import (
@@ -25,6 +32,7 @@ from rerad.case.targets_outputs import (
     TargetReport,
     proposal_text,
     target_summary,
+    write_proposals,
     write_target_structures,
 )
 from rerad.core import Grid, Mask
@@ -76,7 +84,7 @@ def make_targets(
     InputError, MissingDataError
         If a step cannot be done; the message names it.
     """
-    recipe, stated, pet = read_recipe(recipe_path)
+    recipe, stated, pet, wanted = read_recipe(recipe_path)
     watch = _Watch(progress)
     watch("reading")
     who = _read(case, pet)
@@ -85,12 +93,20 @@ def make_targets(
     study = NerveStudy() if table is None else study_nerves(who.scan, table)
     _require_reviewed(recipe, study)
     watch("volumes")
-    masks = _masks(who, recipe, who.image.grid)
+    outlines = outline_uptake(wanted, who.scan, table, study)
+    taken = accepted_masks(recipe, outlines)
+    masks = _masks(who, recipe, who.image.grid, taken)
     volumes = follow_recipe(recipe, masks, who.image.grid, study.paths)
-    findings = (*who.findings, *volumes.findings, *study.findings)
+    findings = (
+        *who.findings,
+        *volumes.findings,
+        *study.findings,
+        *outline_findings(outlines),
+    )
     with replacing(out, sign=TARGETS_FILE_NAME) as folder:
         watch("writing RTSTRUCT")
         drawn = write_target_structures(recipe, volumes, who, folder)
+        write_proposals(outlines, who, folder)
         watch("figures")
         pictures = NervePictures(
             image=who.image,
@@ -101,13 +117,16 @@ def make_targets(
             comparisons=study.comparisons,
             proposals=study.proposals,
             bone_points={} if table is None else table.bone_points,
+            outlines=tuple(one.structure for one in outlines.values()),
         )
         write_nerve_figures(pictures, folder)
         seconds = watch.done()
         if study.proposals:
             write_text(folder / PROPOSAL_NAME, proposal_text(study.proposals.values()))
         paths = (*study.paths.values(), *study.proposals.values())
-        report = TargetReport(out, volumes, study.comparisons, findings, seconds, who.fused, paths)
+        report = TargetReport(
+            out, volumes, study.comparisons, findings, seconds, who.fused, paths, outlines
+        )
         text = json.dumps(target_summary(report, recipe_path), indent=2, ensure_ascii=False)
         (folder / TARGETS_FILE_NAME).write_text(text + "\n", encoding="utf-8")
     return report
@@ -133,8 +152,10 @@ class _Watch:
         return self._seconds
 
 
-def read_recipe(path: Path) -> tuple[Recipe, NervesTable | None, PetTable | None]:
-    """Read a recipe file: steps, which nerves to measure, and facts of the PET.
+def read_recipe(
+    path: Path,
+) -> tuple[Recipe, NervesTable | None, PetTable | None, tuple[ProposalTable, ...]]:
+    """Read a recipe file: steps, which nerves to measure, facts of the PET, outlines to propose.
 
     Raises
     ------
@@ -149,11 +170,15 @@ def read_recipe(path: Path) -> tuple[Recipe, NervesTable | None, PetTable | None
         msg = f"expected a recipe (TOML) at {path}, got {error}; give a file with [[step]] tables"
         raise CaseError(msg) from error
     nerves = table.pop("nerves", None)
-    pet = table.pop("pet", None)
+    pet, rows = table.pop("pet", None), table.pop("proposal", [])
+    if not isinstance(rows, list):
+        msg = f"{path}: expected tables [[proposal]], got {rows!r}"
+        raise InputError(msg)
     return (
         parse_recipe(table),
         None if nerves is None else nerves_of(nerves),
         None if pet is None else pet_table_of(pet),
+        proposals_of(rows),
     )
 
 
@@ -236,8 +261,11 @@ def _require_reviewed(recipe: Recipe, study: NerveStudy) -> None:
                 raise InputError(msg)
 
 
-def _masks(who: TargetPatient, recipe: Recipe, grid: Grid) -> dict[str, Mask]:
-    """Return the structures that a recipe uses, on the planning CT."""
+def _masks(
+    who: TargetPatient, recipe: Recipe, grid: Grid, taken: Mapping[str, Mask]
+) -> dict[str, Mask]:
+    """Return the structures and accepted outlines that a recipe uses, on the planning CT."""
     made = {step.name for step in recipe.steps}
     used = {n for step in recipe.steps for n in (*step.of, *step.cut_at)} - made
-    return {name: rasterize(who.structures[name], grid) for name in sorted(used)}
+    drawn = sorted(used - set(taken))
+    return {**{name: rasterize(who.structures[name], grid) for name in drawn}, **taken}

@@ -12,6 +12,7 @@ from rerad import __version__, dicom
 from rerad.case.fusion import FusedImage, fusion_rows
 from rerad.case.nerve_schema import NervesTable
 from rerad.case.nerve_study import NerveScan
+from rerad.case.pet_proposals import ProposedOutline, outline_rows
 from rerad.core import (
     Finding,
     Image,
@@ -24,6 +25,9 @@ from rerad.core import (
 from rerad.nerves import NerveComparison
 from rerad.structures import contours_from_mask
 from rerad.targets import Recipe, Step, TargetVolumes
+
+OUTLINES_NAME = "RTSTRUCT_proposals.dcm"
+"""Outlines proposed on PET."""
 
 PROPOSAL_NAME = "proposed_clicks.toml"
 """Paths from bone points, to be corrected."""
@@ -81,6 +85,8 @@ class TargetReport:
         How PET and MR got into the planning CT's frame.
     paths : tuple of NervePath
         Centre lines, before the diameter fit moved them.
+    outlines : mapping of str to ProposedOutline
+        Proposed on PET; no targets.
     """
 
     folder: Path
@@ -90,6 +96,19 @@ class TargetReport:
     seconds: Mapping[str, float]
     fused: Mapping[str, FusedImage] = field(default_factory=dict)
     paths: tuple[NervePath, ...] = ()
+    outlines: Mapping[str, ProposedOutline] = field(default_factory=dict)
+
+
+def write_proposals(
+    outlines: Mapping[str, ProposedOutline], who: TargetPatient, folder: Path
+) -> None:
+    """Write proposed outlines as an RTSTRUCT of their own, so that none passes for a target."""
+    if not outlines:
+        return
+    label = "Proposals"
+    drawn = StructureSet(label, tuple(one.structure for one in outlines.values()))
+    header = dicom.StudyHeader(who.image.study_uid, study_description="Proposals, not accepted")
+    dicom.write_structure_set(drawn, who.image, who.patient, folder / OUTLINES_NAME, study=header)
 
 
 def write_target_structures(
@@ -134,6 +153,7 @@ def target_summary(report: TargetReport, recipe_path: Path) -> dict[str, Any]:
         "images": fusion_rows(report.fused),
         "paths": path_rows(report.paths),
         "nerves": [nerve_row(c) for c in report.comparisons],
+        "proposals": outline_rows(report.outlines),
         "findings": [asdict(f) for f in report.findings],
         "seconds": dict(report.seconds),
         "files": {"structure_set": RTSTRUCT_NAME},

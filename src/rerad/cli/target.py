@@ -54,6 +54,10 @@ def print_report(report: TargetReport) -> None:
             f"{_in_words(nerve.other_diameter, ' mm')}; SUV {_in_words(nerve.uptake)}{claim}  "
             f"{flag}"
         )
+    for name, one in report.outlines.items():
+        typer.echo(
+            f"  {name:<18} {one.proposal.volume_cc:9.2f} cc  PROPOSED by {one.proposal.method}"
+        )
     for finding in report.findings:
         typer.echo(f"  {finding.severity}: {finding.text}")
     typer.echo(str(report.folder))

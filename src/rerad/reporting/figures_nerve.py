@@ -40,6 +40,7 @@ _LINES = {
     StructureKind.GTV: (style.GTV, 1.2, "-"),
 }
 _PTV_DASHES = ("--", ":", "-.")
+_OUTLINE_COLOR = "#ff5be0"
 _NERVE_COLOR = "#35e0ff"
 
 
@@ -63,6 +64,8 @@ class NervePictures:
         Paths proposed from bone points, not measured.
     bone_points : mapping of str to point
         Where they came from.
+    outlines : tuple of Structure
+        Proposed on PET, not accepted.
     """
 
     image: Image
@@ -73,6 +76,7 @@ class NervePictures:
     comparisons: tuple[NerveComparison, ...]
     proposals: Mapping[str, NervePath] = field(default_factory=dict)
     bone_points: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    outlines: tuple[Structure, ...] = ()
 
     def of_kind(self, kind: StructureKind) -> list[Structure]:
         """Return the drawn structures of a kind."""
@@ -241,12 +245,23 @@ def draw_fusion(pictures: NervePictures, point: tuple[float, float, float]) -> F
         for comparison in pictures.comparisons:
             path = pictures.measurements[comparison.name].caliber.path
             _draw_nerve(panel, path, comparison)
+        _draw_outlines(panel, pictures.outlines)
         _plate(panel.axes, 30.0 / (2 * _HALF_MM[panel.plane.view]))
         draw_surroundings(panel.axes, panel.plane, panel.window, bar_mm=30.0)
-    _title(figure, "FDG PET over CT; centre lines of the roots, bold where flagged")
+    more = "; proposed outlines dashed, not accepted" if pictures.outlines else ""
+    _title(figure, f"PET over CT; centre lines of the roots, bold where flagged{more}")
     _window_note(figure, f"CT {CT_WINDOW_HU[0]:g} to {CT_WINDOW_HU[1]:g} HU".replace("-", "−"))
     suv_bar(figure, peak, (0.62, 0.2, 0.3))
     return figure
+
+
+def _draw_outlines(panel: _Panel, outlines: tuple[Structure, ...]) -> None:
+    """Draw what was proposed on PET, dashed."""
+    for structure in outlines:
+        for line in cut_contours(structure, panel.plane):
+            panel.axes.plot(
+                line[:, 0], line[:, 1], color=_OUTLINE_COLOR, lw=0.9, ls=(0, (3, 1.2)), zorder=5
+            )
 
 
 def _plate(axes: Axes, share: float) -> None:

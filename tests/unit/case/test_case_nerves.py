@@ -10,7 +10,8 @@ from rerad import dicom
 from rerad.case import check_case, import_folder, read_case, write_case
 from rerad.case.load import load_case
 from rerad.case.nerve_schema import NervesTable, clicks_from_words, nerves_of
-from rerad.case.nerve_study import NerveScan, require_nerves
+from rerad.case.nerve_study import NerveScan, NerveStudy, require_nerves
+from rerad.case.pet_proposals import outline_uptake, proposals_of
 from rerad.case.pet_schema import PetTable, facts_of, pet_table_of
 from rerad.case.run import scan_of
 from rerad.core import Image, ImageUnit, Modality, Patient, PetAcquisition
@@ -130,3 +131,51 @@ def test_facts_of_a_pet_are_checked_like_the_header_s():
     for wrong in ({"weight_kg": 70000.0}, {"injected_activity_mbq": 1e-3}):
         with pytest.raises(InputError, match="mind its unit"):
             facts_of(PetTable(**wrong))
+
+
+TUBE = {
+    "name": "zPET",
+    "method": "region_in_tube",
+    "along": "L5_R",
+    "tube_radius_mm": 7.0,
+    "threshold": 2.5,
+    "seed_mm": [0.0, 0.0, 0.0],
+    "reach_mm": 20.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{**TUBE, "threshold": None}], "zPET: region_in_tube needs threshold"),
+        ([{**TUBE, "along": ""}], "region_in_tube needs along"),
+        ([{**TUBE, "method": "Share"}], "zPET: method: Input should be"),
+        ([{**TUBE, "method": "adaptive", "share": 0.5}], "adaptive needs background"),
+        ([{**TUBE, "share": 41}], "share: .*less than 1, got 41"),
+        ([{**TUBE, "reach_mm": 0}], "reach_mm: .*greater than 0"),
+        ([{**TUBE, "size": 3}], "size: Extra inputs"),
+        ([TUBE, TUBE], "zPET is proposed twice"),
+        (["zPET"], "no name"),
+    ],
+)
+def test_an_outline_that_lacks_a_number_is_refused_by_name(rows, said):
+    with pytest.raises(InputError, match=said):
+        proposals_of(rows)
+
+
+def test_outlines_need_a_pet_its_resolution_a_path_and_a_tissue(tiny_case):
+    scan = scan_of(check_case(tiny_case).loaded)
+    tables = proposals_of([TUBE])
+    with pytest.raises(InputError, match="expected a PET and its pet_fwhm_mm"):
+        outline_uptake(tables, scan, nerves_of(WHOLE), NerveStudy())
+    hot = np.full(scan.image.grid.shape, 3.0, dtype=np.float32)
+    pet = replace(scan.image, values=hot, modality=Modality.PET, unit=ImageUnit.SUVBW)
+    scan = replace(scan, pet_suv=pet)
+    with pytest.raises(InputError, match="expected a measured path, got L5_R"):
+        outline_uptake(tables, scan, nerves_of(WHOLE), NerveStudy())
+    liver = proposals_of([{**TUBE, "method": "liver"}])
+    with pytest.raises(InputError, match=r"expected liver under \[nerves.references\]"):
+        outline_uptake(liver, scan, nerves_of(WHOLE), NerveStudy())
+    fixed = proposals_of([{**TUBE, "method": "fixed", "threshold": 9.0}])
+    with pytest.raises(InputError, match="nothing near the seed reaches the threshold"):
+        outline_uptake(fixed, scan, nerves_of(WHOLE), NerveStudy())
