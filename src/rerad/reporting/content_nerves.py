@@ -91,12 +91,18 @@ def _row(c: NerveComparison) -> tuple[Cell, ...]:
         Cell(normal),
         Cell(_number(c.z)),
         Cell(_number(c.observed_uptake)),
-        Cell(recovered),
+        Cell(recovered, _ratios(c)),
         Cell(_with_sd(c.other_uptake, 1)),
         Cell(answer(c, is_uptake=False)),
         Cell(answer(c, is_uptake=True)),
         Cell("yes" if c.is_flagged else "no", emphasis=mark),
     )
+
+
+def _ratios(c: NerveComparison) -> str:
+    """Return the recovered uptake over that of muscle, blood pool and liver, as far as known."""
+    known = [f"{value:.1f} × {name}" for name, value in c.ratios if np.isfinite(value)]
+    return ", ".join(known).replace("-", "−")
 
 
 def _with_sd(measured: Measured, digits: int) -> str:

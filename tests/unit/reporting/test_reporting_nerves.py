@@ -71,7 +71,10 @@ def test_a_root_that_was_not_measured_is_said_to_be_so(pictures):
     assert rows["L5 L"][1] == "–"
     assert rows["L5 L"][8:] == ["not measured", "not measured", "no"]
     assert rows["L5 R"][9] == "yes"
-    assert not any("nan" in cell.text for row in table.rows for cell in row)
+    assert not any("nan" in cell.text + cell.sub for row in table.rows for cell in row)
+    seen = {row[0].text: row[6].sub for row in table.rows}
+    assert seen["L5 L"] == ""
+    assert float(seen["L5 R"].split(" × blood pool")[0]) == pytest.approx(5.6 / 1.6, rel=0.1)
 
 
 def test_a_normal_root_is_not_open(pictures):
