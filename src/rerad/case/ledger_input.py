@@ -28,49 +28,75 @@ from rerad.errors import CaseError, InputError
 from rerad.exchange import courses_of_bundle
 
 
-def history_of_path(path: Path, patient_id: str) -> ClinicalHistory:
-    """Return the history that a file holds.
+def history_of_path(path: Path, patient_id: str) -> tuple[ClinicalHistory, tuple[str, ...]]:
+    """Return the history that a file holds, and what whoever reads it in should know.
 
     Parameters
     ----------
     path : Path
-        ``history.toml``, its JSON, ``.fhir.json``, a ``case.toml``, or a case folder.
+        ``history.toml``, its JSON, a FHIR bundle as JSON, a ``case.toml``, or a case folder.
     patient_id : str
         Needed for a case file, which has none; empty for the others.
 
     Returns
     -------
-    ClinicalHistory
+    history : ClinicalHistory
+    notes : tuple of str
+        One sentence each: what a bundle breaks of the guide's recommendations, and what of it has
+        no place in a record.
 
     Raises
     ------
     CaseError
         If the file is not right, or a case file comes without patient ID.
     """
-    if path.name.lower().endswith(".fhir.json"):
-        return _history_of_bundle(path)
+    bundle = _bundle(path)
+    if bundle is not None:
+        return _history_of_bundle(path, bundle)
     is_case = path.is_dir() or path.name == "case.toml"
     if not is_case:
-        return read_history_file(path)
+        return read_history_file(path), ()
     if not patient_id:
         msg = f"{path} is a case, which names no patient: give the ID with --patient"
         raise CaseError(msg)
-    return case_history(read_case(path), patient_id)
+    return case_history(read_case(path), patient_id), ()
 
 
-def _history_of_bundle(path: Path) -> ClinicalHistory:
-    """Return patient and courses of a FHIR bundle."""
+def _bundle(path: Path) -> dict[str, Any] | None:
+    """Return a FHIR resource as parsed JSON, None for any other file."""
+    is_named_so = path.name.lower().endswith(".fhir.json")
+    if path.suffix.lower() != ".json" or not (is_named_so or path.is_file()):
+        return None
     try:
-        bundle = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if not is_named_so:
+            return None  # the reader of history files says what is wrong
         msg = f"{path} cannot be read as FHIR JSON: {error}"
         raise CaseError(msg) from error
+    is_resource = isinstance(content, dict) and "resourceType" in content
+    if not is_resource and not is_named_so:
+        return None
+    return content if isinstance(content, dict) else {}
+
+
+def _history_of_bundle(
+    path: Path, bundle: dict[str, Any]
+) -> tuple[ClinicalHistory, tuple[str, ...]]:
+    """Return patient and courses of a FHIR bundle."""
     try:
-        imported = courses_of_bundle(bundle if isinstance(bundle, dict) else {})
-        return ClinicalHistory(imported.patient, imported.courses)
+        imported = courses_of_bundle(bundle)
+        history = ClinicalHistory(imported.patient, imported.courses)
     except InputError as error:
         msg = f"{path}: {error}"
         raise CaseError(msg) from error
+    notes = [f"{problem.where}: {problem.text}" for problem in imported.warnings]
+    notes += [
+        f"{metric.course}, {metric.structure}: the sender's {metric.value_gy:g} {metric.unit} has "
+        "no place in a record; rerad computes its own"
+        for metric in imported.metrics
+    ]
+    return history, tuple(notes)
 
 
 def record_of_words(kind: str, words: Sequence[str]) -> ClinicalRecord:

@@ -74,13 +74,18 @@ def _opened(where: str, *, may_create: bool = False) -> Iterator[Ledger]:
         ledger.close()
 
 
-def _acknowledge(receipts: tuple[Receipt, ...], *, as_json: bool) -> None:
-    """Say what is on record now."""
+def _acknowledge(
+    receipts: tuple[Receipt, ...], *, as_json: bool, notes: tuple[str, ...] = ()
+) -> None:
+    """Say what is on record now, and what to know of it."""
     if as_json:
-        print_json({"status": "done", "written": [ledger_output.receipt(r) for r in receipts]})
+        written = [ledger_output.receipt(r) for r in receipts]
+        print_json({"status": "done", "written": written} | ({"notes": notes} if notes else {}))
         return
     for item in receipts:
         typer.echo(f"{item.patient_id} {item.key} revision {item.revision}")
+    for note in notes:
+        typer.echo(f"note: {note}")
 
 
 @ledger_app.command("add")
@@ -146,7 +151,7 @@ def withdraw(
 
 @ledger_app.command("import")
 def import_history(
-    file: Annotated[Path, typer.Argument(help="history.toml, .json, .fhir.json, or a case.")],
+    file: Annotated[Path, typer.Argument(help="history.toml, .json, a FHIR bundle, or a case.")],
     *,
     where: LedgerOption,
     patient: Annotated[str, typer.Option("--patient", help="Patient ID, for a case.")] = "",
@@ -156,10 +161,10 @@ def import_history(
 ) -> None:
     """Add a patient with the whole history of a file, or nothing."""
     with reporting_errors(as_json=as_json):
-        history = history_of_path(file, patient)
+        history, notes = history_of_path(file, patient)
         with _opened(where, may_create=True) as ledger:
             receipts = add_history(ledger, history, _signature(actor, reason))
-    _acknowledge(receipts, as_json=as_json)
+    _acknowledge(receipts, as_json=as_json, notes=notes)
 
 
 @ledger_app.command("show")

@@ -70,7 +70,12 @@ def test_courses_go_out_as_fhir_and_come_back(terminal: Terminal, tmp_path: Path
     bundle = tmp_path / "out.fhir.json"
     terminal.run("export", ID, "-o", str(bundle), "--alpha-beta", "3", "--alpha-beta", "10")
     other = Terminal(tmp_path / "other.db")
-    other.run("import", str(bundle))
+    renamed = tmp_path / "from-elsewhere.json"
+    renamed.write_bytes(bundle.read_bytes())
+    said = other.run("import", str(renamed))
+    assert "note: " in said
+    assert "'EQD2Gy(a/b=10)' does not fit the guide's pattern" in said
+    assert "course-2, GTV: the sender's 25.92 EQD2Gy(a/b=3) has no place in a record" in said
     other.run("export", ID, "-o", str(tmp_path / "back.json"))
     back = read_history_file(tmp_path / "back.json")
     assert back.of_kind(CourseRecord) == read_history_file(EXAMPLE).of_kind(CourseRecord)
