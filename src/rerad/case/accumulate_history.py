@@ -123,7 +123,14 @@ def accumulate_case(
         origin=(loaded.patient, inputs.image.study_uid, plans),
         progress=progress,
     )
-    return replace(result, findings=(*findings, *result.findings))
+    organs = result.organs if not missing else tuple(_at_least(row) for row in result.organs)
+    return replace(result, organs=organs, findings=(*findings, *result.findings))
+
+
+def _at_least(row: OrganSum) -> OrganSum:
+    """Return an organ's sum as what it is where a course is missing: a lower bound."""
+    low = row.low_gy if np.isfinite(row.low_gy) else row.value_gy
+    return replace(row, low_gy=low, high_gy=np.inf)
 
 
 def _plans(loaded: LoadedCase) -> tuple[PlanReference, ...]:

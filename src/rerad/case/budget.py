@@ -15,7 +15,6 @@ from rerad.case.load import LoadedCase, load_case
 from rerad.case.prior_mapping import with_registrations
 from rerad.core import Finding, Grid, Mask, RecoveryBasis, Severity
 from rerad.errors import MissingDataError
-from rerad.evaluation import dvh
 from rerad.planning import (
     BudgetRow,
     PlanningInputs,
@@ -30,33 +29,19 @@ from rerad.planning.budget import (
     limit_organ,
     make_budget,
     required_alpha_betas_gy,
-    shortest_interval_months,
     spelling_findings,
 )
+from rerad.planning.cord_rules import CordScore, HytecCheck, cord_rules
 from rerad.planning.history import carry_priors, prior_findings
 from rerad.planning.judgement import Judgement
 from rerad.planning.reconstruct import DoseBand
 from rerad.planning.remaining_map import RemainingMap, remaining_map
 from rerad.radiobiology import (
-    NiederScore,
     SpineLevel,
     break_even_interval,
     eqd2,
     limits_for,
-    nieder_score,
 )
-
-CORD_ORGANS = ("spinal cord", "thecal sac")
-"""Organs that cord rules speak of."""
-
-
-@dataclass(frozen=True, slots=True)
-class CordScore:
-    """The Nieder score of one structure under one interval."""
-
-    structure: str
-    interval: str
-    score: NiederScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +91,8 @@ class CaseBudget:
         For today's highest prescription.
     cord : tuple of CordScore
         Nieder score, where a level above the end of the conus is stated.
+    hytec : tuple of HytecCheck
+        The four factors of HyTEC, where the course to come has at most five fractions besides.
     findings : tuple of Finding
         What the reader must weigh.
     """
@@ -120,6 +107,7 @@ class CaseBudget:
     remaining: RemainingMap | None
     break_even: tuple[BreakEven, ...]
     cord: tuple[CordScore, ...]
+    hytec: tuple[HytecCheck, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -154,7 +142,8 @@ def budget_case(
     case : Path
         Case folder or file.
     level : SpineLevel or None
-        Where along the spine the cord is drawn; without it cord rules are not applied.
+        Where along the spine the cord is drawn; None takes what the case says. Unknown, cord rules
+        are not applied.
     registrations : sequence of Path
         REG files, rigid or deformable; one that leads from a course's frame to today's is used as
         given.
@@ -167,7 +156,7 @@ def budget_case(
         If today's number of fractions or a course's is unknown.
     """
     loaded = with_registrations(load_case(case), registrations)
-    loaded, bands = with_bands(loaded, progress)
+    loaded, bands = with_bands(_at_level(loaded, level), progress)
     inputs = loaded.inputs
     if not inputs.current.n_fractions_planned:
         msg = f"{loaded.path}: current_course.n_fractions_planned must be known for a budget"
@@ -184,13 +173,13 @@ def budget_case(
     if limits:
         n = inputs.current.n_fractions_planned
         remaining = remaining_map(limits, masks, grid, n_fractions=n)
-    cord, said = _cord(inputs, priors, level)
+    cord = cord_rules(inputs, priors)
     body = masks[external_of(inputs.structures).name]
     findings = [
         *inputs.findings,
         *prior_findings(priors, body.on(grid)),
         *spelling_findings(inputs),
-        *said,
+        *cord.findings,
         *_findings(inputs, rows),
     ]
     return CaseBudget(
@@ -203,9 +192,18 @@ def budget_case(
         limits=limits,
         remaining=remaining,
         break_even=_break_even(inputs, priors, rows),
-        cord=cord,
+        cord=cord.scores,
+        hytec=cord.hytec,
         findings=tuple(findings),
     )
+
+
+def _at_level(loaded: LoadedCase, level: SpineLevel | None) -> LoadedCase:
+    """Return a case with the level along the spine as stated on the command line."""
+    if level is None:
+        return loaded
+    settings = replace(loaded.inputs.settings, spine_level=level)
+    return replace(loaded, inputs=replace(loaded.inputs, settings=settings))
 
 
 def _best_rows(
@@ -294,7 +292,9 @@ def _break_even(
             organ = limit_organ(row.structure) or row.structure
             (typed,) = [
                 item
-                for item in limits_for(organ, row.rule_set, None)
+                for item in limits_for(
+                    organ, row.rule_set, None, level=inputs.settings.spine_level
+                )
                 if item.metric == limit.metric and item.limit_gy == limit.at_most
             ][:1]
             months = break_even_interval(
@@ -306,42 +306,3 @@ def _break_even(
             )
         found.append(BreakEven(row.structure, row.rule_set, wanted, months))
     return tuple(found)
-
-
-def _cord(
-    inputs: PlanningInputs, priors: tuple[PriorCourse, ...], level: SpineLevel | None
-) -> tuple[tuple[CordScore, ...], list[Finding]]:
-    """Score the cord where there is one; refuse by name where there is none."""
-    drawn = [s for s in inputs.structures.structures if limit_organ(s.name) in CORD_ORGANS]
-    drawn = [s for s in drawn if not s.is_empty]
-    if not drawn or not priors or inputs.courses_without_dose:
-        return (), []
-    names = ", ".join(s.name for s in drawn)
-    if level is None or level is SpineLevel.BELOW_CONUS:
-        why = (
-            "the level along the spine is not stated; give --level"
-            if level is None
-            else "there is no spinal cord below the conus; cauda equina and plexus limits govern"
-        )
-        text = f"{names}: no cord rule (HyTEC, Nieder score) was applied, because {why}."
-        return (), [Finding(Severity.CAUTION, "cord-rules-not-applied", text, names)]
-    n = inputs.current.n_fractions_planned or 1
-    today = max((item.dose_gy for item in inputs.current.prescriptions), default=0.0)
-    known = shortest_interval_months(inputs)
-    intervals = {f"{known:.1f} months": known} if known is not None else {}
-    if known is None:
-        intervals = {"interval below 6 months": 5.9, "interval of 6 months or more": 6.0}
-    scores = []
-    for structure in drawn:
-        doses = [
-            dvh(p.physical_on_planning, structure, end_slab=inputs.settings.end_slab).max_gy
-            for p in priors
-        ]
-        given = [p.course.n_fractions_delivered or 1 for p in priors]
-        courses = [*zip(doses, given, strict=True), (today, n)]
-        if not all(np.isfinite(gy) for gy, _ in courses):
-            continue
-        for label, months in intervals.items():
-            score = nieder_score(courses, interval_months=months, level=level)
-            scores.append(CordScore(structure.name, label, score))
-    return tuple(scores), []

@@ -53,6 +53,18 @@ def budget_document(budget: CaseBudget, check: ReturnedCheck | None = None) -> d
             }
             for item in budget.cord
         ],
+        "hytec": [
+            {
+                "structure": item.structure,
+                "factor": factor.name,
+                "asked": factor.asked,
+                "found": None if factor.found is None else known(factor.found),
+                "holds": factor.holds,
+                "citation": factor.citation,
+            }
+            for item in budget.hytec
+            for factor in item.factors
+        ],
         "voxels": [
             {
                 "structure": organ.structure,

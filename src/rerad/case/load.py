@@ -55,7 +55,7 @@ from rerad.planning import (
     rasterize_all,
 )
 from rerad.planning.medium import MediumSettings
-from rerad.radiobiology import recovery_table, rule_set
+from rerad.radiobiology import SpineLevel, recovery_table, rule_set
 from rerad.structures import EndSlab, unite
 from rerad.units import DAYS_PER_MONTH
 
@@ -196,7 +196,13 @@ def _settings(file: CaseFile) -> PlanningSettings:
         n_leaf_refinements=planning.n_leaf_refinements,
         dose_rate_mu_min=file.beams.dose_rate_mu_min or None,
         robustness=RobustSettings(**file.robustness.model_dump()) if file.robustness else None,
+        spine_level=spine_level_of(planning.spine_level),
     )
+
+
+def spine_level_of(word: str) -> SpineLevel | None:
+    """Return a level along the spine; None where it is unknown."""
+    return None if word == "unknown" else SpineLevel(word)
 
 
 def _prior(

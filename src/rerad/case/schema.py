@@ -193,6 +193,13 @@ class PlanningTable(Strict):
         description="Evaluations of the objective in the first optimisation"
     )
     seed: int = Field(description="Of everything random")
+    spine_level: Literal[
+        "cervical", "thoracic", "lumbar, above the end of the conus", "below the conus", "unknown"
+    ] = Field(
+        default="unknown",
+        description="Where along the spine the targets lie; limits for the level of the cord hold "
+        "only if it is stated and above the end of the conus",
+    )
 
 
 Reach = Annotated[float, Field(ge=0, le=30)]

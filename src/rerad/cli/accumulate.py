@@ -136,6 +136,8 @@ def _print(result: Accumulation, written: tuple[Path, ...]) -> None:
         band = "-"
         if math.isfinite(row.low_gy):
             band = f"{row.low_gy:.2f} - {row.high_gy:.2f}"
+            if math.isinf(row.high_gy):
+                band = f"{row.low_gy:.2f} or more"
         numbers = (
             m.sum_of_maxima_gy,
             m.sum_in_overlap_gy,

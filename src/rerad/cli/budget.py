@@ -112,6 +112,14 @@ def _print(found: CaseBudget, check: ReturnedCheck | None) -> None:
             f"{score.score.cumulative_bed_gy:.1f} Gy BED, {score.score.points:g} points, "
             f"{score.score.risk}"
         )
+    for check_ in found.hytec:
+        for factor in check_.factors:
+            word = {True: "holds", False: "does not hold", None: "unknown"}[factor.holds]
+            value = math.nan if factor.found is None else factor.found
+            typer.echo(
+                f"HyTEC       {check_.structure}, {factor.name}: {_gray(value).strip()} "
+                f"(asked {factor.asked:g}): {word}"
+            )
     for organ in found.remaining.organs if found.remaining is not None else ():
         typer.echo(
             f"voxels      {organ.structure}: {organ.n_voxels}, nothing left in "

@@ -134,7 +134,8 @@ def required_alpha_betas_gy(inputs: PlanningInputs) -> tuple[float, ...]:
     values |= planned
     for _, organ in limited_structures(inputs):
         for rule_set in (settings.rule_set, *settings.compared_rule_sets):
-            found = {limit.alpha_beta_gy for limit in limits_for(organ, rule_set, interval)}
+            rules = limits_for(organ, rule_set, interval, level=settings.spine_level)
+            found = {limit.alpha_beta_gy for limit in rules}
             values |= found
             planned |= found if rule_set == settings.rule_set else set()
     if settings.robustness is not None:
@@ -217,7 +218,11 @@ def _cases(inputs: PlanningInputs, organ: str, rule_set: str) -> list[Assumption
     """Return each limit of an organ under each assumption that cannot be excluded."""
     settings = inputs.settings
     found = assumptions_for(
-        organ, rule_set, settings.recovery_table, shortest_interval_months(inputs)
+        organ,
+        rule_set,
+        settings.recovery_table,
+        shortest_interval_months(inputs),
+        level=settings.spine_level,
     )
     if inputs.priors:
         return list(found)

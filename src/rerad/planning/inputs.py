@@ -22,6 +22,7 @@ from rerad.core import (
 )
 from rerad.errors import InputError, MissingDataError
 from rerad.planning.medium import MediumSettings
+from rerad.radiobiology import SpineLevel
 from rerad.registration import Landmark
 from rerad.structures import EndSlab
 
@@ -234,6 +235,9 @@ class PlanningSettings:
         Meterset rate of sweeping beams; None takes the machine's.
     robustness : RobustSettings or None
         What the plan has to hold against; None believes everything.
+    spine_level : SpineLevel or None
+        Where along the spine the targets lie; limits stated for the level of the cord hold only
+        if it is known to be there.
     """
 
     rule_set: str
@@ -253,6 +257,7 @@ class PlanningSettings:
     n_leaf_refinements: int = 0
     dose_rate_mu_min: float | None = None
     robustness: RobustSettings | None = None
+    spine_level: SpineLevel | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.dose_grid_mm <= 10:

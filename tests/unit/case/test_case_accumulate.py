@@ -250,6 +250,22 @@ def test_a_case_alone_is_summed_at_the_alpha_beta_of_its_limits(tiny_case, tiny,
     assert (tmp_path / "sum_ab2.dcm").is_file()
 
 
+def test_a_sum_that_lacks_a_course_is_an_interval_without_an_end(tiny_case, tiny, tmp_path):
+    path = tiny_case / CASE_FILE_NAME
+    file = read_case(path)
+    lost = PriorCourseTable(
+        name="elsewhere", n_fractions_planned="unknown", n_fractions_delivered="unknown"
+    )
+    write_case(file.model_copy(update={"prior_course": (*file.prior_course, lost)}), path)
+    words = ["accumulate", str(tiny_case), "-o", str(tmp_path / "sum.dcm"), "--alpha-beta", "2"]
+    words += ["--reg", str(reg_of(tiny, tmp_path / "reg.dcm")), "-q"]
+    document = json.loads(RUNNER.invoke(app, [*words, "--json"]).stdout)
+    (plexus,) = [row for row in document["organs"] if row["name"] == "SacralPlex_R"]
+    assert plexus["low_gy"] == pytest.approx(42.75, abs=0.01)
+    assert plexus["high_gy"] is None
+    assert "42.75 or more" in RUNNER.invoke(app, words).stdout
+
+
 def test_a_registration_that_is_not_assured_leaves_point_doses(tiny_case, tmp_path):
     """Her two CTs of 5 mm voxels cannot be registered: no voxel sum, but each course's maximum."""
     result = accumulate_case(tiny_case, [2.0], progress=quiet)
