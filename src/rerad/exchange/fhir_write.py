@@ -130,9 +130,9 @@ def _course_resources(
     yield from volumes.values()
     yield planned
     yield summary
-    for number, phase in enumerate(course.phases):
+    for number in range(len(course.phases)):
         yield from _phase_resources(
-            phase, number, (*names, str(number)), volumes, planned, summary
+            course, number, (*names, str(number)), volumes, planned, summary
         )
 
 
@@ -184,13 +184,20 @@ def _period(start: Any, end: Any) -> Json:
     return found or {"extension": [absent_reason(NOT_ASKED)]}
 
 
-def _status(item: CourseRecord | CoursePhase) -> str:
-    """Return the status of a procedure that has ended."""
+def _status(item: CourseRecord | CoursePhase, course: CourseRecord) -> str:
+    """Return the status of a course or of one of its phases.
+
+    Fewer fractions than planned are a stopped course only if the record asked for its end or for
+    why it was stopped; else it may still be running.
+    """
     planned, given = item.n_fractions_planned, item.n_fractions_delivered
     if isinstance(given, int) and given == 0:
         return "not-done"
     is_short = isinstance(planned, int) and isinstance(given, int) and given < planned
-    return "stopped" if is_short else "completed"
+    is_over = course.end is not NOT_ASKED or course.stop_reason is not NOT_ASKED
+    if is_short:
+        return "stopped" if is_over else "in-progress"
+    return "completed"
 
 
 def _summary(course: CourseRecord, names: tuple[str, ...], patient: Json) -> Json:
@@ -206,7 +213,7 @@ def _summary(course: CourseRecord, names: tuple[str, ...], patient: Json) -> Jso
             *course_extensions(course),
         ],
         "identifier": identifiers(codes.RECORD_KEY, course.key, official_uid(*names, "course")),
-        "status": _status(course),
+        "status": _status(course, course),
         "category": concept(codes.RADIOTHERAPY),
         "code": concept(codes.COURSE_CODE, course.title),
         "subject": reference(patient),
@@ -338,7 +345,7 @@ def _planned_course(
 
 
 def _phase_resources(
-    phase: CoursePhase,
+    course: CourseRecord,
     number: int,
     names: tuple[str, ...],
     volumes: dict[str, Json],
@@ -346,6 +353,7 @@ def _phase_resources(
     summary: Json,
 ) -> Iterator[Json]:
     """Return prescription, plan and treatment of one phase."""
+    phase = course.phases[number]
     if phase.n_fractions_planned == 0:
         msg = f"phase {phase.name!r}: a phase planned with 0 fractions has no place in FHIR"
         raise InputError(msg)
@@ -375,7 +383,7 @@ def _phase_resources(
         ),
         "basedOn": [reference(planned), reference(wanted)],
         "partOf": [reference(summary)],
-        "status": _status(phase),
+        "status": _status(phase, course),
         "category": concept(codes.RADIOTHERAPY),
         "code": concept(codes.PHASE_CODE, phase.name),
         "subject": subject,

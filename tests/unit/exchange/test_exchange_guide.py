@@ -218,6 +218,29 @@ def test_references_lead_to_resources_of_the_bundle() -> None:
     assert len(named) > 10
 
 
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"n_fractions_planned": 22, "n_fractions_delivered": 15}, "in-progress"),
+        (
+            {"n_fractions_planned": 22, "n_fractions_delivered": 15, "stop_reason": UNKNOWN},
+            "stopped",
+        ),
+        ({"n_fractions_planned": 22, "n_fractions_delivered": 15, "end": UNKNOWN}, "stopped"),
+        ({"n_fractions_planned": 22, "n_fractions_delivered": 22}, "completed"),
+        ({"n_fractions_planned": 22, "n_fractions_delivered": 0}, "not-done"),
+        ({"n_fractions_planned": 22, "n_fractions_delivered": UNKNOWN}, "completed"),
+    ],
+)
+def test_a_course_that_may_still_run_is_not_said_to_be_stopped(
+    fields: dict[str, Any], status: str
+) -> None:
+    counts = {name: value for name, value in fields.items() if name.startswith("n_")}
+    phase = CoursePhase(name="one", **counts)
+    found = resources(ClinicalHistory(PATIENT, (course(phases=(phase,), **fields),)))
+    assert {r["status"] for r in found if r["resourceType"] == "Procedure"} == {status}
+
+
 EXTRA: dict[str, Any] = {
     "doNotPerform": True,
     "performedDateTime": "2020-01-01",
