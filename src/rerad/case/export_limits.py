@@ -32,6 +32,9 @@ from rerad.structures import contours_from_mask
 NAME_LENGTH = 16
 """Longest structure name that every planning system shows in full (TG-263)."""
 
+LIMITS_SET = "rerad limits"
+"""Label of the structure set of exported limits; import passes it over."""
+
 CEILING_STEP_GY = 100.0
 """The dose that stands for "no limit" is a multiple of it: easy to see, never a limit."""
 
@@ -127,7 +130,7 @@ def export_limits(
     )
     structures = folder / "RTSTRUCT_limits.dcm"
     written = dicom.write_structure_set(
-        StructureSet("rerad limits", tuple(drawn)),
+        StructureSet(LIMITS_SET, tuple(drawn)),
         image,
         budget.loaded.patient,
         structures,
@@ -265,7 +268,7 @@ def _write_doses(
                 series_description=f"Remaining Gy in {n} fx: {what}"[:64],
             ),
             plans=(plan,),
-            comment=f"LEFT in {n} fx; {ceiling:g} Gy=no limit",
+            comment=f"{dicom.REMAINING_MARK} {n} fx; {ceiling:g} Gy=no limit",
             unknown_as_zero=True,
         )
         spent = limited & ~unknown & (dose.values <= 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rerad import dicom
+from rerad.case.export_limits import LIMITS_SET
 from rerad.case.files import CASE_FILE_NAME, write_case
 from rerad.case.history_schema import CourseTable, PrescriptionTable, PriorCourseTable
 from rerad.case.schema import (
@@ -153,13 +154,16 @@ def _planning_studies(scan: FolderScan) -> list[_PlanningStudy]:
     studies = []
     for ct in _of_kind(scan, "CT"):
         structures = [s for s in _of_kind(scan, "RTSTRUCT") if _is_drawn_on(s, ct)]
+        structures = [s for s in structures if not s.description.startswith(LIMITS_SET)]
         drawn = {item.uid for item in structures}
         plans = [p for p in _of_kind(scan, "RTPLAN") if drawn & set(p.references)]
+        plans = [p for p in plans if not p.description.startswith(dicom.LIMITS_LABEL)]
         planned = {item.uid for item in plans}
         doses = [
             d
             for d in _of_kind(scan, "RTDOSE")
-            if planned & set(d.references) or d.frame_uid == ct.frame_uid
+            if (planned & set(d.references) or d.frame_uid == ct.frame_uid)
+            and not any("remaining tolerance" in problem for problem in d.problems)
         ]
         dose = doses[0] if doses else None
         plan = next((p for p in plans if dose and p.uid in dose.references), None)

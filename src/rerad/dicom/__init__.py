@@ -9,7 +9,7 @@ from rerad.dicom.deidentify import DeidentifiedFolder, deidentify_folder
 from rerad.dicom.deidentify_key import PseudonymKey, new_key
 from rerad.dicom.dose_references import DoseReference, read_dose_reference
 from rerad.dicom.dose_writing import DoseDerivation, PlanReference, write_dose
-from rerad.dicom.doses import read_dose, read_effective_dose
+from rerad.dicom.doses import REMAINING_MARK, read_dose, read_effective_dose
 from rerad.dicom.encapsulated_pdf import (
     EncapsulatedPdf,
     object_identity,
@@ -20,6 +20,7 @@ from rerad.dicom.folder_items import FolderItem
 from rerad.dicom.headers import StudyHeader, read_patient
 from rerad.dicom.image_writing import write_image
 from rerad.dicom.images import read_image
+from rerad.dicom.limits_plan import LABEL as LIMITS_LABEL
 from rerad.dicom.limits_plan import LimitsPlan, write_limits_plan
 from rerad.dicom.plan_writing import PriorReference, write_plan
 from rerad.dicom.plans import check_plan, read_plan
@@ -35,6 +36,8 @@ from rerad.dicom.study import FolderScan, SkippedFile, scan_folder
 from rerad.dicom.uids import UidFactory
 
 __all__ = [
+    "LIMITS_LABEL",
+    "REMAINING_MARK",
     "DeidentifiedFolder",
     "DoseDerivation",
     "DoseReference",

@@ -33,6 +33,9 @@ QUANTITY_PATTERN = re.compile(r"^(EQD2|BED) a/b=([0-9.]+)(?:\s|$)")
 UNKNOWN_PATTERN = re.compile(r"unknown=(\d+) as 0")
 """How Dose Comment says that voxels were unknown."""
 
+REMAINING_MARK = "LEFT in"
+"""In Dose Comment of an RTDOSE of remaining tolerance, before the number of fractions."""
+
 SUMMATION_REMEDY = {
     "FRACTION": "it is the dose of one fraction; export the dose of the whole plan",
     "FRACTION_SESSION": "it is the dose of one session; export the dose of the whole plan",
@@ -125,11 +128,21 @@ def read_effective_dose(path: Path) -> Dose:
     )
 
 
+def is_remaining_tolerance(dataset: Dataset) -> bool:
+    """Return whether an RTDOSE is what may still be given, as rerad writes it, and no dose."""
+    return REMAINING_MARK in text_of(dataset, "DoseComment")
+
+
 def why_not_physical_total(dataset: Dataset) -> str:
     """Say why a data set is not the total physical dose of one plan; empty if it is."""
     if text_of(dataset, "SOPClassUID") != RTDoseStorage:
         modality = text_of(dataset, "Modality") or "unknown modality"
         return f"expected an RTDOSE, got {modality}; give the dose file"
+    if is_remaining_tolerance(dataset):
+        return (
+            "expected a dose that was planned or given, got the remaining tolerance that rerad "
+            "export-limits writes; give the dose of a plan"
+        )
     units = text_of(dataset, "DoseUnits")
     kind = text_of(dataset, "DoseType")
     summation = text_of(dataset, "DoseSummationType")

@@ -103,8 +103,8 @@ def limits_content(
         "Beside an organ a system that interpolates mixes it in: plan with the volumes"
     )
     names = (
-        "zLtL_Organ: must stay below L Gy in every voxel; zUnk_Organ: earlier dose unknown, no "
-        "limit is enforced there"
+        "zLtL_Organ: must stay below L Gy in every voxel; zUnk_Organ: earlier dose unknown, so "
+        "nothing is known to be left"
     )
     whom = f"a course of {n} fractions, planned in another system on the same CT"
     facts = Facts(
@@ -135,7 +135,7 @@ def limits_content(
     )
     weighed = [item for item in findings if item.code != "rule-sets-disagree"]
     said = sorted(weighed, key=lambda item: item.severity is not Severity.SERIOUS)
-    text = " ".join(item.text for item in said[:_MAX_FINDINGS])
+    text = " ".join(f"{item.text.rstrip('.')}." for item in said[:_MAX_FINDINGS])
     blocks = (
         facts,
         _limits_table(remaining),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from rerad import dicom
-from rerad.case import read_case, write_case
+from rerad.case import import_folder, read_case, write_case
 from rerad.case.budget import budget_case
 from rerad.case.budget_outputs import worst_slice
 from rerad.case.export_limits import export_limits, volume_name
@@ -24,7 +24,7 @@ from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import Dose, DoseScope, Patient, RecordGrade
 from rerad.dicom import PlanReference, StudyHeader
-from rerad.errors import CaseError, InputError
+from rerad.errors import CaseError, DicomError, InputError
 from rerad.evaluation import Verdict
 from rerad.planning import prepare_case
 from rerad.planning.remaining_map import remaining_map
@@ -212,6 +212,9 @@ def test_limits_are_exported_nested_and_readable(point_case, tmp_path):
     assert (plan.ApprovalStatus, plan.PlanIntent) == ("UNAPPROVED", "RESEARCH")
     assert "BeamSequence" not in plan
     drawn = pydicom.dcmread(written.structures)
+    # Nobody takes it for a dose that was planned or given.
+    with pytest.raises(DicomError, match="got the remaining tolerance"):
+        dicom.read_dose(written.doses[0].path)
     (of_plan,) = plan.ReferencedStructureSetSequence
     assert of_plan.ReferencedSOPInstanceUID == drawn.SOPInstanceUID
 
@@ -241,6 +244,17 @@ def test_unknown_spent_and_unlimited_are_told_apart(point_case, tmp_path):
     assert np.count_nonzero(stored == 0) == organ.n_limited
     assert np.allclose(stored[stored > 0], 100.0, atol=0.01)
     assert {item.name for item in written.volumes} >= {"zUnk_SacralPle_R", "zLt35_SacralPl_R"}
+
+
+def test_exported_limits_are_never_imported_as_a_course(point_case, tiny, tmp_path):
+    budget = budget_case(point_case, progress=quiet)
+    export_limits(budget, [35.0], tiny.folder / "limits")
+    found = import_folder(tiny.folder, tmp_path / "again")
+    file = read_case(found.case_file)
+    assert file.data.planning_ct_series_uid == budget.loaded.file.data.planning_ct_series_uid
+    (prior,) = file.prior_course
+    assert prior.dose_uid == tiny.prior_dose.instance_uid
+    assert prior.plan_uid == tiny.prior_plan.instance_uid
 
 
 def test_doses_hang_on_the_users_own_plan(point_case, tiny, tmp_path):
