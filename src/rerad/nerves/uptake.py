@@ -231,12 +231,14 @@ def measure_uptake(
 def reference_uptake(pet: Image, mask: Mask, *, name: str = "") -> ReferenceUptake:
     """Return mean and spread of uptake over the voxels that lie wholly in a structure.
 
+    Voxels that are unknown (NaN, beyond a registered PET) are left out.
+
     Raises
     ------
     InputError
-        If no voxel does.
+        If no known voxel does.
     """
-    inside = mask.on(pet.grid) >= WHOLE
+    inside = (mask.on(pet.grid) >= WHOLE) & np.isfinite(pet.values)
     values = pet.values[inside].astype(np.float64)
     if not len(values):
         msg = (

@@ -177,6 +177,13 @@ def test_reference_tissue_counts_whole_voxels_only():
     share[5, 2:5, 2:5] = 0.5
     found = reference_uptake(pet, Mask("Muscle", StructureKind.OAR, share, PET_GRID))
     assert (found.n_voxels, found.mean, found.sd) == (27, pytest.approx(1.5), pytest.approx(0))
+    # Beyond a registered PET nothing is known: the rest counts.
+    cut = pet.values.copy()
+    cut[2] = np.nan
+    found = reference_uptake(
+        replace(pet, values=cut), Mask("M", StructureKind.OAR, share, PET_GRID)
+    )
+    assert (found.n_voxels, found.mean) == (18, pytest.approx(1.5))
     with pytest.raises(InputError, match="wholly inside"):
         reference_uptake(pet, Mask("Thin", StructureKind.OAR, 0.5 * share, PET_GRID))
 
