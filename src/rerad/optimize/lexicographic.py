@@ -138,6 +138,9 @@ class _Faint:
 LOOSER = 2.0
 """How much more loosely a level settles than the last one does."""
 
+LOOSER_BOUNDS = 5.0
+"""How much further caps and earlier levels may be exceeded until then; the last one holds them."""
+
 LATER_WEIGHT = 0.01
 """Of objectives of lower priority while a level is worked on."""
 
@@ -161,8 +164,9 @@ def solve_levels(
     levels : sequence of Level
         Highest priority first; names differ from each other's.
     settings : SolveSettings
-        Of the last level, and its budget. Each earlier level has half of it and settles ten times
-        as loosely: what it is held to afterwards has a slack anyway.
+        Of the last level, and its budget. Each earlier level has half of it and settles twice as
+        loosely: what it is held to afterwards has a slack anyway. It ends as soon as it counts as
+        reached while all that was settled before holds: its bound would be the same.
     start : ndarray of shape (n_beamlets,) or None
         First fluence, for a warm start.
     multipliers : Multipliers or None
@@ -180,9 +184,10 @@ def solve_levels(
     looser = replace(
         settings,
         relative_tolerance=LOOSER * settings.relative_tolerance,
+        cap_tolerance_gy=LOOSER_BOUNDS * settings.cap_tolerance_gy,
+        sum_tolerance=LOOSER_BOUNDS * settings.sum_tolerance,
         max_evaluations=max(1, settings.max_evaluations // 2),
     )
-    solution: Solution | None = None
     for number, level in enumerate(levels):
         later = [term for item in levels[number + 1 :] for term in item.terms]
         stage = replace(
@@ -190,19 +195,23 @@ def solve_levels(
             terms=(*level.terms, *_faint([*later, *problem.terms])),
             value_caps=bounds,
         )
-        solution = solve(
-            stage,
-            looser,
-            start=fluence,
-            multipliers=_without_sums(multipliers),
-            progress=progress,
-            watch=watch,
-        )
-        fluence, multipliers = solution.fluence_mu, solution.multipliers
-        best = level.value(solution.dose_gy)
+        is_reached = _until_reached(level, stage, looser, watch)
+        dose_gy, n_evaluations = problem.dose_gy(fluence), 1
+        if not is_reached(fluence, dose_gy):
+            solution = solve(
+                stage,
+                looser,
+                start=fluence,
+                multipliers=_without_sums(multipliers),
+                progress=progress,
+                watch=is_reached,
+            )
+            fluence, multipliers = solution.fluence_mu, solution.multipliers
+            dose_gy, n_evaluations = solution.dose_gy, solution.n_evaluations
+        best = level.value(dose_gy)
         bound = max((1.0 + level.slack) * best, level.reached)
         bounds = (*bounds, ValueCap(f"level {level.name}", level.terms, bound))
-        done.append((level, LevelOutcome(level.name, best, bound, best, solution.n_evaluations)))
+        done.append((level, LevelOutcome(level.name, best, bound, best, n_evaluations)))
     last = solve(
         replace(problem, value_caps=bounds),
         settings,
@@ -213,6 +222,23 @@ def solve_levels(
     )
     outcomes = tuple(replace(item, final=level.value(last.dose_gy)) for level, item in done)
     return LevelsSolution(last, outcomes)
+
+
+def _until_reached(
+    level: Level, stage: Problem, settings: SolveSettings, watch: Watch | None
+) -> Watch:
+    """Return who ends a level once it counts as reached and caps and earlier levels hold."""
+    held = Multipliers.start(stage.caps, 1.0, stage.value_caps)
+
+    def is_reached(fluence_mu: Floats, dose_gy: Floats) -> bool:
+        is_over = watch is not None and watch(fluence_mu, dose_gy)
+        return bool(is_over) or (
+            level.value(dose_gy) <= level.reached
+            and held.violation_gy(dose_gy) <= settings.cap_tolerance_gy
+            and held.sum_violation(dose_gy) <= settings.sum_tolerance
+        )
+
+    return is_reached
 
 
 def _uniform(problem: Problem, levels: Sequence[Level]) -> Floats:

@@ -40,8 +40,8 @@ caps. Stiffness is dear: it bends the problem, and the search crawls long before
 Progress = Callable[[int, float], None]
 """Called with the number of evaluations so far and the objective."""
 
-Watch = Callable[[Floats, Floats], None]
-"""Called with the fluence in MU and the dose in Gy where the search is."""
+Watch = Callable[[Floats, Floats], bool | None]
+"""Called with the fluence in MU and the dose in Gy where the search is; True ends it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,8 @@ def solve(
     progress : callable or None
         Called after each iteration with evaluations so far and objective.
     watch : callable or None
-        Called every few iterations with fluence and dose, to show or keep them.
+        Called every few iterations with fluence and dose, to show or keep them; if it answers
+        True, what is there is good enough and the search ends.
 
     Returns
     -------
@@ -197,7 +198,7 @@ def solve(
         n_evaluations=search.n_evaluations,
         seconds=time.perf_counter() - began,
         is_converged=is_settled and holds,
-        status=_status(is_settled, (violation, sum_violation), holds, search.n_evaluations),
+        status=_status(search.ended(is_settled), (violation, sum_violation), holds),
         cap_violation_gy=violation,
         sum_violation=sum_violation,
         cap_multipliers={}
@@ -208,15 +209,12 @@ def solve(
     )
 
 
-def _status(
-    is_settled: bool, violations: tuple[float, float], holds: bool, n_evaluations: int
-) -> str:
-    end = "objective settled" if is_settled else "budget of evaluations spent"
+def _status(end: str, violations: tuple[float, float], holds: bool) -> str:
     caps = "" if violations[0] == 0 else f"; largest excess over a cap {violations[0]:.3f} Gy"
     if violations[1] > 0:
         caps += f"; largest excess over an earlier level {100 * violations[1]:.2f} %"
     missed = "" if holds else " (more than allowed)"
-    return f"{end} after {n_evaluations} evaluations{caps}{missed}"
+    return f"{end}{caps}{missed}"
 
 
 def _first_fluence(problem: Problem, start: NDArray[np.float64] | None) -> Floats:
@@ -270,6 +268,7 @@ class _Search:
         self.dose_gy = first
         self.n_evaluations = 0
         self.multipliers: Multipliers | None = None
+        self.is_enough = False
         self.stiffest = self.stiffest_sum = np.inf
         self.history: list[tuple[int, float]] = []
         self._memory = CurvatureMemory(settings.memory, len(first))
@@ -286,6 +285,13 @@ class _Search:
         self._keep(place)
         return is_settled
 
+    def ended(self, is_settled: bool) -> str:
+        """Return why and after how many evaluations the search ended, in words."""
+        end = "objective settled" if is_settled else "budget of evaluations spent"
+        if self.is_enough:
+            end = "good enough"
+        return f"{end} after {self.n_evaluations} evaluations"
+
     def _walk(self, place: Place, n_steps: int) -> tuple[Place, bool]:
         """Take steps until the objective settles; True if it did within steps and budget."""
         settings = self.settings
@@ -299,6 +305,8 @@ class _Search:
             place = reached
             window.append(place.value)
             self._tell(place, number)
+            if self.is_enough:
+                return place, True
             is_full = len(window) > settings.patience
             fall = window[0] - place.value
             if is_full and fall <= settings.relative_tolerance * abs(place.value):
@@ -314,6 +322,8 @@ class _Search:
             before = self.n_evaluations
             place, _ = self._walk(place, settings.cap_interval)
             self._keep(place)
+            if self.is_enough:
+                return place, True
             held, dose = self.multipliers, self.dose_gy
             now, now_sum = held.violation_gy(dose), held.sum_violation(dose)
             is_held = now <= settings.cap_tolerance_gy and now_sum <= settings.sum_tolerance
@@ -361,7 +371,7 @@ class _Search:
             self.progress(self.n_evaluations, place.value)
         if self.watch is not None and number % self.settings.patience == 0:
             self._keep(place)
-            self.watch(self.fluence_mu, self.dose_gy)
+            self.is_enough = bool(self.watch(self.fluence_mu, self.dose_gy))
 
     def _look(self, scaled: Floats) -> Place:
         """Evaluate where the search is."""
