@@ -206,7 +206,8 @@ def _pet_scale(result: CaseResult, point: tuple[float, float, float]) -> float:
             (Plane(View.CORONAL, point[1]), _around(point, View.CORONAL, 20.0)),
         )
     ]
-    peaks = [float(np.nanmax(flat.values)) for flat in flats if flat is not None]
+    known = [flat.values[np.isfinite(flat.values)] for flat in flats if flat is not None]
+    peaks = [float(values.max()) for values in known if len(values)]
     return float(np.clip(np.ceil(max(peaks, default=_PET_MAX_SUV)), 3.0, 15.0))
 
 
@@ -221,7 +222,7 @@ def _draw_modality(
     """CT alone, PET over CT, or MRI."""
     if name == "MRI" and result.mr is not None:
         flat = cut(result.mr.values, result.mr.grid, plane, window)
-        if flat is not None:
+        if flat is not None and np.any(np.isfinite(flat.values)):
             low, high = np.nanpercentile(flat.values, [1, 99.5])
             draw_gray(axes, flat, (float(low), float(max(high, low + 1))))
         return

@@ -222,7 +222,7 @@ def draw_mri(pictures: NervePictures, point: tuple[float, float, float]) -> Figu
     figure, panels = _panels(point)
     for panel in panels:
         flat = cut(pictures.mr.values, pictures.mr.grid, panel.plane, panel.window)
-        if flat is not None:
+        if flat is not None and np.any(np.isfinite(flat.values)):
             low, high = np.nanpercentile(flat.values, [1, 99.3])
             draw_gray(panel.axes, flat, (float(low), float(max(high, low + 1))))
         draw_surroundings(panel.axes, panel.plane, panel.window, bar_mm=30.0)
@@ -282,7 +282,8 @@ def _peak(suv: Image, panels: list[_Panel]) -> float:
         if flat is not None:
             n, m = flat.values.shape
             middle = flat.values[n // 4 : n - n // 4, m // 4 : m - m // 4]
-            highest = max(highest, float(np.nanpercentile(middle, 99.95)))
+            known = middle[np.isfinite(middle)]
+            highest = max(highest, float(np.percentile(known, 99.95)) if len(known) else highest)
     return float(np.clip(np.ceil(highest), 3.0, 15.0))
 
 

@@ -1,5 +1,6 @@
 """What the nerves' section says was measured, and was not; its pictures are drawn."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from rerad.phantoms.tubes import TubeScan, TubeShape, scan_tube, tube_grid
 from rerad.reporting.content_nerves import nerve_section
 from rerad.reporting.document import Bullets, Picture, Table
 from rerad.reporting.figures import figure_makers
-from rerad.reporting.figures_nerve import NervePictures
+from rerad.reporting.figures_nerve import NervePictures, nerve_makers
 from rerad.reporting.figures_nerve_table import answer
 from rerad.reporting.wording import Citations
 
@@ -100,6 +101,25 @@ def test_every_picture_named_is_drawn_and_no_other(pictures, case_result):
     assert named == {key for key in makers if key.startswith("nerve_")}
     assert "nerve_straight_L5" in named
     assert makers["nerve_fusion"]().axes
+
+
+def test_images_that_are_unknown_where_they_are_cut_leave_the_pictures_whole(
+    pictures, case_result
+):
+    """A registered PET or MR may not reach the plane: black there, a finite scale."""
+    ct = pictures.image
+    blank = replace(pictures.pet_suv, values=np.full(pictures.pet_suv.grid.shape, np.nan))
+    mr = replace(ct, modality=Modality.MR, values=np.full(ct.grid.shape, np.nan))
+    unknown = replace(pictures, pet_suv=blank, mr=mr)
+    for name in ("mri", "fusion"):
+        nerve_makers(unknown)[name]().canvas.draw()
+    grid = case_result.planning_image.grid
+    nothing = np.full(grid.shape, np.nan, dtype=np.float32)
+    pet = replace(blank, values=nothing, grid=grid)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = replace(case_result, pet_suv=pet, mr=replace(mr, values=nothing, grid=grid))
+        figure_makers(shown)["fusion"]().canvas.draw()
 
 
 def test_without_nerves_there_is_no_section(pictures):
