@@ -137,14 +137,18 @@ def gray_of(quantity: Mapping[str, Any], where: str) -> float:
     Raises
     ------
     InputError
-        If its code is not cGy.
+        If its code is not cGy, or it has no value.
     """
     code = quantity.get("code")
     if code != "cGy":
         msg = f"{where}: expected a dose with UCUM code cGy, got {quantity.get('value')} {code}; "
         msg += "a dose in Gy would be read a hundred times too low"
         raise InputError(msg)
-    return float(Decimal(repr(float(quantity["value"]))).scaleb(-2))
+    value = quantity.get("value")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        msg = f"{where}: expected a dose with a number as value, got {value!r}"
+        raise InputError(msg)
+    return float(Decimal(repr(float(value))).scaleb(-2))
 
 
 def day(value: datetime.date) -> str:

@@ -5,6 +5,7 @@ course summaries with their doses, treated phases, and the requests that these a
 must be in cGy; anything else is refused.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,7 @@ from rerad.exchange.elements import (
     value_of,
 )
 from rerad.exchange.own_extensions import course_fields, patient_fields
+from rerad.exchange.shape import guard_reader, require_shape
 
 WHOLE_COURSE = "whole course"
 """Name of the phase of a course that comes without phases."""
@@ -80,6 +82,7 @@ class ImportedCourses:
     warnings: tuple[Problem, ...]
 
 
+@guard_reader
 def courses_of_bundle(bundle: Mapping[str, Any]) -> ImportedCourses:
     """Read a FHIR R4 bundle.
 
@@ -95,8 +98,9 @@ def courses_of_bundle(bundle: Mapping[str, Any]) -> ImportedCourses:
     Raises
     ------
     InputError
-        If it breaks a rule of the guide, or does not hold exactly one patient.
+        If it is not built as FHIR, breaks a rule of the guide, or does not hold one patient.
     """
+    require_shape(bundle)
     problems = check_bundle(bundle)
     errors = [problem for problem in problems if problem.is_error]
     if errors:
@@ -152,13 +156,13 @@ class _Resources:
 
 def _code(resource: Json) -> str:
     """Return the first code of what a resource is."""
-    coding = resource.get("code", {}).get("coding", [{}])
+    coding = resource.get("code", {}).get("coding") or [{}]
     return str(coding[0].get("code", ""))
 
 
 def _text(concept: Mapping[str, Any]) -> str:
     """Return the text of a concept, or what its code displays."""
-    coding = concept.get("coding", [{}])
+    coding = concept.get("coding") or [{}]
     return str(concept.get("text") or coding[0].get("display", ""))
 
 
@@ -176,9 +180,7 @@ def _patient(resource: Json) -> PatientRecord:
     return PatientRecord(
         patient_id=numbers[0] if numbers else str(resource.get("id", "")),
         name=_name(resource),
-        birth_date=date.fromisoformat(birth)
-        if birth
-        else absence_of(resource.get("_birthDate", {})),
+        birth_date=_day(birth) if birth else absence_of(resource.get("_birthDate", {})),
         **fields,
     )
 
@@ -213,7 +215,7 @@ def _course(summary: Json, resources: _Resources) -> CourseRecord:
         )
     if isinstance(fields["site"], Absent) and summary.get("bodySite"):
         fields["site"] = _text(summary["bodySite"][0])
-    if "location" in summary:
+    if summary.get("location", {}).get("display"):
         fields["institution"] = summary["location"]["display"]
     modality, technique = _modality_and_technique(summary)
     start, end = _period(summary)
@@ -263,10 +265,21 @@ def _period(resource: Json) -> tuple[Any, Any]:
     ends: list[Any] = []
     for name in ("start", "end"):
         if name in period:
-            ends.append(date.fromisoformat(period[name][:10]))
+            ends.append(_day(period[name]))
         else:
             ends.append(absence_of(period.get(f"_{name}", {})))
     return ends[0], ends[1]
+
+
+def _day(text: str) -> date | Absent:
+    """Return the day of a FHIR date or moment; a year or month alone is no day: unknown."""
+    if re.fullmatch(r"\d{4}(-\d\d)?", text):
+        return Absent.UNKNOWN
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError as error:
+        msg = f"expected a date such as 2021-09-20, got {text!r}"
+        raise InputError(msg) from error
 
 
 def _based_on(resource: Json, resources: _Resources, profile: str) -> Json:

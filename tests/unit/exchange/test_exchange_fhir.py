@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -426,3 +428,56 @@ def test_what_cannot_be_read_is_refused() -> None:
     none = CoursePhase(name="none", n_fractions_planned=0)
     with pytest.raises(InputError, match="planned with 0 fractions has no place"):
         fhir_bundle(ClinicalHistory(PATIENT, (replace(bare_course(), phases=(none,)),)))
+
+
+def _places(item: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the ways to every part of a bundle."""
+    pairs = item.items() if isinstance(item, dict) else enumerate(item)
+    for key, value in pairs:
+        yield (*way, key)
+        if isinstance(value, dict | list):
+            yield from _places(value, (*way, key))
+
+
+@pytest.mark.parametrize("wrong", ["gone", "x", None, [], {}, 7], ids=repr)
+def test_a_bundle_of_odd_build_is_read_or_refused_in_a_sentence(wrong: Any) -> None:
+    n_refused = 0
+    for way in list(_places(foreign_bundle())):
+        bundle = foreign_bundle()
+        holder: Any = bundle
+        for step in way[:-1]:
+            holder = holder[step]
+        if wrong == "gone":
+            del holder[way[-1]]
+        else:
+            holder[way[-1]] = wrong
+        with suppress(InputError):
+            courses_of_bundle(bundle)
+            continue
+        n_refused += 1
+    assert n_refused > 20
+
+
+def test_the_place_of_an_odd_build_is_named() -> None:
+    bundle = foreign_bundle()
+    bundle["entry"][1]["resource"]["identifier"] = "C2"
+    with pytest.raises(
+        InputError, match=r"bundle\.entry\[1\]\.resource\.identifier: expected a list of objects"
+    ):
+        courses_of_bundle(bundle)
+    bundle = foreign_bundle()
+    bundle["entry"][1]["resource"]["status"] = None
+    with pytest.raises(InputError, match=r"\.status: expected a .*, got null|got None"):
+        courses_of_bundle(bundle)
+
+
+def test_a_year_or_a_month_is_no_day() -> None:
+    bundle = foreign_bundle()
+    bundle["entry"][0]["resource"]["birthDate"] = "1970"
+    bundle["entry"][1]["resource"]["performedPeriod"] = {"start": "2021-09", "end": "2021-09-24"}
+    read = courses_of_bundle(bundle)
+    assert read.patient.birth_date is UNKNOWN
+    assert (read.courses[0].start, read.courses[0].end) == (UNKNOWN, date(2021, 9, 24))
+    bundle["entry"][1]["resource"]["performedPeriod"] = {"start": "last autumn"}
+    with pytest.raises(InputError, match="expected a date such as 2021-09-20, got 'last autumn'"):
+        courses_of_bundle(bundle)
