@@ -156,12 +156,16 @@ def _asked(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_equivalent(record: OpioidUse) -> OpioidUse:
-    """Return an opioid with its oral morphine equivalent, if it can be worked out."""
+    """Return an opioid with its oral morphine equivalent, if it can be worked out.
+
+    By the table that the record names, else by the newest.
+    """
     dose, hours = record.dose_mg, record.every_hours
     route = record.route if isinstance(record.route, str) else "oral"
-    table = opioid_table(OPIOID_TABLE)
+    named = record.conversion_table
     if known(record.oral_morphine_mg_day) or isinstance(dose, Absent) or isinstance(hours, Absent):
         return record
+    table = opioid_table(named if isinstance(named, str) else OPIOID_TABLE)
     if hours <= 0 or route.lower() != "oral" or record.drug.strip().lower() not in table.oral:
         return record
     equivalent = oral_morphine_mg_day(record.drug, dose, hours, table)

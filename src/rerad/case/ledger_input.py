@@ -26,6 +26,7 @@ from rerad.core.clinical_history import (
 from rerad.core.record_documents import from_document, to_document
 from rerad.errors import CaseError, InputError
 from rerad.exchange import courses_of_bundle
+from rerad.outcome import opioid_tables
 
 
 def history_of_path(path: Path, patient_id: str) -> tuple[ClinicalHistory, tuple[str, ...]]:
@@ -170,9 +171,11 @@ def _forget_what_is_worked_out(table: dict[str, Any], changes: dict[str, Any]) -
     """Take away what is worked out again from what changes."""
     if "grade" in changes:
         table.pop("ordinal", None)
-    if {"drug", "dose_mg", "every_hours"} & set(changes) and "conversion_table" in table:
+    decides = {"drug", "dose_mg", "every_hours", "conversion_table"}
+    if decides & set(changes) and "conversion_table" in table:
         table.pop("oral_morphine_mg_day", None)
-        table.pop("conversion_table", None)
+        if table["conversion_table"] not in {item.name for item in opioid_tables()}:
+            table.pop("conversion_table")
 
 
 def _record_of_table(kind: str, table: dict[str, Any]) -> ClinicalRecord:

@@ -1,6 +1,6 @@
 """What became of a course: the states just before it and first after it, compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rerad.core.clinical_history import (
@@ -70,7 +70,9 @@ def course_outcome(history: ClinicalHistory, course_key: str) -> CourseOutcome:
     opioid_before, opioid_after = _around(history.of_kind(OpioidUse), span)
     pain = None
     if pain_before is not None and pain_after is not None:
-        pain = pain_response(_state(pain_before, opioid_before), _state(pain_after, opioid_after))
+        before, after = _state(pain_before, opioid_before), _state(pain_after, opioid_after)
+        after = _by_one_table(after, opioid_before, opioid_after)
+        pain = pain_response(before, after)
     motor = None
     if strength_before is not None and strength_after is not None:
         motor = motor_change(strength_before, strength_after)
@@ -107,6 +109,22 @@ def _state(pain: SymptomScore, opioid: OpioidUse | None) -> PainState:
         "not whether it was taken at that score or given for it"
     )
     return PainState(low, high, None, words, other)
+
+
+def _by_one_table(
+    after: PainState, first: OpioidUse | None, second: OpioidUse | None
+) -> PainState:
+    """Return the later state without its opioid dose if the two were converted by two tables."""
+    if first is None or second is None or after.oral_morphine_mg_day is None:
+        return after
+    tables = first.conversion_table, second.conversion_table
+    if tables[0] == tables[1] or not all(isinstance(name, str) for name in tables):
+        return after
+    words = (
+        f"{after.oral_morphine_mg_day:g} mg oral morphine a day by table {tables[1]}, but the "
+        f"earlier dose by {tables[0]}: convert both by one"
+    )
+    return replace(after, oral_morphine_mg_day=None, opioid_words=words)
 
 
 def _on_another_scale(pain: SymptomScore) -> str:

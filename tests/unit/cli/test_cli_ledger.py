@@ -213,6 +213,32 @@ def test_a_pain_on_another_scale_is_kept_and_not_judged(
     assert "the record states 8 on VAS 0-100 mm" in terminal.run("show", ID)
 
 
+def test_an_opioid_is_converted_by_the_table_that_its_record_names(terminal: Terminal) -> None:
+    words = ("drug=tramadol", "dose_mg=100", "every_hours=8", "route=oral", "when=before course 2")
+    terminal.run("revise", ID, "oxycodone", *words, "--from-revision", "1", "--reason", "x")
+
+    def found(key: str) -> dict[str, object]:
+        records = terminal.json("show", ID)["records"]
+        return next(r for r in records if r["key"] == key)  # type: ignore[attr-defined]
+
+    # 300 mg a day: 0.2 in CDC 2022, 0.1 in CDC 2016
+    assert found("oxycodone")["oral_morphine_mg_day"] == pytest.approx(60.0)
+    terminal.run(
+        "revise", ID, "oxycodone", "conversion_table=cdc-2016",
+        "--from-revision", "2", "--reason", "x",
+    )  # fmt: skip
+    assert found("oxycodone")["oral_morphine_mg_day"] == pytest.approx(30.0)
+    assert found("oxycodone")["conversion_table"] == "cdc-2016"
+    terminal.run("revise", ID, "opioid-after", *words, "--from-revision", "1", "--reason", "x")
+    shown = terminal.run("show", ID)
+    assert "60 mg oral morphine a day by table cdc-2022, but the earlier dose by cdc-2016" in shown
+    said = terminal.json(
+        "revise", ID, "opioid-after", "conversion_table=mine", "dose_mg=7",
+        "--from-revision", "2", "--reason", "x", code=1,
+    )  # fmt: skip
+    assert "no opioid conversion table 'mine'; there are cdc-2022, cdc-2016" in str(said["error"])
+
+
 def test_what_looks_odd_is_kept_and_said(terminal: Terminal) -> None:
     terminal.run(
         "revise", ID, "strength-after", "grade=fair", "--from-revision", "1", "--reason", "x"
