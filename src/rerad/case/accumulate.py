@@ -29,6 +29,7 @@ from rerad.core import (
     Severity,
     StructureSet,
     Transform,
+    poorest_grade,
 )
 from rerad.dicom import DoseDerivation, PlanReference, StudyHeader
 from rerad.errors import CaseError, InputError
@@ -86,6 +87,8 @@ class Accumulation:
         Study that the sum belongs to.
     plans : tuple of PlanReference
         Plans that the doses refer to.
+    is_lower_bound : bool
+        Whether a course on record has no dose here.
     """
 
     sums: tuple[Dose, ...]
@@ -96,6 +99,15 @@ class Accumulation:
     patient: Patient
     study_uid: str
     plans: tuple[PlanReference, ...]
+    is_lower_bound: bool = False
+
+    @property
+    def grade(self) -> RecordGrade:
+        """Poorest record in the sums; ``UNKNOWN`` where a course is missing from them."""
+        grades = [course.grade for course in self.courses]
+        if self.is_lower_bound:
+            grades.append(RecordGrade.UNKNOWN)
+        return poorest_grade(grades) or RecordGrade.UNKNOWN
 
 
 def accumulate_files(
@@ -320,6 +332,7 @@ def write_sums(result: Accumulation, path: Path) -> tuple[Path, ...]:
                 is_weighted_for_fractions=is_partial,
                 model=MODEL,
                 recovery=recovery,
+                grade=str(result.grade),
             ),
             comment=f"sum of {len(result.courses)} courses",
             unknown_as_zero=True,

@@ -124,7 +124,12 @@ def accumulate_case(
         progress=progress,
     )
     organs = result.organs if not missing else tuple(_at_least(row) for row in result.organs)
-    return replace(result, organs=organs, findings=(*findings, *result.findings))
+    return replace(
+        result,
+        organs=organs,
+        findings=(*findings, *result.findings),
+        is_lower_bound=bool(missing),
+    )
 
 
 def _at_least(row: OrganSum) -> OrganSum:
@@ -216,6 +221,7 @@ def _point_doses(
         patient=loaded.patient,
         study_uid=loaded.inputs.image.study_uid,
         plans=_plans(loaded),
+        is_lower_bound=bool(loaded.inputs.courses_without_dose),
     )
 
 

@@ -265,6 +265,7 @@ def _option(option: ResidualOption) -> dict[str, object]:
                 "limit_gy": organ.limit_gy,
                 "is_within": organ.is_within,
                 "is_accepted": organ.is_accepted,
+                "grade": organ.grade,
             }
             for organ in option.organs
         ],

@@ -120,6 +120,7 @@ def _write_doses(
                     includes_prior=bool(result.priors),
                     is_weighted_for_fractions=word == "delivered",
                     model=MODEL,
+                    grade=_grade(result),
                 ),
                 comment=f"{word}, lower bound" if is_lower_bound else word,
                 unknown_as_zero=True,
@@ -127,6 +128,11 @@ def _write_doses(
             paths.append(path)
             number += 1
     return paths
+
+
+def _grade(result: CaseResult) -> str:
+    """Return the poorest record that the sums stand on, in words."""
+    return next((str(row.grade) for row in result.budget if row.grade is not None), "")
 
 
 def known_part(dose: Dose, body: Mask) -> Dose | None:

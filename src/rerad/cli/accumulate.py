@@ -157,6 +157,7 @@ def _print(result: Accumulation, written: tuple[Path, ...]) -> None:
         )
         kept = f", {100 * course.recovery_fraction:g} % forgotten" * (course.recovery_fraction > 0)
         typer.echo(f"course   {course.name}: {fractions} fractions, {course.grade}{kept}")
+    typer.echo(f"record   the poorest in these sums: {result.grade}")
     if result.organs:
         typer.echo(f"source   {result.settings.citation}")
     for finding in result.findings:
@@ -192,7 +193,8 @@ def _document(result: Accumulation, written: tuple[Path, ...]) -> dict[str, obje
             }
             for dose in result.sums
         ],
-        "organs": [_organ(row) for row in result.organs],
+        "organs": [{**_organ(row), "grade": result.grade} for row in result.organs],
+        "grade": result.grade,
         "courses": [
             {"name": c.name, "grade": c.grade, "recovery_fraction": c.recovery_fraction}
             for c in result.courses

@@ -51,6 +51,8 @@ class DoseDerivation:
         Radiobiological model, for example ``linear-quadratic``; empty for a physical dose.
     recovery : str
         What was assumed of recovery, in words; empty for none.
+    grade : str
+        Poorest record of the earlier courses in it, in words; empty for none.
     """
 
     includes_prior: bool = False
@@ -58,6 +60,7 @@ class DoseDerivation:
     is_weighted_for_fractions: bool = False
     model: str = ""
     recovery: str = ""
+    grade: str = ""
 
     @property
     def composition(self) -> tuple[str, str] | None:
@@ -244,5 +247,7 @@ def _set_derivation(new: Dataset, dose: Dose, derivation: DoseDerivation | None)
             f"alpha/beta {dose.alpha_beta_gy:g} Gy"
         )
         parts.append(f"recovery: {derivation.recovery or 'none assumed'}")
+    if derivation.grade:
+        parts.append(f"poorest record of earlier courses: {derivation.grade}")
     parts.append(RESEARCH_NOTE)
     new.DerivationDescription = require_text_length("; ".join(parts), 1024, "dose derivation")

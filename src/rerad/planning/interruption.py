@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import Course, Dose, Finding, Mask, Prescription, Severity
+from rerad.core import Course, Dose, Finding, Mask, Prescription, RecordGrade, Severity
 from rerad.errors import InputError, MissingDataError
 from rerad.evaluation import dvh, evaluate_metric, parse_metric
 from rerad.planning.budget import OrganLimit
@@ -100,6 +100,8 @@ class OrganState:
         EQD2; NaN where it is not known.
     is_accepted : bool
         Whether a breach is accepted by the case: it stays a breach.
+    grade : RecordGrade or None
+        Poorest record of the earlier courses in the value; None if there were none.
     """
 
     structure: str
@@ -107,6 +109,7 @@ class OrganState:
     value_gy: float
     limit_gy: float
     is_accepted: bool = False
+    grade: RecordGrade | None = None
 
     @property
     def is_within(self) -> bool | None:
@@ -213,7 +216,12 @@ class _Organ:
         dose = Dose(values, self.mask.grid)
         value = evaluate_metric(parse_metric(goal.metric), dvh(dose, self.mask))
         return OrganState(
-            self.limit.structure, goal.metric, value, goal.at_most or np.nan, self.is_accepted
+            self.limit.structure,
+            goal.metric,
+            value,
+            goal.at_most or np.nan,
+            self.is_accepted,
+            self.limit.grade,
         )
 
     def largest_scale(self, n: int, highest: float) -> float:

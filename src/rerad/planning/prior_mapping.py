@@ -216,7 +216,7 @@ def _quality_note(name: str, quality: DeformableQuality) -> Finding:
     dice = ", ".join(f"{organ} {value:.2f}" for organ, value in quality.guide_dice)
     inverse = quality.inverse_median_mm
     text = (
-        f"{name} mapped deformably: Jacobian {quality.jacobian_min:.2f} to "
+        f"{name} registered deformably: Jacobian {quality.jacobian_min:.2f} to "
         f"{quality.jacobian_max:.2f}, {quality.n_folded} voxels fold, there and back "
         f"{'unknown' if inverse is None else f'{inverse:.1f} mm'} (median); Dice {dice or '-'}."
     )
@@ -232,11 +232,13 @@ def _at_landmarks(found: PriorMap, prior: PriorInput) -> PriorMap:
     worst, farthest = fit.farthest
     n = len(fit.distances_mm)
     text = (
-        f"{n} landmark{'s' if n > 1 else ''} lie {fit.mean_mm:.1f} mm apart on average "
-        f"(at most {fit.max_mean_mm:g} mm), {worst} {farthest:.1f} mm"
+        f"{n} landmarks lie {fit.mean_mm:.1f} mm apart on average (at most {fit.max_mean_mm:g} "
+        f"mm), {worst} {farthest:.1f} mm"
     )
+    if n == 1:
+        text = f"{worst} lies {farthest:.1f} mm off (at most {fit.max_mean_mm:g} mm)"
     if fit.is_acceptable:
-        note = Finding(Severity.NOTE, "landmarks", f"{name}: {text}.", name)
+        note = Finding(Severity.NOTE, "landmarks", f"{text}.", name)
         return replace(found, landmarks=fit, findings=(*found.findings, note))
     why = f"{text}: the registration is not assured"
     said = (_not_assured(name, why), *found.findings)

@@ -63,7 +63,7 @@ def returned_blocks(result: CaseResult, citations: Citations) -> tuple[Block, ..
     lead = Paragraph(
         f"{check.plan.label}, {check.plan.n_fractions} fractions, made in another system, was "
         f"judged as the plan made here is. {words[check.is_within_limits]}",
-        Emphasis.STRONG,
+        Emphasis.NONE,
     )
     header = ("Structure", "Goal", "Source", "Made elsewhere", "Verdict", "Made here", "Verdict")
     table = Table(

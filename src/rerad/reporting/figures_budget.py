@@ -101,7 +101,11 @@ def _draw_bars(
                 zorder=2,
             )
         else:
-            axes.text(0.3, place, "unknown", va="center", color=style.RED, fontsize=6)
+            most = np.array([s.remaining_at_most_physical_gy for s in row.scenarios])
+            text = "unknown"
+            if np.isfinite(most).any():
+                text = f"unknown; at most {np.nanmax(most):.1f} Gy under any assumption"
+            axes.text(0.3, place, text, va="center", color=style.RED, fontsize=6)
         for scenario in row.scenarios:
             if np.isfinite(scenario.remaining_physical_gy):
                 is_chosen = scenario.is_planned_with

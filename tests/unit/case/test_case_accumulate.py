@@ -263,6 +263,9 @@ def test_a_sum_that_lacks_a_course_is_an_interval_without_an_end(tiny_case, tiny
     (plexus,) = [row for row in document["organs"] if row["name"] == "SacralPlex_R"]
     assert plexus["low_gy"] == pytest.approx(42.75, abs=0.01)
     assert plexus["high_gy"] is None
+    assert plexus["grade"] == "unknown"
+    written = pydicom.dcmread(tmp_path / "sum.dcm")
+    assert "poorest record of earlier courses: unknown" in written.DerivationDescription
     assert "42.75 or more" in RUNNER.invoke(app, words).stdout
 
 

@@ -316,6 +316,7 @@ def test_interruption_on_the_command_line(point_case, tiny, tmp_path):
     stop, _same, seven, three = document["options"]
     had = eqd2(45, 25, 2.5) + eqd2(40, 22, 2.5) * 15 / 22
     assert stop["organs"][0]["value_gy"] == pytest.approx(had, abs=0.02)
+    assert stop["organs"][0]["grade"] == "DVH or point doses only"
     for option in (seven, three):
         more = eqd2(option["n_fractions"] * option["fraction_gy"], option["n_fractions"], 2.5)
         assert option["limited_by"] == "SacralPlex_R"
