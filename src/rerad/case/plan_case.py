@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rerad import dicom
-from rerad.case.course_bands import with_bands
 from rerad.case.files import case_path, write_json
 from rerad.case.load import load_case
 from rerad.case.outputs import run_document, status_of, write_dicom
@@ -16,14 +14,13 @@ from rerad.case.run import (
     RESULT_FOLDER_NAME,
     RUN_FILE_NAME,
     OnGoals,
-    check_case,
     peak_memory_mb,
     planned,
     provenance_of,
+    read_to_plan,
     replacing,
 )
 from rerad.case.written_plan import require_as_written
-from rerad.core import StepTime
 from rerad.errors import CaseError
 from rerad.planning import CaseResult, Progress
 
@@ -73,10 +70,7 @@ def plan_case(
         With one sentence; nothing is left half written. A plan that is stopped goes on where it
         was when the same case is planned again.
     """
-    started = time.perf_counter()
-    progress("reading the case", 0.0)
-    loaded, _ = with_bands(check_case(case).loaded, progress)
-    reading = StepTime("reading the case", round(time.perf_counter() - started, 3))
+    loaded, reading = read_to_plan(case, progress)
     result = planned(loaded, on_goals, progress)
     steps = (reading, *result.provenance.steps)
     result = replace(result, provenance=provenance_of(loaded, steps))

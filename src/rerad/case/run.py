@@ -167,18 +167,12 @@ def run_case(
     ReradError
         With one sentence; nothing is left half written.
     """
-    started = time.perf_counter()
-    progress("reading the case", 0.0)
-    check = check_case(case)
-    # Courses known from paper or points only: judged on their upper bound.
-    loaded, _ = with_bands(check.loaded, progress)
-    read_seconds = time.perf_counter() - started
+    loaded, reading = read_to_plan(case, progress)
     started = time.perf_counter()
     loaded, study = nerves_measured(loaded, progress)
     nerve_seconds = time.perf_counter() - started
     result = planned(loaded, on_goals, progress)
     folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
-    reading = StepTime("reading the case", round(read_seconds, 3))
     if study is not None:
         steps_before = (*steps_before, StepTime("nerves measured", round(nerve_seconds, 3)))
     steps = (*steps_before, reading, *result.provenance.steps)
@@ -186,6 +180,17 @@ def run_case(
     with replacing(folder) as temporary:
         result = _write(result, loaded, study, (temporary, progress))
     return _report(result, folder)
+
+
+def read_to_plan(case: Path, progress: Progress) -> tuple[LoadedCase, StepTime]:
+    """Read and check a case, and say how long that took.
+
+    Courses known from paper or points only come with the bands that they are judged by.
+    """
+    started = time.perf_counter()
+    progress("reading the case", 0.0)
+    loaded, _ = with_bands(check_case(case).loaded, progress)
+    return loaded, StepTime("reading the case", round(time.perf_counter() - started, 3))
 
 
 def planned(loaded: LoadedCase, on_goals: OnGoals | None, progress: Progress) -> CaseResult:
