@@ -152,28 +152,29 @@ def test_a_robust_plan_stopped_within_a_pass_goes_on_from_there(
             save_state(state, path, "same inputs")
             raise KeyboardInterrupt
 
-    def stop_at_first_look(state: PlanState) -> None:
+    steps: list[str] = []
+
+    def stop_after_a_step(state: PlanState) -> None:
         looks.append(state)
-        raise KeyboardInterrupt
+        if any("robust, pass 1 of 2" in step for step in steps):
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         make_plan(robust_request, silent, listeners=Listeners(keep=stop_at_third_look))
     kept = load_state(path, "same inputs")
     assert kept is not None
     np.testing.assert_array_equal(kept.latest.fluence_mu, looks[2].latest.fluence_mu)
-    steps: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         make_plan(
             robust_request,
             lambda what, _: steps.append(what),
-            listeners=Listeners(keep=stop_at_first_look),
+            listeners=Listeners(keep=stop_after_a_step),
             resume=kept,
         )
     assert not any("optimising, pass" in step for step in steps)
-    assert any("robust, pass 1 of 2" in step for step in steps)
-    first_look = looks[3].latest.fluence_mu
-    gone_on = np.linalg.norm(first_look - kept.latest.fluence_mu)
-    gone_back = np.linalg.norm(first_look - kept.fluence_mu)
+    first_steps = looks[-1].latest.fluence_mu
+    gone_on = np.linalg.norm(first_steps - kept.latest.fluence_mu)
+    gone_back = np.linalg.norm(first_steps - kept.fluence_mu)
     assert gone_on < 0.5 * gone_back
 
 
