@@ -256,6 +256,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "alpha_beta_gy": row.alpha_beta_gy,
         "prior_eqd2_gy": number_or_none(row.prior_eqd2_gy),
         "cumulative_eqd2_gy": number_or_none(row.cumulative_eqd2_gy),
+        "is_lower_bound": row.planned.is_lower_bound,
         "delivered_cumulative_eqd2_gy": number_or_none(row.delivered_cumulative_eqd2_gy),
         "goal": row.planned.goal.text,
         "citation": row.planned.goal.citation,
