@@ -122,9 +122,7 @@ def proposals_of(rows: Sequence[Mapping[str, Any]]) -> tuple[ProposalTable, ...]
     names = [table.name for table in tables]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        msg = (
-            f"[[proposal]]: {', '.join(twice)} is proposed twice; give each its own name"
-        )
+        msg = f"[[proposal]]: {', '.join(twice)} is proposed twice; give each its own name"
         raise InputError(msg)
     return tuple(tables)
 
