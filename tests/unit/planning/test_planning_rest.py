@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rerad.core import Dose, DoseScope, Goal
+from rerad.core import Dose, DoseQuantity, DoseScope, Goal
 from rerad.errors import MissingDataError
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.planning import RobustSettings, make_plan
@@ -134,7 +134,9 @@ def test_a_real_plan_for_the_rest_keeps_the_cumulative_limit(make_rest, structur
     rest = make_rest()
     coarse = rest.dose.grid.with_spacing((6.0, 6.0, 6.0))
     inputs = replace(rest.inputs, goals=GOALS[:1], beams=rest.inputs.beams[::2])
-    inputs = replace(inputs, settings=replace(inputs.settings, n_leaf_refinements=0))
+    inputs = replace(
+        inputs, settings=replace(inputs.settings, n_leaf_refinements=0, max_evaluations=150)
+    )
     masks = {s.name: rasterize(s, coarse) for s in inputs.structures.structures}
     flat = {
         value: replace(dose, values=np.full(coarse.shape, dose.values.flat[0]), grid=coarse)
@@ -154,12 +156,13 @@ def test_a_real_plan_for_the_rest_keeps_the_cumulative_limit(make_rest, structur
     )
     organ = masks["SacralPlex_R"].on(coarse) > 0.5
     target = masks["PTV_4000"].on(coarse) > 0.5
-    assert np.median(total[organ & target]) < 75.0
+    assert np.median(total[organ & target]) < 78.0
     assert np.median(outcome.dose.values[target & ~organ]) > 15.0
     # The whole course is judged by the goals as stated: on both doses, against 40 Gy.
     whole = {(g.goal.structure, g.goal.metric): g for g in judge_whole(rest, outcome.dose, 8)}
     physical = Dose(rest.given_physical.values + outcome.dose.values, coarse)
     read = evaluate_metric("D95%", dvh(physical, structures["PTV_4000"]))
     assert whole["PTV_4000", "D95%"].value == pytest.approx(100 * read / 40.0, abs=0.1)
-    read = whole["SacralPlex_R", "D0.1cc"].value
-    assert np.percentile(total[organ], 80) < read <= total[organ].max() + 5
+    summed = Dose(total, coarse, DoseQuantity.EQD2, 2.0)
+    read = evaluate_metric("D0.1cc", dvh(summed, structures["SacralPlex_R"]))
+    assert whole["SacralPlex_R", "D0.1cc"].value == pytest.approx(read, abs=0.05)
