@@ -56,7 +56,7 @@ class PriceMap:
 
 
 def price_per_eqd2_gy(
-    multiplier: ArrayLike, dose_gy: ArrayLike, *, alpha_beta_gy: float, n_fractions: int
+    multiplier: ArrayLike, dose_gy: ArrayLike, *, alpha_beta_gy: ArrayLike, n_fractions: int
 ) -> Floats:
     """Return the price of a Gy of cumulative EQD2 from that of a Gy of physical dose.
 
@@ -66,7 +66,7 @@ def price_per_eqd2_gy(
         Fall of the objective per Gy of the physical cap, 0 or more.
     dose_gy : array_like of shape (N,)
         Total physical dose of the new plan there (at its cap, wherever the price is not 0).
-    alpha_beta_gy : float
+    alpha_beta_gy : array_like, one value or shape (N,)
         Of the organ, above 0.
     n_fractions : int
         Of the new plan, at least 1.
@@ -76,14 +76,15 @@ def price_per_eqd2_gy(
     InputError
         If alpha/beta or the number of fractions is out of range.
     """
-    if not alpha_beta_gy > 0 or n_fractions < 1:
+    alpha_beta = np.asarray(alpha_beta_gy, dtype=np.float64)
+    if not np.all(alpha_beta > 0) or n_fractions < 1:
         msg = (
-            f"expected alpha/beta above 0 Gy and at least 1 fraction, got {alpha_beta_gy} and "
+            f"expected alpha/beta above 0 Gy and at least 1 fraction, got {alpha_beta} and "
             f"{n_fractions}"
         )
         raise InputError(msg)
     dose = np.maximum(np.asarray(dose_gy, dtype=np.float64), 0.0)
-    slope = (2.0 * dose / n_fractions + alpha_beta_gy) / (2.0 + alpha_beta_gy)
+    slope = (2.0 * dose / n_fractions + alpha_beta) / (2.0 + alpha_beta)
     return np.asarray(np.asarray(multiplier, dtype=np.float64) / slope)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rerad.core import Dose, Grid
+from rerad.core import Dose, DoseQuantity, Grid
 from rerad.errors import InputError
 from rerad.evaluation import Verdict, parse_goal
 from rerad.optimize import worst_case_cap
@@ -20,8 +20,10 @@ from rerad.planning import (
     run_pipeline,
 )
 from rerad.planning.budget import required_alpha_betas_gy
+from rerad.planning.caps import CapCorner, OrganCap
 from rerad.planning.levels import goal_levels
 from rerad.planning.plan_task import plan_points
+from rerad.planning.prices import binding_alpha_beta_gy
 from rerad.planning.robust_corners import corners_of
 from rerad.planning.robust_verdicts import shifted_cloud
 from rerad.planning.terms import Anatomy, organ_caps, organ_terms
@@ -291,3 +293,25 @@ def test_a_cloud_moves_with_the_isocentre() -> None:
     assert moved.values[3, 2, 4] == pytest.approx(10.0)
     half = shifted_cloud(Dose(values, grid), (1.5, 0.0, 0.0))
     assert half.values[2, 3, 3] == half.values[2, 3, 4] == pytest.approx(5.0)
+
+
+def test_a_price_is_of_the_corner_that_leaves_least() -> None:
+    """Of 3 Gy (30 Gy before) and 1.5 Gy (32 Gy before), 22 fractions, 60 Gy: the second binds."""
+    grid = Grid((1, 1, 4), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "1.2")
+
+    def before(*values: float) -> Dose:
+        array = np.array(values, dtype=np.float32).reshape(grid.shape)
+        return Dose(array, grid, DoseQuantity.EQD2, alpha_beta_gy=2.0)
+
+    corners = (
+        CapCorner(3.0, before(30.0, 55.0, np.nan, 30.0)),
+        CapCorner(1.5, before(32.0, 10.0, 30.0, 61.0)),
+    )
+    cap = OrganCap(
+        "Organ", 60.0, 60.0, 2.0, before(31.0, 31.0, 31.0, 31.0), False, corners=corners
+    )
+    found = binding_alpha_beta_gy(cap, np.arange(4), 22)
+    # the third has an unknown corner, the fourth a spent one: held for the dose as mapped
+    np.testing.assert_array_equal(found, [1.5, 3.0, 2.0, 2.0])
+    alone = replace(cap, corners=())
+    np.testing.assert_array_equal(binding_alpha_beta_gy(alone, np.arange(4), 22), [2.0] * 4)
