@@ -162,7 +162,7 @@ def spellings(text: str) -> frozenset[str]:
     Examples
     --------
     >>> sorted(spellings("20240305"))[:3]
-    ['03/05/2024', '05.03.2024', '05/03/2024']
+    ['03/05/2024', '05-03-2024', '05.03.2024']
     """
     day = _day(text[:8])
     if day is None:
