@@ -1,5 +1,6 @@
 """What the ledger's commands print and write: plain documents, lines, and files."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
@@ -9,7 +10,7 @@ from typing import Any
 from rerad.case.files import write_json
 from rerad.case.history_files import write_history_file
 from rerad.case.ledger_history import treatment_history
-from rerad.core.clinical_history import ClinicalHistory, CourseRecord
+from rerad.core.clinical_history import ClinicalHistory, CourseRecord, kind_of
 from rerad.core.record_documents import to_document
 from rerad.errors import CaseError
 from rerad.exchange import (
@@ -114,6 +115,18 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"from {time['landmark']} to {ending}: {days}{said}"
     for finding in document["findings"]:
         yield f"{finding['severity']}: {finding['text']}"
+
+
+def left_out_of_fhir(history: ClinicalHistory) -> dict[str, int]:
+    """Return how many records of each kind FHIR does not take: all but patient and courses.
+
+    Parameters
+    ----------
+    history : ClinicalHistory
+        Of one patient.
+    """
+    others = [r for r in history.records if not isinstance(r, CourseRecord)]
+    return dict(Counter(kind_of(record).replace("_", " ") for record in others))
 
 
 def _details(record: Mapping[str, Any]) -> Iterator[str]:

@@ -238,11 +238,21 @@ def export(
             source=f"Records of the ledger {ledger.name}, whose audit trail ends with "
             f"{head_of(ledger)}.",
         )
+        left_out = {}
+        if patient and out.name.lower().endswith(".fhir.json"):
+            left_out = ledger_output.left_out_of_fhir(read_history(ledger, patient))
     if as_json:
-        print_json({"status": "done", "files": [str(file) for file in files]})
+        document = {"status": "done", "files": [str(file) for file in files]}
+        print_json(document | {"left_out": left_out} if left_out else document)
         return
     for file in files:
         typer.echo(str(file))
+    if left_out:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
+        typer.echo(
+            f"FHIR takes the patient and the courses; left out: {kinds}. A .toml keeps all of it.",
+            err=True,
+        )
 
 
 @ledger_app.command("verify")

@@ -68,6 +68,12 @@ def test_the_published_case_goes_in_and_comes_out(terminal: Terminal, tmp_path: 
 
 def test_courses_go_out_as_fhir_and_come_back(terminal: Terminal, tmp_path: Path) -> None:
     bundle = tmp_path / "out.fhir.json"
+    said_out = terminal.json("export", ID, "-o", str(bundle))
+    assert said_out["left_out"]["diagnosis"] == 2
+    assert "course" not in said_out["left_out"]
+    kept = len(read_history_file(EXAMPLE).of_kind(CourseRecord))
+    n_left_out = sum(said_out["left_out"].values())  # type: ignore[attr-defined]
+    assert n_left_out == len(read_history_file(EXAMPLE).records) - kept
     terminal.run("export", ID, "-o", str(bundle), "--alpha-beta", "3", "--alpha-beta", "10")
     other = Terminal(tmp_path / "other.db")
     renamed = tmp_path / "from-elsewhere.json"
