@@ -313,3 +313,18 @@ def test_a_recipe_that_is_no_recipe_fails_with_one_sentence(folder: Path, tmp_pa
     assert result.exit_code == ExitCode.FAILED
     assert "expected a recipe with a label and steps" in result.stderr
     assert not out.exists()
+
+
+def test_without_a_recipe_the_one_beside_the_case_is_followed(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    case.mkdir()
+    arguments = ["target", str(case), "-q"]
+    result = RUNNER.invoke(app, arguments)
+    assert result.exit_code == ExitCode.FAILED
+    assert f"expected a recipe of targets at {case / 'targets.toml'}, found none" in result.stderr
+    (case / "targets.toml").write_text("label = 'x'\n", encoding="utf-8")
+    for name in (case, case / "case.toml"):
+        result = RUNNER.invoke(app, ["target", str(name), "-q"])
+        assert result.exit_code == ExitCode.FAILED
+        assert "expected a recipe with a label and steps" in result.stderr
+    assert not (case / "targets").exists()

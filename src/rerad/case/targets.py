@@ -47,6 +47,9 @@ TARGETS_FILE_NAME = "targets.json"
 TARGETS_FOLDER_NAME = "targets"
 """Where results go unless told otherwise."""
 
+RECIPE_FILE_NAME = "targets.toml"
+"""The recipe of a case, where the command line names none."""
+
 Progress = Callable[[str, float], None]
 
 
@@ -150,6 +153,26 @@ class _Watch:
         if self._part:
             self._seconds[self._part] = round(time.perf_counter() - self._since, 3)
         return self._seconds
+
+
+def case_folder(case: Path) -> Path:
+    """Return the folder of a case, named by itself or by its file."""
+    return case if case.is_dir() else case.parent
+
+
+def recipe_of(case: Path) -> Path:
+    """Return the recipe that lies beside a case.
+
+    Raises
+    ------
+    CaseError
+        If there is none.
+    """
+    path = case_folder(case) / RECIPE_FILE_NAME
+    if not path.is_file():
+        msg = f"expected a recipe of targets at {path}, found none; name one with --recipe"
+        raise CaseError(msg)
+    return path
 
 
 def read_recipe(

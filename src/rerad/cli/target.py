@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rerad.case.targets import TARGETS_FOLDER_NAME, make_targets
+from rerad.case.targets import TARGETS_FOLDER_NAME, case_folder, make_targets, recipe_of
 from rerad.case.targets_outputs import TargetReport, target_summary
 from rerad.cli.arguments import JsonOption, QuietOption
 from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
@@ -16,7 +16,10 @@ def target(
     case: Annotated[
         Path, typer.Argument(help="Case folder, case.toml, or folder of DICOM files.")
     ],
-    recipe: Annotated[Path, typer.Option("--recipe", help="TOML file of steps.")],
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="TOML file of steps; else targets.toml beside the case."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
     click: Annotated[
         list[str] | None,
@@ -31,11 +34,12 @@ def target(
 ) -> None:
     """Make target volumes by a recipe: RTSTRUCT, pictures, and a record of every step."""
     say(BANNER, is_quiet=quiet)
-    folder = out or (case if case.is_dir() else case.parent) / TARGETS_FOLDER_NAME
+    folder = out or case_folder(case) / TARGETS_FOLDER_NAME
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
-        report = make_targets(case, recipe, folder, steps, clicks=click or ())
+        followed = recipe or recipe_of(case)
+        report = make_targets(case, followed, folder, steps, clicks=click or ())
     if as_json:
-        print_json(target_summary(report, recipe))
+        print_json(target_summary(report, followed))
     else:
         print_report(report)
 
