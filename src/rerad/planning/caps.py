@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.core import Dose, Finding, Severity
-from rerad.optimize import worst_case_cap
 from rerad.planning.points import Points
+from rerad.radiobiology import physical_from_eqd2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -136,33 +136,39 @@ def corner_findings(
     return findings
 
 
-def worst_case_dose_gy(
-    cap: OrganCap,
-    points: Points,
-    indices: NDArray[np.int64],
-    believed_gy: NDArray[np.float64],
-    n_fractions: int,
-) -> NDArray[np.float64]:
-    """Return the most that points may get whatever the truth is, never more than what is believed.
+def held_doses_gy(
+    cap: OrganCap, voxels: NDArray[np.int64], n_fractions: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the most that voxels may get under a limit, and the alpha/beta that says so.
+
+    That of the corner that leaves least, never more than what is believed; where corners are
+    unknown or leave nothing, what the earlier dose as mapped leaves.
 
     Parameters
     ----------
     cap : OrganCap
         With or without corners.
-    points : Points
-        What the optimiser looks at.
-    indices : ndarray of int, shape (N,)
-        Some of them.
-    believed_gy : ndarray of shape (N,)
-        What the earlier dose as mapped leaves; it holds where the worst case is unknown or leaves
-        nothing.
+    voxels : ndarray of int, shape (N,)
+        Flat voxels of the dose grid.
     n_fractions : int
         Of the new plan.
+
+    Returns
+    -------
+    doses : ndarray of shape (N,)
+        Physical dose of the new plan in Gy; NaN where the earlier dose is unknown.
+    alpha_betas : ndarray of shape (N,)
+        In Gy.
     """
-    if not cap.corners:
-        return believed_gy
-    priors = [corner_prior(corner, points, indices) for corner in cap.corners]
-    at = [corner.alpha_beta_gy for corner in cap.corners]
-    worst = worst_case_cap(priors, at, cap.aim_eqd2_gy, n_fractions)
-    holds = worst > 0  # false for NaN too
-    return np.where(holds, np.minimum(worst, believed_gy), believed_gy)
+    alpha_betas = np.array([cap.alpha_beta_gy, *(item.alpha_beta_gy for item in cap.corners)])
+    doses = np.empty((len(alpha_betas), len(voxels)))
+    priors = (cap.prior, *(corner.prior for corner in cap.corners))
+    for row, (prior, alpha_beta) in enumerate(zip(priors, alpha_betas, strict=True)):
+        given = 0.0 if prior is None else prior.values.ravel()[voxels].astype(np.float64)
+        left = np.broadcast_to(cap.aim_eqd2_gy - given, len(voxels))
+        doses[row] = physical_from_eqd2(
+            left, n_fractions=n_fractions, alpha_beta_gy=float(alpha_beta)
+        )
+    is_held = np.all(doses > 0, axis=0)  # false for NaN too
+    binding = np.where(is_held, np.argmin(doses, axis=0), 0)
+    return doses[binding, np.arange(len(voxels))], alpha_betas[binding]

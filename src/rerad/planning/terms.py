@@ -19,10 +19,9 @@ from rerad.optimize import (
 from rerad.planning.caps import CapCorner as CapCorner
 from rerad.planning.caps import OrganCap as OrganCap
 from rerad.planning.caps import PhysicalCap as PhysicalCap
-from rerad.planning.caps import corner_findings, prior_readings, worst_case_dose_gy
+from rerad.planning.caps import corner_findings, held_doses_gy, prior_readings
 from rerad.planning.inputs import ObjectiveSettings
 from rerad.planning.points import Points, touched
-from rerad.radiobiology import physical_from_eqd2
 from rerad.structures import distance_from
 
 
@@ -288,18 +287,10 @@ def organ_caps(
         if cap.is_point_maximum:
             mask = touched(mask, anatomy.grid)
         indices, _ = counted_points(anatomy, points, mask, excludes_targets=cap.excludes_targets)
-        prior = np.zeros(len(points.indices))
-        if cap.prior is not None:
-            prior = points.sample(cap.prior.values)
-        left = cap.aim_eqd2_gy - prior[indices]
-        has_some = left > 0  # false for NaN too
-        indices, left = indices[has_some], left[has_some]
-        if len(indices):
-            physical = np.asarray(
-                physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy)
-            )
-            physical = worst_case_dose_gy(cap, points, indices, physical, n_fractions)
-            hard.append(DoseCap(f"{cap.label} cap", indices, physical))
+        doses_gy, _ = held_doses_gy(cap, points.indices[indices], n_fractions)
+        has_some = doses_gy > 0  # false for NaN too
+        if np.any(has_some):
+            hard.append(DoseCap(f"{cap.label} cap", indices[has_some], doses_gy[has_some]))
     return tuple(hard)
 
 

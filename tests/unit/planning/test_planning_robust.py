@@ -20,10 +20,9 @@ from rerad.planning import (
     run_pipeline,
 )
 from rerad.planning.budget import required_alpha_betas_gy
-from rerad.planning.caps import CapCorner, OrganCap
+from rerad.planning.caps import CapCorner, OrganCap, held_doses_gy
 from rerad.planning.levels import goal_levels
 from rerad.planning.plan_task import plan_points
-from rerad.planning.prices import binding_alpha_beta_gy
 from rerad.planning.robust_corners import corners_of
 from rerad.planning.robust_verdicts import shifted_cloud
 from rerad.planning.terms import Anatomy, organ_caps, organ_terms
@@ -310,8 +309,8 @@ def test_a_price_is_of_the_corner_that_leaves_least() -> None:
     cap = OrganCap(
         "Organ", 60.0, 60.0, 2.0, before(31.0, 31.0, 31.0, 31.0), False, corners=corners
     )
-    found = binding_alpha_beta_gy(cap, np.arange(4), 22)
+    _, found = held_doses_gy(cap, np.arange(4), 22)
     # the third has an unknown corner, the fourth a spent one: held for the dose as mapped
     np.testing.assert_array_equal(found, [1.5, 3.0, 2.0, 2.0])
     alone = replace(cap, corners=())
-    np.testing.assert_array_equal(binding_alpha_beta_gy(alone, np.arange(4), 22), [2.0] * 4)
+    np.testing.assert_array_equal(held_doses_gy(alone, np.arange(4), 22)[1], [2.0] * 4)
