@@ -1,10 +1,10 @@
 """What consensus asks to be reported of a re-irradiation, and where this report says it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from rerad.outcome.overlap import CONSENSUS
-from rerad.reporting.document import Align, Cell, Emphasis, Paragraph, Section, Table
+from rerad.reporting.document import Align, Cell, Emphasis, Paragraph, Section, Table, texts_of
 from rerad.reporting.wording import Citations
 
 
@@ -97,18 +97,6 @@ def checklist_section(sections: tuple[Section, ...], citations: Citations) -> Se
 def _place(item: ReportingItem, places: Mapping[str, tuple[int, Section]]) -> Cell:
     """Return where an item stands, or that it does not."""
     number, section = places.get(item.section, (0, None))
-    if section is None or not any(item.words in text for text in _texts(section)):
+    if section is None or not any(item.words in text for text in texts_of(section)):
         return Cell("not in this report", emphasis=Emphasis.ABSENT)
     return Cell(f"{number}  {section.title}")
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Return every text of a section."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _texts(item)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _texts(getattr(value, field.name))

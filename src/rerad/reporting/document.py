@@ -4,7 +4,8 @@ Everything is text and frozen, so one content serves HTML, PDF, the terminal and
 block says what it is in ``kind``, which is what the templates choose by.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -240,3 +241,15 @@ class ReportContent:
             for block in section.blocks
             if isinstance(block, Picture)
         )
+
+
+def texts_of(value: object) -> Iterator[str]:
+    """Return every text of a piece of content: a section, a block, a whole report."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from texts_of(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts_of(getattr(value, field.name))

@@ -1,8 +1,7 @@
 """The consult part of the report: every item of the consensus, blanks, types and outcome."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +28,7 @@ from rerad.planning.result import CaseResult
 from rerad.reporting import Consult, ReportContent, report_content
 from rerad.reporting.checklist import ITEMS
 from rerad.reporting.consult import BLANK
-from rerad.reporting.document import SignatureLines, Table
+from rerad.reporting.document import SignatureLines, Table, texts_of
 from rerad.reporting.wording import BANNER
 from rerad.structures import EndSlab
 
@@ -79,20 +78,8 @@ def consult() -> Consult:
     )
 
 
-def texts(value: object) -> Iterator[str]:
-    """Every text of a content object."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from texts(item)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from texts(getattr(value, field.name))
-
-
 def section_text(content: ReportContent, key: str) -> str:
-    return "\n".join(texts(next(s for s in content.sections if s.key == key)))
+    return "\n".join(texts_of(next(s for s in content.sections if s.key == key)))
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.text)
@@ -185,7 +172,7 @@ def test_the_response_is_one_statement_with_its_reason_and_comes_first(
 ) -> None:
     section = next(s for s in report_content(case_result, consult).sections if s.key == "outcome")
     assert section.blocks[0].title == "Response"  # type: ignore[union-attr]
-    text = "\n".join(texts(section))
+    text = "\n".join(texts_of(section))
     assert "No response class is stated" not in text
     assert text.count("indeterminate response") == 1
     assert "so that it could be partial response or none of the classes" in text

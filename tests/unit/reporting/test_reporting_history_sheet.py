@@ -1,6 +1,5 @@
 """The records of a patient as a sheet: every statement, every unknown, the outcome once."""
 
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +11,7 @@ from rerad.case.ledger_history import treatment_history
 from rerad.core.clinical_history import Absent, ClinicalHistory, PatientRecord
 from rerad.errors import InputError
 from rerad.reporting import write_history_sheet
+from rerad.reporting.document import texts_of
 from rerad.reporting.history_sheet import history_content
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "published_case" / "history.toml"
@@ -21,17 +21,6 @@ MADE = date(2026, 1, 2)
 @pytest.fixture(scope="module")
 def published() -> ClinicalHistory:
     return read_history_file(EXAMPLE)
-
-
-def texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from texts(item)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from texts(getattr(value, field.name))
 
 
 def absences(item: object) -> int:
@@ -57,7 +46,7 @@ def test_every_statement_and_every_unknown_of_the_published_case_is_on_it(
         # date and when have a column of their own
         n_own = (record.date is Absent.UNKNOWN) + (record.when is Absent.UNKNOWN)
         assert row[2].sub.count("unknown") >= absences(record) - n_own, record.key
-    said = "\n".join(texts(content))
+    said = "\n".join(texts_of(content))
     for point in published.patient.unknowns:
         assert point in said
     assert published.patient.text in said
@@ -70,7 +59,7 @@ def test_every_statement_and_every_unknown_of_the_published_case_is_on_it(
 def test_a_patient_without_records_has_a_sheet_too(tmp_path: Path) -> None:
     empty = ClinicalHistory(PatientRecord(patient_id="P", text=""), ())
     content = history_content(empty, MADE, "from a file")
-    said = "\n".join(texts(content))
+    said = "\n".join(texts_of(content))
     assert "No course of radiotherapy is on record." in said
     assert "not asked" in said
     path = tmp_path / "sheet.pdf"
