@@ -147,7 +147,8 @@ def _as_given(prior: PriorInput, inputs: PlanningInputs, given: Transform) -> Pr
     if isinstance(given, RigidTransform):
         said = () if prior.mapping.landmarks else (as_given(name),)
         return PriorMap(given, findings=said)
-    quality = _judged(prior, inputs, given, None)
+    _, judges = _guides_and_judges(prior, inputs)
+    quality = _judged(prior, inputs, (given, None), judges)
     if any(item.code == "deformable-not-acceptable" for item in quality.findings):
         why = "the deformable registration that was given is not assured"
         return PriorMap(
@@ -184,12 +185,12 @@ def _deformed(prior: PriorInput, inputs: PlanningInputs, found: PriorMap) -> Pri
         except RegistrationError:
             return found
     moving, fixed = prior.study.image, inputs.image
-    guides, _ = _guides_and_judges(prior, inputs)
+    guides, judges = _guides_and_judges(prior, inputs)
     field = register_deformable(moving, fixed, start, guides=guides)
     back = register_deformable(
         fixed, moving, start.inverse(), guides=[(here, there) for there, here in guides]
     )
-    quality = _judged(prior, inputs, field, back)
+    quality = _judged(prior, inputs, (field, back), judges)
     note = _quality_note(prior.course.name, quality)
     if not quality.is_acceptable:
         said = (*found.findings, note, *quality.findings)
@@ -202,11 +203,11 @@ def _deformed(prior: PriorInput, inputs: PlanningInputs, found: PriorMap) -> Pri
 def _judged(
     prior: PriorInput,
     inputs: PlanningInputs,
-    field: DisplacementField,
-    back: DisplacementField | None,
+    there_and_back: tuple[DisplacementField, DisplacementField | None],
+    judges: Pairs,
 ) -> DeformableQuality:
     """Measure a field within the body, at structures that did not lead it and at landmarks."""
-    _, judges = _guides_and_judges(prior, inputs)
+    field, back = there_and_back
     body = rasterize(external_of(inputs.structures), field.grid)
     landmarks = [(item.earlier_mm, item.today_mm) for item in prior.mapping.landmarks]
     return assess_deformable(field, body, backward=back, landmarks_mm=landmarks, guides=judges)
