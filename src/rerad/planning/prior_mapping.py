@@ -29,6 +29,7 @@ from rerad.evaluation import dvh
 from rerad.planning.inputs import PlanningInputs, PriorInput, Progress, external_of
 from rerad.planning.reconstruct import bound_from_points
 from rerad.planning.result import NOT_ASSURED
+from rerad.radiobiology import dose_contradicts_record
 from rerad.registration import (
     DeformableQuality,
     LandmarkFit,
@@ -72,7 +73,7 @@ class PriorMap:
 
 
 def map_prior(prior: PriorInput, inputs: PlanningInputs, progress: Progress) -> PriorMap:
-    """Find the map of an earlier course and judge it.
+    """Find the map of an earlier course and judge it, and whether its dose fits its record.
 
     Parameters
     ----------
@@ -94,6 +95,14 @@ def map_prior(prior: PriorInput, inputs: PlanningInputs, progress: Progress) -> 
     InputError
         If a structure that shall guide is not drawn on both CTs.
     """
+    found = _mapped(prior, inputs, progress)
+    dose = prior.study.dose
+    doubt = None if dose is None else dose_contradicts_record(prior.course, dose.max_gy)
+    return found if doubt is None else replace(found, findings=(*found.findings, doubt))
+
+
+def _mapped(prior: PriorInput, inputs: PlanningInputs, progress: Progress) -> PriorMap:
+    """Find the map by what the case says."""
     here, there = inputs.image.grid.frame_uid, prior.study.image.grid.frame_uid
     given, name = prior.mapping.given, prior.course.name
     if here == there:

@@ -42,7 +42,7 @@ from rerad.radiobiology.linear_quadratic import (
     to_eqd2,
 )
 from rerad.radiobiology.organs import organ_of
-from rerad.radiobiology.records import inconsistent_fraction_dose
+from rerad.radiobiology.records import dose_contradicts_record, inconsistent_fraction_dose
 from rerad.radiobiology.recovery import (
     IntervalClass,
     OrganRecovery,
@@ -114,6 +114,7 @@ __all__ = [
     "break_even_months",
     "check_basis",
     "convert_course",
+    "dose_contradicts_record",
     "eqd2",
     "eqd2_interval",
     "exponential_recovery",
