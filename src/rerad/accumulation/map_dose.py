@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rerad.core import DisplacementField, Dose, Grid, Image, RigidTransform
 from rerad.errors import FrameMismatchError, GridMismatchError
-from rerad.imaging.resample import index_map
-from rerad.kernels.warp import pull_affine
+from rerad.imaging.resample import TO_FACES, index_map
+from rerad.kernels.warp import EDGE_TOLERANCE, pull_affine
 from rerad.kernels.warp_field import pull_field
 
 
@@ -37,8 +37,8 @@ def map_dose(dose: Dose, transform: RigidTransform | DisplacementField, onto: Gr
     Returns
     -------
     Dose
-        Same quantity; NaN (unknown) where a voxel centre lies outside the box of the dose's voxel
-        centres or of the displacement field, or touches an unknown voxel.
+        Same quantity; NaN (unknown) where a voxel centre lies beyond the outer faces of the dose's
+        voxels or outside the displacement field, or touches an unknown voxel.
 
     Raises
     ------
@@ -46,10 +46,10 @@ def map_dose(dose: Dose, transform: RigidTransform | DisplacementField, onto: Gr
         If the transform does not lead from the dose's frame to that of `onto`.
     """
     if isinstance(transform, DisplacementField):
-        values = pulled(dose.values, dose.grid, transform, onto)
+        values = pulled(dose.values, dose.grid, transform, onto, reach=TO_FACES)
     else:
         matrix = index_map(dose.grid, onto, transform)
-        values = pull_affine(dose.values, matrix, onto.shape, (1, 1, 1), np.nan)
+        values = pull_affine(dose.values, matrix, onto.shape, (1, 1, 1), np.nan, TO_FACES)
     return replace(dose, values=values, grid=onto, instance_uid="")
 
 
@@ -59,8 +59,11 @@ def pulled(
     field: DisplacementField,
     onto: Grid,
     outside: float = float("nan"),
+    reach: float = EDGE_TOLERANCE,
 ) -> NDArray[np.float32]:
     """Return values of a grid pulled through a displacement field onto another grid.
+
+    Up to `reach` voxels beyond the outermost centres the outermost value holds.
 
     Raises
     ------
@@ -81,7 +84,8 @@ def pulled(
         np.ascontiguousarray(field.vectors_mm[..., axis] / np.float32(spacing))
         for axis, spacing in ((2, sz), (1, sy), (0, sx))
     )
-    return np.asarray(pull_field(values, to_field, k, j, i, to_source, onto.shape, outside))
+    shape = onto.shape
+    return np.asarray(pull_field(values, to_field, k, j, i, to_source, shape, outside, reach))
 
 
 def map_dose_mean(
@@ -144,9 +148,9 @@ def _pull(
 ) -> NDArray[np.float32]:
     """Return values pulled through either kind of transform."""
     if isinstance(transform, DisplacementField):
-        return pulled(values, grid, transform, onto)
+        return pulled(values, grid, transform, onto, reach=TO_FACES)
     matrix = index_map(grid, onto, transform)
-    return np.asarray(pull_affine(values, matrix, onto.shape, (1, 1, 1), np.nan))
+    return np.asarray(pull_affine(values, matrix, onto.shape, (1, 1, 1), np.nan, TO_FACES))
 
 
 def _shifted(grid: Grid, by_voxels: NDArray[np.float64]) -> Grid:

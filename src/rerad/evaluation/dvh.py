@@ -6,8 +6,10 @@ dose and that is the histogram. Nothing is rounded to a bin and nothing depends 
 grid happens to lie.
 
 Between the outermost voxel centres and the outer faces of the voxels, half a voxel, the outermost
-voxel's dose holds; beyond the faces the dose is unknown. Unknown volume is counted and never taken
-for zero: see :class:`Dvh`.
+voxel's dose holds; beyond the faces the dose is unknown. The border between known and unknown
+voxels is read the same way: a point within a known voxel has the dose of its known neighbours, a
+point within an unknown voxel has none. Unknown volume is counted and never taken for zero: see
+:class:`Dvh`.
 """
 
 from dataclasses import dataclass, replace
@@ -341,10 +343,38 @@ def _dose_at(dose: Dose, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
         indices = dose.grid.indices(points_mm[start : start + _CHUNK])
         inside = np.clip(indices, 0.0, last)
         part = sample_trilinear(dose.values, inside)
+        at_border = np.flatnonzero(np.isnan(part))
+        if len(at_border):
+            part[at_border] = _beside_unknown(dose.values, inside[at_border])
         beyond = np.abs(indices - inside) > _FACE
         part[beyond[:, 0] | beyond[:, 1] | beyond[:, 2]] = np.nan
         values[start : start + _CHUNK] = part
     return values
+
+
+def _beside_unknown(
+    values: NDArray[np.float32], indices: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the dose at points that lean on an unknown voxel, from their known neighbours alone.
+
+    NaN where the voxel that a point lies in is unknown.
+    """
+    below = np.minimum(np.floor(indices).astype(int), np.maximum(np.array(values.shape) - 2, 0))
+    above = np.minimum(below + 1, np.array(values.shape) - 1)
+    weight = indices - below
+    total, known = np.zeros(len(indices)), np.zeros(len(indices))
+    for corner in np.ndindex(2, 2, 2):
+        is_above = np.array(corner, dtype=bool)
+        k, j, i = np.where(is_above, above, below).T
+        share = np.prod(np.where(is_above, weight, 1.0 - weight), axis=1)
+        value = values[k, j, i]
+        is_known = np.isfinite(value)
+        total += np.where(is_known, share * np.nan_to_num(value), 0.0)
+        known += np.where(is_known, share, 0.0)
+    k, j, i = np.rint(indices).astype(int).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.where(np.isfinite(values[k, j, i]), total / known, np.nan)
+    return found.astype(np.float32)
 
 
 def _mask_points(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

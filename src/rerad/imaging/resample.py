@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from rerad.core import Grid, Image, RigidTransform
 from rerad.errors import FrameMismatchError, InputError
-from rerad.kernels.warp import pull_affine
+from rerad.kernels.warp import EDGE_TOLERANCE, pull_affine
+
+TO_FACES = 0.5 + EDGE_TOLERANCE
+"""A voxel stands for its volume: beyond the outermost centre it holds to the outer face."""
 
 
 def index_map(source: Grid, onto: Grid, transform: RigidTransform | None) -> NDArray[np.float64]:
@@ -59,7 +62,12 @@ def _samples_per_voxel(matrix: NDArray[np.float64]) -> tuple[int, int, int]:
 
 
 def resample_image(
-    image: Image, onto: Grid, transform: RigidTransform | None = None, *, outside: float
+    image: Image,
+    onto: Grid,
+    transform: RigidTransform | None = None,
+    *,
+    outside: float,
+    reach: float = EDGE_TOLERANCE,
 ) -> Image:
     """Resample an image onto a grid by trilinear interpolation.
 
@@ -76,6 +84,9 @@ def resample_image(
         From the image's frame to the frame of `onto`; None if they share one frame.
     outside : float
         Value of voxels whose centre lies outside the image, in its unit (air is about -1000 HU).
+    reach : float
+        Share of a voxel by which the image reaches beyond its outermost centres; `TO_FACES` takes
+        it to the outer faces.
 
     Returns
     -------
@@ -94,6 +105,7 @@ def resample_image(
         msg = f"expected a value from -32768 to 32767 outside an int16 image, got {outside}"
         raise InputError(msg)
     matrix = index_map(image.grid, onto, transform)
-    values = pull_affine(image.values, matrix, onto.shape, _samples_per_voxel(matrix), outside)
+    n_samples = _samples_per_voxel(matrix)
+    values = pull_affine(image.values, matrix, onto.shape, n_samples, outside, reach)
     kept = np.rint(values).astype(np.int16) if is_whole else values
     return replace(image, values=kept, grid=onto, series_uid="", instance_uids=())

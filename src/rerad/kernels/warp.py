@@ -33,16 +33,19 @@ def _careful_sample(values, low, weight):
 
 
 @njit(cache=True, inline="always")
-def _sample(values, k, j, i):
-    """Return the trilinear value at continuous index and whether it is inside."""
+def _sample(values, k, j, i, reach=EDGE_TOLERANCE):
+    """Return the trilinear value at continuous index and whether it is inside.
+
+    Up to `reach` voxels beyond the outermost centres the outermost value holds.
+    """
     n_k, n_j, n_i = values.shape
     if (
-        k < -EDGE_TOLERANCE
-        or j < -EDGE_TOLERANCE
-        or i < -EDGE_TOLERANCE
-        or k > n_k - 1 + EDGE_TOLERANCE
-        or j > n_j - 1 + EDGE_TOLERANCE
-        or i > n_i - 1 + EDGE_TOLERANCE
+        k < -reach
+        or j < -reach
+        or i < -reach
+        or k > n_k - 1 + reach
+        or j > n_j - 1 + reach
+        or i > n_i - 1 + reach
     ):
         return 0.0, False
     k = min(max(k, 0.0), n_k - 1.0)
@@ -71,7 +74,7 @@ def _sample(values, k, j, i):
 
 
 @njit(cache=True, parallel=True)
-def pull_affine(values, matrix, shape, n_sub, outside):
+def pull_affine(values, matrix, shape, n_sub, outside, reach=EDGE_TOLERANCE):
     """Sample `values` at the image of every target voxel under an affine map of indices.
 
     Parameters
@@ -87,6 +90,9 @@ def pull_affine(values, matrix, shape, n_sub, outside):
         (1, 1, 1) samples its centre only. Samples outside the source are left out of the mean.
     outside : float
         Value of a target voxel whose centre lies outside the box of source voxel centres.
+    reach : float
+        Share of a source voxel by which that box is larger; the outermost value holds there. One
+        half takes it to the outer faces.
 
     Returns
     -------
@@ -103,7 +109,7 @@ def pull_affine(values, matrix, shape, n_sub, outside):
                 ck = m[0, 0] * k + m[0, 1] * j + m[0, 2] * i + m[0, 3]
                 cj = m[1, 0] * k + m[1, 1] * j + m[1, 2] * i + m[1, 3]
                 ci = m[2, 0] * k + m[2, 1] * j + m[2, 2] * i + m[2, 3]
-                centre, is_inside = _sample(values, ck, cj, ci)
+                centre, is_inside = _sample(values, ck, cj, ci, reach)
                 if not is_inside:
                     out[k, j, i] = outside
                     continue
@@ -123,6 +129,7 @@ def pull_affine(values, matrix, shape, n_sub, outside):
                                 ck + m[0, 0] * da + m[0, 1] * db + m[0, 2] * dc,
                                 cj + m[1, 0] * da + m[1, 1] * db + m[1, 2] * dc,
                                 ci + m[2, 0] * da + m[2, 1] * db + m[2, 2] * dc,
+                                reach,
                             )
                             if is_in:
                                 total += value

@@ -8,7 +8,7 @@ matrices and give displacements in voxels of the field; the kernel trusts. Only 
 import numpy as np
 from numba import njit, prange
 
-from rerad.kernels.warp import _sample
+from rerad.kernels.warp import EDGE_TOLERANCE, _sample
 
 
 @njit(cache=True, inline="always")
@@ -21,7 +21,17 @@ def _through(matrix, k, j, i):
 
 
 @njit(cache=True, parallel=True)
-def pull_field(values, to_field, field_k, field_j, field_i, to_source, shape, outside):
+def pull_field(
+    values,
+    to_field,
+    field_k,
+    field_j,
+    field_i,
+    to_source,
+    shape,
+    outside,
+    reach=EDGE_TOLERANCE,
+):
     """Sample `values` at the image of every target voxel under field and affine maps.
 
     Parameters
@@ -38,6 +48,8 @@ def pull_field(values, to_field, field_k, field_j, field_i, to_source, shape, ou
         ``(K, J, I)`` of the target.
     outside : float
         Value of a target voxel outside the field, or whose source place is outside the source.
+    reach : float
+        Share of a source voxel beyond the outermost centres where the outermost value holds.
 
     Returns
     -------
@@ -56,6 +68,6 @@ def pull_field(values, to_field, field_k, field_j, field_i, to_source, shape, ou
                 dj, _ = _sample(field_j, fk, fj, fi)
                 di, _ = _sample(field_i, fk, fj, fi)
                 sk, sj, si = _through(to_source, fk + dk, fj + dj, fi + di)
-                value, is_inside = _sample(values, sk, sj, si)
+                value, is_inside = _sample(values, sk, sj, si, reach)
                 out[k, j, i] = value if is_inside else outside
     return out

@@ -30,6 +30,7 @@ from rerad.imaging import (
     paint_structures,
     resample_image,
 )
+from rerad.imaging.resample import TO_FACES
 from rerad.structures import rasterize
 
 SUNK_INTO_BODY_CC = 5.0
@@ -131,7 +132,7 @@ def make_medium(
     findings = []
     unknown = beyond_curve(image, curve)
     known = _held(image, float(curve.hu[-1])) if len(unknown) else image
-    hu = resample_image(known, whole, outside=AIR_HU)
+    hu = resample_image(known, whole, outside=AIR_HU, reach=TO_FACES)
     imaged = density_from_hu(hu, curve)
     inside = body.on(whole)
     seen = np.asarray(imaged.values, dtype=np.float32)

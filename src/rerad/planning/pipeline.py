@@ -84,7 +84,11 @@ class Stopwatch:
 
 
 def dose_grid_for(image: Image, body: Structure, spacing_mm: float) -> Grid:
-    """Return the dose grid: over the body in the plane, over the whole CT along z."""
+    """Return the dose grid: over the body in the plane, over the whole CT along z.
+
+    Where the spacing does not divide the CT's length, the grid is the longer one: an organ drawn
+    to the last slice must not reach out of it.
+    """
     x = np.concatenate([contour.points_mm[:, 0] for contour in body.contours])
     y = np.concatenate([contour.points_mm[:, 1] for contour in body.contours])
     low = image.grid.indices((x.min() - BODY_MARGIN_MM, y.min() - BODY_MARGIN_MM, 0.0))
@@ -96,7 +100,14 @@ def dose_grid_for(image: Image, body: Structure, spacing_mm: float) -> Grid:
         min(n_rows, int(np.ceil(high[1])) + 1),
         min(n_columns, int(np.ceil(high[2])) + 1),
     )
-    return image.grid.crop(start, stop).with_spacing((spacing_mm, spacing_mm, spacing_mm))
+    whole = image.grid.crop(start, stop)
+    grid = whole.with_spacing((spacing_mm, spacing_mm, spacing_mm))
+    n_slices, n_needed = whole.shape[0], grid.shape[0]
+    if n_needed * spacing_mm < n_slices * whole.spacing_mm[2] - 1e-6:
+        x0, y0, z0 = grid.origin_mm
+        shape = (n_needed + 1, *grid.shape[1:])
+        grid = Grid(shape, (x0, y0, z0 - 0.5 * spacing_mm), grid.spacing_mm, grid.frame_uid)
+    return grid
 
 
 def rasterize_all(structures: StructureSet, grid: Grid) -> dict[str, Mask]:

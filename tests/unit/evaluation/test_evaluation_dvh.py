@@ -75,14 +75,27 @@ def test_unknown_voxels_are_counted_not_taken_for_zero():
     values = np.full(GRID.shape, 20.0)
     values[:, :, 10:] = np.nan
     found = dvh(Dose(values, GRID), _box(-10.0, 10.0))
-    # Between the last known centre (-1 mm) and the unknown one nothing is known either.
-    assert found.unknown_fraction == pytest.approx(11 / 20, abs=0.005)
+    # The last known voxel reaches to 0 mm and holds there, as at the edge of the grid.
+    assert found.unknown_fraction == pytest.approx(10 / 20, abs=0.005)
     assert found.mean_gy == pytest.approx(20.0)
     assert not found.is_complete
     assert np.isnan(found.dose_at_volume(percent=50))
     assert np.isnan(found.volume_at_dose(10.0))
     low, high = found.volume_at_dose_bounds(10.0)
-    assert (low, high) == pytest.approx((0.45 * 2.16, 2.16), rel=0.02)
+    assert (low, high) == pytest.approx((0.50 * 2.16, 2.16), rel=0.02)
+
+
+def test_the_border_of_the_unknown_is_read_as_the_edge_of_the_grid_is():
+    ramp = _along_x()
+    cut = np.array(ramp.values)
+    cut[:, :, 10:] = np.nan
+    short = Grid((*GRID.shape[:2], 10), GRID.origin_mm, GRID.spacing_mm, GRID.frame_uid)
+    inside_nan = dvh(Dose(cut, GRID), _box(-10.0, 10.0))
+    at_the_edge = dvh(Dose(ramp.values[:, :, :10], short), _box(-10.0, 10.0))
+    assert inside_nan.unknown_fraction == pytest.approx(at_the_edge.unknown_fraction)
+    assert inside_nan.max_gy == pytest.approx(at_the_edge.max_gy, abs=1e-4)
+    # Voxels of the structure that are all known leave nothing unknown.
+    assert dvh(Dose(cut, GRID), _box(-10.0, 0.0)).unknown_fraction == 0
 
 
 def test_bounds_of_a_dose_at_a_volume():

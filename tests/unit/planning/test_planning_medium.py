@@ -27,6 +27,7 @@ from rerad.imaging import (
     load_hounsfield_curve,
 )
 from rerad.planning.medium import MediumSettings, make_medium
+from rerad.planning.pipeline import dose_grid_for, external_of
 from rerad.structures import rasterize
 
 CT = Grid((6, 60, 60), (-88.5, -88.5, -7.5), (3.0, 3.0, 3.0), "1.2.3")
@@ -181,3 +182,15 @@ def test_what_is_not_there_is_named():
         MediumSettings(CURVE, couch=CouchSource.STRUCTURES)
     with pytest.raises(InputError, match="expected a couch panel"):
         MediumSettings(CURVE, couch=CouchSource.PANEL)
+
+
+def test_the_outer_half_of_the_last_slice_is_no_air(make_inputs):
+    """A dose grid of 2 mm over slices of 3 mm has centres beyond the last slice's centre."""
+    inputs = make_inputs()
+    body = external_of(inputs.structures)
+    grid = dose_grid_for(inputs.image, body, 2.0)
+    mask = rasterize(body, grid)
+    medium = make_medium(inputs.image, inputs.structures, mask, grid, inputs.medium)
+    assert grid.axes_mm[2][-1] > inputs.image.grid.axes_mm[2][-1]
+    middle = medium.density.values[:, grid.shape[1] // 2, grid.shape[2] // 2]
+    assert middle[-1] == pytest.approx(middle[len(middle) // 2], rel=1e-6)

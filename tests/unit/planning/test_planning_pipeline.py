@@ -10,7 +10,7 @@ from rerad.core import Dose, RecordGrade, Severity, StructureSet
 from rerad.errors import InputError, MissingDataError, StructureNotFoundError
 from rerad.evaluation import Verdict
 from rerad.planning import CaseResult, prepare_case, run_pipeline
-from rerad.planning.pipeline import require_structures
+from rerad.planning.pipeline import dose_grid_for, external_of, require_structures
 from rerad.planning.returned_plan import ReturnedPlan, check_returned_plan
 from rerad.radiobiology import eqd2
 
@@ -181,3 +181,14 @@ def test_a_course_without_a_dose_makes_every_sum_a_lower_bound(
     finding = next(f for f in done.findings if f.code == "course-without-dose")
     assert finding.where == "Paper"
     assert "lower bound" in finding.text
+
+
+@pytest.mark.parametrize("spacing_mm", [2.5, 4.0, 5.0, 7.0])
+def test_no_dose_grid_is_shorter_than_the_ct(make_inputs: Callable, spacing_mm: float) -> None:
+    """26 slices of 3 mm are no whole number of most spacings; the last slice is an organ's too."""
+    inputs = make_inputs()
+    grid = dose_grid_for(inputs.image, external_of(inputs.structures), spacing_mm)
+    ct = inputs.image.grid
+    assert grid.axes_mm[2][0] - spacing_mm / 2 <= ct.axes_mm[2][0] - 1.5 + 1e-9
+    assert grid.axes_mm[2][-1] + spacing_mm / 2 >= ct.axes_mm[2][-1] + 1.5 - 1e-9
+    assert grid.shape[0] * spacing_mm - 26 * 3.0 < spacing_mm
