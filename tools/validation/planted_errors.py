@@ -190,7 +190,8 @@ def main() -> None:
             path = copy / "rerad" / name
             text = path.read_text("utf-8")
             if right not in text:
-                raise SystemExit(f"{what}: {name} no longer holds the text to change")
+                msg = f"{what}: {name} no longer holds the text to change"
+                raise SystemExit(msg)
             path.write_text(text.replace(right, wrong), "utf-8")
             found = failed_test(copy)
             path.write_text(text, "utf-8")
