@@ -8,7 +8,7 @@ from rerad.evaluation.curves import (
     penumbra,
     value_at,
 )
-from rerad.evaluation.dvh import Dvh, dvh
+from rerad.evaluation.dvh import Dvh, dose_at, dvh, dvh_of_points, points_of
 from rerad.evaluation.gamma import (
     GammaCriterion,
     GammaMap,
@@ -54,7 +54,9 @@ __all__ = [
     "as_lower_bound",
     "compare_curves",
     "depth_of_maximum_mm",
+    "dose_at",
     "dvh",
+    "dvh_of_points",
     "evaluate_goal",
     "evaluate_metric",
     "evaluate_shape",
@@ -72,6 +74,7 @@ __all__ = [
     "parse_goal",
     "parse_metric",
     "penumbra",
+    "points_of",
     "shape_bounds",
     "suggest_metric",
     "value_at",

@@ -299,25 +299,70 @@ def dvh(dose: Dose, structure: Structure | Mask, *, end_slab: EndSlab = EndSlab.
             f"in {dose.grid.frame_uid}; map the dose through a registration first"
         )
         raise FrameMismatchError(msg)
+    points_mm, volumes_cc = points_of(structure, end_slab=end_slab)
+    return dvh_of_points(
+        structure.name, describe_quantity(dose), dose_at(dose, points_mm), volumes_cc
+    )
+
+
+def points_of(
+    structure: Structure | Mask, *, end_slab: EndSlab = EndSlab.FLAT
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points that stand for a structure in a histogram, and the volume of each.
+
+    Parameters
+    ----------
+    structure : Structure or Mask
+        Contours are sampled finely; of a mask, the centres of its voxels.
+    end_slab : EndSlab
+        How far a stack of contours reaches beyond its ends; without meaning for a mask.
+
+    Returns
+    -------
+    points_mm : ndarray of shape (n, 3)
+    volumes_cc : ndarray of shape (n,)
+    """
     if isinstance(structure, Mask):
-        points_mm, volumes_cc = _mask_points(structure)
-    else:
-        samples = sample_structure(structure, end_slab=end_slab)
-        points_mm, volumes_cc = samples.points_mm, samples.volumes_cc
-    values = _dose_at(dose, points_mm)
-    is_known = np.isfinite(values)
+        return _mask_points(structure)
+    samples = sample_structure(structure, end_slab=end_slab)
+    return samples.points_mm, samples.volumes_cc
+
+
+def dvh_of_points(
+    name: str,
+    quantity: str,
+    values_gy: NDArray[np.float32],
+    volumes_cc: NDArray[np.float64],
+) -> Dvh:
+    """Make a histogram of doses read before at the points of a structure.
+
+    Parameters
+    ----------
+    name, quantity : str
+        Of the structure, and what the dose is.
+    values_gy : ndarray of shape (n,)
+        Dose at each point; NaN where it is unknown.
+    volumes_cc : ndarray of shape (n,)
+        Volume that each point stands for.
+
+    Raises
+    ------
+    InputError
+        If the points have no volume.
+    """
+    is_known = np.isfinite(values_gy)
     total_cc = float(np.sum(volumes_cc))
     if total_cc <= 0:
-        msg = f"DVH of {structure.name}: expected a volume above 0 cc, got an empty structure"
+        msg = f"DVH of {name}: expected a volume above 0 cc, got an empty structure"
         raise InputError(msg)
     unknown_cc = float(np.sum(volumes_cc, where=~is_known))
     if unknown_cc > 0:
-        values, volumes_cc = values[is_known], volumes_cc[is_known]
-    order = _rising_order(values)
+        values_gy, volumes_cc = values_gy[is_known], volumes_cc[is_known]
+    order = _rising_order(values_gy.astype(np.float32, copy=False))
     return Dvh(
-        name=structure.name,
-        quantity=describe_quantity(dose),
-        dose_gy=values[order].astype(np.float64),
+        name=name,
+        quantity=quantity,
+        dose_gy=values_gy[order].astype(np.float64),
         point_volume_cc=volumes_cc[order],
         unknown_fraction=unknown_cc / total_cc,
         volume_cc=total_cc,
@@ -335,8 +380,22 @@ def _rising_order(values: NDArray[np.float32]) -> NDArray[np.int64]:
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def _dose_at(dose: Dose, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the dose at points; the outermost voxels hold up to their faces."""
+def dose_at(dose: Dose, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the dose at points, read as a histogram reads it.
+
+    Parameters
+    ----------
+    dose : Dose
+        Any quantity.
+    points_mm : ndarray of shape (n, 3)
+        In the dose's frame.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Interpolated trilinearly; the outermost voxels hold up to their faces, NaN beyond them and
+        within unknown voxels.
+    """
     last = np.asarray(dose.grid.shape) - 1.0
     values = np.empty(len(points_mm), dtype=np.float32)
     for start in range(0, len(points_mm), _CHUNK):
