@@ -112,6 +112,31 @@ def test_scans_without_common_bone_are_not_acceptable(pelvis):
     assert "registration-not-acceptable" in {finding.code for finding in quality.findings}
 
 
+def test_thick_slices_and_a_couch_that_moved(pelvis):
+    earlier, there = earlier_copy(pelvis, (4, -3, 2), (10, -12, 8), seed=14)
+    x_mm, y_mm, _ = earlier.grid.spacing_mm
+    values = earlier.values.copy()
+    below = int(np.flatnonzero((values[values.shape[0] // 2] > -300).sum(axis=1) > 20).max())
+    values[:, below + 1 : below + 2, 8:-8] = 250.0  # a shell of 3 mm right under the patient
+    shelled = Image(values, earlier.grid, Modality.CT, ImageUnit.HU)
+    thick = resample_image(
+        shelled, earlier.grid.with_spacing((x_mm, y_mm, 5.0)), None, outside=-1000
+    )
+    result = register_rigid(thick, pelvis, seed=1)
+    assert residual_mm(result, there, bone_points(pelvis)).max() < MAX_RESIDUAL_MM
+    assert result.quality.is_acceptable
+
+
+def test_a_mirrored_scan_is_not_acceptable(pelvis):
+    """A pelvis is nearly symmetric: its mirror image must not pass for it."""
+    earlier, _ = earlier_copy(pelvis, (4, -3, 2), (10, -12, 8), seed=14)
+    values = earlier.values[:, :, ::-1].copy()
+    wrong = Image(values, earlier.grid, Modality.CT, ImageUnit.HU)
+    quality = register_rigid(wrong, pelvis, seed=1).quality
+    assert not quality.is_acceptable
+    assert quality.mean_surface_mm > 3.0
+
+
 def sitk_image(image):
     made = sitk.GetImageFromArray(np.clip(image.values, -200, 1000).astype(np.float32))
     made.SetOrigin(image.grid.origin_mm)

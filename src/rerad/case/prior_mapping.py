@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Registration = dicom.SpatialRegistration | DisplacementField
 """What a REG file may hold."""
 
+SAME_MM = 1e-3
+"""Matrices that differ by less are one, written with fewer digits."""
+
 
 def read_registrations(paths: Sequence[Path]) -> list[Registration]:
     """Read REG files, rigid or deformable.
@@ -44,19 +47,40 @@ def registration_across(
     """Return the transform that a registration gives between two frames; None if none does.
 
     A deformable registration is taken before a rigid one, if both are given.
+
+    Raises
+    ------
+    CaseError
+        If two of a kind lead across and differ: which is right, nobody here can know.
     """
-    fields = [item for item in registrations if isinstance(item, DisplacementField)]
-    for field in fields:
-        if (field.from_frame_uid, field.to_frame_uid) == (from_frame_uid, to_frame_uid):
-            return field
+    fields, rigids = [], []
     for item in registrations:
         if isinstance(item, DisplacementField):
+            if (item.from_frame_uid, item.to_frame_uid) == (from_frame_uid, to_frame_uid):
+                fields.append(item)
             continue
         try:
-            return item.between(from_frame_uid, to_frame_uid)
+            rigids.append(item.between(from_frame_uid, to_frame_uid))
         except FrameMismatchError:
             continue
-    return None
+    if any(not _is_same_field(fields[0], item) for item in fields[1:]) or any(
+        not np.allclose(rigids[0].matrix, item.matrix, atol=SAME_MM) for item in rigids[1:]
+    ):
+        msg = (
+            f"expected one registration from frame {from_frame_uid} to {to_frame_uid}, got "
+            f"{max(len(fields), len(rigids))} that differ; give the one that was approved"
+        )
+        raise CaseError(msg)
+    return next(iter([*fields, *rigids]), None)
+
+
+def _is_same_field(a: DisplacementField, b: DisplacementField) -> bool:
+    """Return whether two fields are one, read twice."""
+    return (
+        a.grid.has_same_voxels(b.grid)
+        and np.allclose(a.rigid.matrix, b.rigid.matrix, atol=SAME_MM)
+        and np.array_equal(a.vectors_mm, b.vectors_mm)
+    )
 
 
 def mapping_of(
@@ -127,17 +151,48 @@ def with_registrations(loaded: "LoadedCase", paths: Sequence[Path]) -> "LoadedCa
 
     Raises
     ------
+    CaseError
+        If a file leads to no course of the case, or two that differ lead to one.
     DicomError
         If a file is no registration.
     """
     if not paths:
         return loaded
-    found = read_registrations(paths)
     today = loaded.inputs.image.grid.frame_uid
+    frames = [prior.study.image.grid.frame_uid for prior in loaded.inputs.priors]
+    found: list[Registration] = []
+    for path in paths:
+        held = read_registrations([path])
+        if not any(registration_across(frame, today, held) is not None for frame in frames):
+            raise CaseError(_why_unused(path, held, frames, today))
+        found.extend(held)
     priors = []
-    for prior in loaded.inputs.priors:
-        given = registration_across(prior.study.image.grid.frame_uid, today, found)
+    for prior, frame in zip(loaded.inputs.priors, frames, strict=True):
+        given = registration_across(frame, today, found)
         if given is not None:
             prior = replace(prior, mapping=replace(prior.mapping, given=given))
         priors.append(prior)
     return replace(loaded, inputs=replace(loaded.inputs, priors=tuple(priors)))
+
+
+def _why_unused(
+    path: Path, held: Sequence[Registration], frames: Sequence[str], today: str
+) -> str:
+    """Say why a registration that was given could not be used: silence would be taken for use."""
+    is_backwards = any(
+        isinstance(item, DisplacementField)
+        and item.from_frame_uid == today
+        and item.to_frame_uid in frames
+        for item in held
+    )
+    if is_backwards:
+        return (
+            f"{path.name}: expected a deformable registration whose source is the earlier CT, got "
+            "one from today's CT to the earlier one; a field leads one way only, so register with "
+            "today's CT fixed and export that"
+        )
+    return (
+        f"{path.name}: expected a registration from the frame of an earlier course's CT "
+        f"({', '.join(dict.fromkeys(frames)) or 'there is none'}) to that of today's ({today}), "
+        "it leads between others; give the one that was made for these two"
+    )

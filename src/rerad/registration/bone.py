@@ -84,7 +84,10 @@ def bone_image(image: Image, spacing_mm: float) -> BoneImage:
     """
     name = image.description or image.series_uid or "image"
     if image.modality is not Modality.CT:
-        msg = f"registration by bones expects a CT, got {image.modality} {name}"
+        msg = (
+            f"registration by bones expects a CT, got {image.modality} {name}; give a DICOM "
+            "registration (REG) that was made for the two"
+        )
         raise InputError(msg)
     body, coarse = find_body(image)
     if not body.any():

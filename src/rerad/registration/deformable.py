@@ -104,7 +104,10 @@ def register_deformable(
     chosen = settings or DeformableSettings()
     for image in (moving, fixed):
         if image.modality is not Modality.CT:
-            msg = f"deformable registration expects CTs, got {image.modality}"
+            msg = (
+                f"deformable registration expects CTs, got {image.modality}; give a DICOM "
+                "registration (REG) that was made for the two"
+            )
             raise InputError(msg)
     grid = fixed.grid.with_spacing((chosen.grid_mm,) * 3)
     here = _contrast(fixed, grid, None, [mask for _, mask in guides])
