@@ -12,7 +12,7 @@ dose may be given. The doses refer to a plan without beams that is written besid
 plan on the same CT that the user names; never to an earlier plan, whose dose they are not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class ExportedLimits:
     plan: Path | None
 
 
-def volume_name(organ: str, level_gy: float | None) -> str:
+def volume_name(organ: str, level_gy: float | None, *, taken: Collection[str] = ()) -> str:
     """Return a short name of an avoidance volume.
 
     ``zLt30_SacralPl_R``: left (less than) 30 Gy; ``zUnk_...`` for unknown earlier dose. The
@@ -76,17 +76,25 @@ def volume_name(organ: str, level_gy: float | None) -> str:
         Structure name.
     level_gy : float or None
         Level in Gy; None for the unknown part.
+    taken : collection of str
+        Names that are in use: an organ whose name differs only in what is cut off is numbered.
 
     Examples
     --------
     >>> volume_name("SacralPlex_R", 30.0)
     'zLt30_SacralPl_R'
+    >>> volume_name("SacralPlexus_R", 30.0, taken={"zLt30_SacralPl_R"})
+    'zLt30_SacralP2_R'
     """
     head = "zUnk" if level_gy is None else f"zLt{level_gy:g}"
     side = organ[-2:] if organ[-2:] in {"_L", "_R"} else ""
     stem = organ[: len(organ) - len(side)]
     room = NAME_LENGTH - len(head) - 1 - len(side)
-    return f"{head}_{stem[:room]}{side}"
+    name, number = f"{head}_{stem[:room]}{side}", 1
+    while name in taken:
+        number += 1
+        name = f"{head}_{stem[: room - len(str(number))]}{number}{side}"
+    return name
 
 
 def export_limits(
@@ -111,7 +119,7 @@ def export_limits(
     CaseError
         If no organ has a limit, or the plan is of another patient or frame.
     InputError
-        If a level is not above 0 or two volumes would get one name.
+        If a level is not above 0.
     """
     if budget.remaining is None:
         msg = (
@@ -163,13 +171,10 @@ def _volumes(
     for organ, dose, _, unknown in _parts(budget):
         regions = [(level, dose.values < level) for level in levels_gy]
         for level, inside in [*regions, (None, unknown)]:
-            name = volume_name(organ, level)
+            name = volume_name(organ, level, taken=names)
             structure = _drawn(name, inside, dose.grid, budget)
             if structure is None:
                 continue
-            if name in names:
-                msg = f"two volumes would be called {name}; rename one of the organs"
-                raise InputError(msg)
             names.add(name)
             drawn.append(structure)
             cc = float(np.count_nonzero(inside)) * dose.grid.voxel_volume_cc
@@ -205,7 +210,7 @@ def _drawn(
         inside[nearest[wanted]],
         planes,
         name=name,
-        kind=StructureKind.CONTROL,
+        kind=StructureKind.PRV,  # AVOIDANCE in DICOM, which is what these volumes are for
         color=(255, 0, 255) if name.startswith("zUnk") else (230, 120, 0),
     )
     return None if structure.is_empty else structure
@@ -230,16 +235,19 @@ def _parts(budget: CaseBudget) -> list[tuple[str, Dose, NDArray[np.bool_], NDArr
     if remaining is None:  # excluded by the caller
         raise AssertionError(budget.loaded.path)
     grid = budget.grid
-    parts, anywhere = [], np.zeros(grid.shape, dtype=bool)
+    left: dict[str, NDArray[np.float32]] = {}
     for organ in remaining.organs:
-        region = grid.region_of(organ.physical.grid)
         whole = np.full(grid.shape, np.nan, dtype=np.float32)
-        whole[region] = organ.physical.values
+        whole[grid.region_of(organ.physical.grid)] = organ.physical.values
+        # An organ of two limits may get what both leave; unknown in one is unknown.
+        left[organ.structure] = np.minimum(left.get(organ.structure, whole), whole)
+    parts, anywhere = [], np.zeros(grid.shape, dtype=bool)
+    for name, whole in left.items():
+        mask = budget.masks[name]
         inside = np.zeros(grid.shape, dtype=bool)
-        inside[region] = budget.masks[organ.structure].fraction > 0
+        inside[grid.region_of(mask.grid)] = mask.fraction > 0
         anywhere |= inside
-        unknown = inside & np.isnan(whole)
-        parts.append((organ.structure, Dose(whole, grid), inside, unknown))
+        parts.append((name, Dose(whole, grid), inside, inside & np.isnan(whole)))
     unknown = anywhere & np.isnan(remaining.combined.values)
     return [(ANY, remaining.combined, anywhere, unknown), *parts]
 
