@@ -1,31 +1,40 @@
 """A case whose course stopped: what was lost, the ways to go on, and a new plan for the rest."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from rerad import dicom
 from rerad.accumulation import map_dose
 from rerad.case.budget import CaseBudget, budget_case
-from rerad.case.budget_outputs import known
-from rerad.case.files import case_path, write_json
-from rerad.case.goal_records import goal_record
-from rerad.core import Dose, Finding, RigidTransform
-from rerad.dicom import StudyHeader, UidFactory
+from rerad.case.files import case_path
+from rerad.core import Course, Dose, Finding, RigidTransform
+from rerad.dicom.treatment_records import DeliveredFractions, read_treatment_records
 from rerad.errors import CaseError, InputError, MissingDataError
-from rerad.evaluation import GoalResult, is_within_limits
-from rerad.planning import PlanOutcome, Progress, make_plan
+from rerad.evaluation import GoalResult
+from rerad.planning import PlanningInputs, PlanOutcome, Progress, RobustOutcome, make_plan
+from rerad.planning.interrupted_organs import organs_at_points
 from rerad.planning.interruption import (
     InterruptedPlan,
     InterruptionPlan,
     ResidualOption,
+    new_plan_option,
     solve_interruption,
 )
-from rerad.planning.rest_plan import RestOfCourse, judge_whole, rest_request
+from rerad.planning.rest_plan import (
+    RestOfCourse,
+    judge_whole,
+    rest_medians,
+    rest_request,
+    whole_robust_outcome,
+)
+from rerad.planning.robust_verdicts import robust_findings
 from rerad.radiobiology import TimeFactor
-from rerad.reporting.figures_interruption import write_interruption_figure
+from rerad.radiobiology.records import RECORD_ROUNDING_GY
+
+MADE_PLAN = Path("result") / "dicom" / "RTPLAN.dcm"
+"""Where `rerad run` leaves its plan."""
 
 PLANNED_DOSE = Path("result") / "dicom" / "RTDOSE_physical_planned.dcm"
 """Where `rerad run` leaves the dose of its plan."""
@@ -37,8 +46,9 @@ class InterruptRequest:
 
     Parameters
     ----------
-    n_delivered : int
-        Fractions given.
+    delivered : float or None
+        Fractions given; 13.5 are 13 whole ones and one broken off at half its monitor units. None
+        takes what treatment records count, else what the case states.
     dose_path : Path or None
         RTDOSE of the interrupted plan, all planned fractions; None looks for that of `rerad run`.
     factor : TimeFactor or None
@@ -47,13 +57,22 @@ class InterruptRequest:
         Days by which the rest is late.
     n_choices : tuple of int
         Numbers of further fractions to solve for; empty for one to as many as are left.
+    recorded_gy : float or None
+        Dose that the record states as given; None takes the case's, if it is of as many fractions.
+    records : Path or None
+        Folder with the RT Beams Treatment Records of the interrupted plan.
+    plan_path : Path or None
+        Its RTPLAN, which records are compared with; None looks for that of `rerad run`.
     """
 
-    n_delivered: int
+    delivered: float | None
     dose_path: Path | None = None
     factor: TimeFactor | None = None
     gap_days: int = 0
     n_choices: tuple[int, ...] = ()
+    recorded_gy: float | None = None
+    records: Path | None = None
+    plan_path: Path | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,18 +98,24 @@ class ReplannedRest:
     Parameters
     ----------
     option : ResidualOption
-        What it was asked to give.
+        What it came to, as one of the ways to go on.
+    asked : ResidualOption
+        What it was asked to give: the tumour's whole dose, whatever the old plan's organs allow.
     outcome : PlanOutcome
         The plan of the rest and its dose.
     goals : tuple of GoalResult
         Of the whole course: earlier courses, the fractions given and the rest.
+    robust : RobustOutcome or None
+        The goals of the whole course in their worst scenario; None if the case asks for none.
     findings : tuple of Finding
         What the reader must weigh.
     """
 
     option: ResidualOption
+    asked: ResidualOption
     outcome: PlanOutcome
     goals: tuple[GoalResult, ...]
+    robust: RobustOutcome | None
     findings: tuple[Finding, ...]
 
 
@@ -123,31 +148,106 @@ def interrupt_case(
             f"Gy, the case plans with {alpha_beta:g} Gy; leave it out or change the case"
         )
         raise InputError(msg)
-    planned = inputs.current.n_fractions_planned or 0
-    if planned and request.n_delivered >= planned:
-        msg = (
-            f"expected fewer than the {planned} planned fractions to have been given, got "
-            f"{request.n_delivered}; nothing is left of this course"
-        )
-        raise InputError(msg)
-    choices = request.n_choices or tuple(range(1, planned - request.n_delivered + 1))
-    plan = InterruptedPlan(
-        course=inputs.current,
-        n_delivered=request.n_delivered,
-        dose=_dose(case, request, budget),
-        alpha_beta_gy=alpha_beta,
-        factor=factor,
-        gap_days=request.gap_days,
-    )
+    plan = stopped_plan(case, request, inputs)
+    plan.require_stopped()
+    plan = replace(plan, dose=_dose(case, request, budget))
+    choices = request.n_choices or tuple(range(1, max(plan.n_left, 1) + 1))
     progress("solving the ways to go on", 0.8)
-    solved = solve_interruption(
+    organs = organs_at_points(
         plan,
         budget.limits,
-        budget.masks,
-        n_choices=choices,
+        {limit.structure: inputs.structures[limit.structure] for limit in budget.limits},
+        end_slab=inputs.settings.end_slab,
         accepted=frozenset(name for name, _ in inputs.settings.accepted_breaches),
+        is_lower_bound=bool(inputs.courses_without_dose),
     )
-    return CaseInterruption(budget, solved)
+    return CaseInterruption(budget, solve_interruption(plan, organs, n_choices=choices))
+
+
+def stopped_plan(case: Path, request: InterruptRequest, inputs: PlanningInputs) -> InterruptedPlan:
+    """Return what stopped, as user, records and case say it; without its dose.
+
+    Raises
+    ------
+    CaseError
+        If they contradict each other, or records lack their plan.
+    MissingDataError
+        If nobody says how many fractions were given.
+    DicomError
+        If a record or plan cannot be used.
+    """
+    course = inputs.current
+    whole, partial = _counted(request.delivered, course)
+    if request.records is not None:
+        found = _from_records(case, request)
+        if request.delivered is not None and (whole, len(partial)) != (
+            found.n_whole,
+            len(found.partial),
+        ):
+            msg = (
+                f"{course.name}: --delivered says {request.delivered:g} fractions, the treatment "
+                f"records count {found.n_whole} whole ones and {len(found.partial)} broken off; "
+                "leave --delivered out, or correct it"
+            )
+            raise CaseError(msg)
+        whole, partial = found.n_whole, found.partial
+    plan = InterruptedPlan(
+        course=course,
+        n_delivered=whole,
+        dose=None,
+        alpha_beta_gy=inputs.settings.tumor_alpha_beta_gy,
+        factor=request.factor,
+        gap_days=request.gap_days,
+        partial_fractions=partial,
+        has_records=request.records is not None,
+    )
+    return replace(plan, recorded_gy=_recorded(request, plan))
+
+
+def _counted(delivered: float | None, course: Course) -> tuple[int, tuple[float, ...]]:
+    """Return whole fractions and shares of broken ones as stated."""
+    if delivered is None:
+        return course.n_fractions_delivered or 0, course.partial_fractions
+    whole = math.floor(delivered)
+    share = round(delivered - whole, 6)
+    return whole, (share,) if share else ()
+
+
+def _from_records(case: Path, request: InterruptRequest) -> DeliveredFractions:
+    """Return the fractions that treatment records count."""
+    folder = request.records or Path()
+    paths = sorted(folder.rglob("*.dcm")) if folder.is_dir() else []
+    path = request.plan_path or case_path(case).parent / MADE_PLAN
+    if not paths or not path.is_file():
+        msg = (
+            f"{folder}: expected .dcm treatment records and the RTPLAN that they belong to, found "
+            f"{len(paths)} and {'a' if path.is_file() else 'no'} plan at {path}; name it with "
+            "--plan"
+        )
+        raise CaseError(msg)
+    plan = dicom.read_plan(path)
+    metersets = {beam.number: beam.meterset_mu for beam in plan.beams}
+    return read_treatment_records(paths, metersets, plan.instance_uid)
+
+
+def _recorded(request: InterruptRequest, plan: InterruptedPlan) -> float | None:
+    """Return the dose to the highest prescription that the record states, if it differs.
+
+    A record of several levels may state the dose of any: it is read as that of the nearest one.
+    """
+    course, stated = plan.course, request.recorded_gy
+    is_of_case = course.n_fractions_delivered == plan.n_delivered and not plan.partial_fractions
+    if stated is None and is_of_case and not plan.has_records:
+        stated = course.delivered_dose_gy
+    if stated is None or not plan.n_begun:
+        return None
+    share = plan.n_effective / plan.n_planned
+    nearest = min(
+        (item.dose_gy * share for item in course.prescriptions), key=lambda gy: abs(gy - stated)
+    )
+    if abs(nearest - stated) <= RECORD_ROUNDING_GY:
+        return None
+    return plan.level.dose_gy * share * stated / nearest
 
 
 def _dose(case: Path, request: InterruptRequest, budget: CaseBudget) -> Dose | None:
@@ -197,11 +297,21 @@ def replan_rest(
         limits=budget.limits,
         masks=budget.masks,
     )
-    request, findings = rest_request(rest, option)
+    asked = replace(option, fraction_gy=option.wanted_gy)
+    request, findings = rest_request(rest, asked)
     outcome = make_plan(request, progress)
     progress("judging the whole course", 0.95)
-    goals = judge_whole(rest, outcome.dose, option.n_fractions)
-    return ReplannedRest(option, outcome, goals, (*findings, *outcome.findings))
+    robust = whole_robust_outcome(rest, outcome, option.n_fractions)
+    return ReplannedRest(
+        option=new_plan_option(
+            found.solved, option.n_fractions, rest_medians(rest, outcome.dose), outcome.dose
+        ),
+        asked=asked,
+        outcome=outcome,
+        goals=judge_whole(rest, outcome.dose, option.n_fractions),
+        robust=robust,
+        findings=(*findings, *outcome.findings, *robust_findings(robust)),
+    )
 
 
 def option_with(found: CaseInterruption, n_fractions: int) -> ResidualOption:
@@ -223,116 +333,6 @@ def option_with(found: CaseInterruption, n_fractions: int) -> ResidualOption:
     raise MissingDataError(msg)
 
 
-def interruption_document(found: CaseInterruption) -> dict[str, object]:
-    """Return an interruption as JSON; unknown is null."""
-    solved = found.solved
-    factor = solved.plan.factor
-    return {
-        "status": "done",
-        "n_planned": solved.plan.n_planned,
-        "n_delivered": solved.plan.n_delivered,
-        "gap_days": solved.plan.gap_days,
-        "tumor_alpha_beta_gy": solved.plan.alpha_beta_gy,
-        "time_factor": None if factor is None else f"{factor.tumor}; {factor.source.text}",
-        "bed_prescribed_gy": solved.bed_prescribed_gy,
-        "bed_given_gy": solved.bed_given_gy,
-        "bed_deficit_gy": solved.bed_deficit_gy,
-        "options": [_option(option) for option in solved.options],
-        "findings": [
-            {"severity": f.severity, "code": f.code, "text": f.text}
-            for f in (*solved.findings, *found.budget.findings)
-        ],
-    }
-
-
-def _option(option: ResidualOption) -> dict[str, object]:
-    """Return one way to go on."""
-    return {
-        "label": option.label,
-        "n_fractions": option.n_fractions,
-        "fraction_gy": option.fraction_gy,
-        "tumor_bed_gy": option.tumor_bed_gy,
-        "coverage_percent": option.coverage_percent,
-        "limited_by": option.limited_by or None,
-        "is_within_limits": option.is_within_limits,
-        "overall_days": option.overall_days,
-        "levels_gy": dict(option.levels_gy),
-        "organs": [
-            {
-                "structure": organ.structure,
-                "metric": organ.metric,
-                "value_gy": known(organ.value_gy),
-                "limit_gy": organ.limit_gy,
-                "is_within": organ.is_within,
-                "is_accepted": organ.is_accepted,
-                "grade": organ.grade,
-            }
-            for organ in option.organs
-        ],
-    }
-
-
-def write_interruption(found: CaseInterruption, folder: Path) -> tuple[Path, Path]:
-    """Write ``interruption.json`` and ``interruption.png`` into a folder, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record, picture = folder / "interruption.json", folder / "interruption.png"
-    write_json(record, interruption_document(found))
-    write_interruption_figure(picture, found.solved)
-    return record, picture
-
-
-def rest_document(rest: ReplannedRest) -> dict[str, object]:
-    """Return the plan for the rest and the judgement of the whole course as JSON."""
-    return {
-        "n_fractions": rest.option.n_fractions,
-        "fraction_gy": rest.option.fraction_gy,
-        "is_within_limits": is_within_limits(rest.goals),
-        "goals": [goal_record(result) for result in rest.goals],
-        "optimisation": {
-            "status": rest.outcome.convergence.status,
-            "cap_violation_gy": known(rest.outcome.convergence.cap_violation_gy),
-        },
-        "findings": [
-            {"severity": f.severity, "code": f.code, "text": f.text} for f in rest.findings
-        ],
-    }
-
-
-def write_rest(found: CaseInterruption, rest: ReplannedRest, folder: Path) -> tuple[Path, ...]:
-    """Write the plan for the rest as RTPLAN and RTDOSE, and ``rest.json`` beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    inputs = found.budget.loaded.inputs
-    image = inputs.image
-    header = StudyHeader(
-        study_uid=image.study_uid, uids=UidFactory(), study_description="Rest of a course, rerad"
-    )
-    doses = tuple(
-        prior.study.dose.instance_uid
-        for prior in inputs.priors
-        if prior.study.dose is not None and prior.study.dose.instance_uid
-    )
-    paths = tuple(folder / name for name in ("RTPLAN_rest.dcm", "RTDOSE_rest.dcm", "rest.json"))
-    plan = replace(rest.outcome.plan, structure_set_uid=inputs.structures.instance_uid)
-    plan = dicom.write_plan(
-        plan,
-        inputs.machine,
-        found.budget.loaded.patient,
-        paths[0],
-        study=replace(header, series_number=401),
-        image=image,
-        prior=dicom.PriorReference(dose_uids=doses) if doses else None,
-    )
-    dicom.write_dose(
-        rest.outcome.dose,
-        found.budget.loaded.patient,
-        paths[1],
-        study=replace(header, series_number=402),
-        plans=(plan,),
-    )
-    write_json(paths[2], rest_document(rest))
-    return paths
-
-
-def fractions_of(text: Sequence[int]) -> tuple[int, ...]:
+def fractions_of(numbers: Sequence[int]) -> tuple[int, ...]:
     """Return numbers of fractions, largest first and once."""
-    return tuple(int(n) for n in np.unique(np.asarray(text, dtype=int))[::-1])
+    return tuple(sorted(set(numbers), reverse=True))

@@ -15,106 +15,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rerad.core import Course, Dose, Finding, Mask, Prescription, RecordGrade, Severity
-from rerad.errors import InputError, MissingDataError
-from rerad.evaluation import dvh, evaluate_metric, parse_metric
-from rerad.planning.budget import OrganLimit
+from rerad.core import Course, Dose, Finding, Prescription, Severity
+from rerad.errors import InputError
+from rerad.planning.interrupted_organs import OrganAtPoints
+from rerad.planning.interrupted_organs import OrganState as OrganState
+from rerad.planning.interrupted_plan import InterruptedPlan as InterruptedPlan
+from rerad.planning.interrupted_plan import given_findings
 from rerad.radiobiology import (
-    Interruption,
-    TimeFactor,
     bed,
-    eqd2,
     fraction_size_finding,
     physical_from_bed,
+    to_eqd2,
     treatment_days,
 )
 
 MAX_FRACTION_GY = 30.0
 """No way with a larger fraction is looked for."""
 
-_N_HALVINGS = 40
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class InterruptedPlan:
-    """A course that stopped.
-
-    Parameters
-    ----------
-    course : Course
-        Prescriptions and planned fractions.
-    n_delivered : int
-        Fractions given, 1 or more, fewer than planned.
-    dose : Dose or None
-        Physical dose of all planned fractions on the dose grid; None: every organ is taken to
-        have got the highest prescription everywhere.
-    alpha_beta_gy : float
-        Of the tumour.
-    factor : TimeFactor or None
-        Of the tumour; None leaves time out.
-    gap_days : int
-        Days by which the rest is late.
-    """
-
-    course: Course
-    n_delivered: int
-    dose: Dose | None
-    alpha_beta_gy: float
-    factor: TimeFactor | None = None
-    gap_days: int = 0
-
-    @property
-    def n_planned(self) -> int:
-        """Planned fractions.
-
-        Raises
-        ------
-        MissingDataError
-            If they are unknown, or nothing is prescribed.
-        """
-        if not self.course.n_fractions_planned or not self.course.prescriptions:
-            msg = (
-                f"{self.course.name}: expected planned fractions and a prescription to say what "
-                "is missing, got one of them unknown"
-            )
-            raise MissingDataError(msg)
-        return self.course.n_fractions_planned
-
-    @property
-    def level(self) -> Prescription:
-        """Highest prescription; the other levels follow it."""
-        return max(self.course.prescriptions, key=lambda item: item.dose_gy)
-
-
-@dataclass(frozen=True, slots=True)
-class OrganState:
-    """One organ under one way to go on: cumulative EQD2 at the limit's metric, and the limit.
-
-    Parameters
-    ----------
-    structure, metric : str
-        Organ, and what the limit is for.
-    value_gy, limit_gy : float
-        EQD2; NaN where it is not known.
-    is_accepted : bool
-        Whether a breach is accepted by the case: it stays a breach.
-    grade : RecordGrade or None
-        Poorest record of the earlier courses in the value; None if there were none.
-    """
-
-    structure: str
-    metric: str
-    value_gy: float
-    limit_gy: float
-    is_accepted: bool = False
-    grade: RecordGrade | None = None
-
-    @property
-    def is_within(self) -> bool | None:
-        """Whether the limit is kept; None where the value is unknown."""
-        return None if np.isnan(self.value_gy) else self.value_gy <= self.limit_gy + 1e-6
+NEGLIGIBLE_GY = 0.005
+"""A fraction smaller than this is printed as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +61,10 @@ class ResidualOption:
         Total physical dose of each prescription level, given and to come.
     overall_days : int
         From first to last fraction.
+    wanted_gy : float
+        Dose of each fraction that would make up the tumour's BED, whatever the organs have had.
+    is_new_plan : bool
+        Whether the dose is that of a new plan, the fraction being its median in the target.
     """
 
     label: str
@@ -152,6 +76,13 @@ class ResidualOption:
     organs: tuple[OrganState, ...]
     levels_gy: tuple[tuple[str, float], ...]
     overall_days: int
+    wanted_gy: float = 0.0
+    is_new_plan: bool = False
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether an organ leaves no dose at all to these fractions."""
+        return self.n_fractions > 0 and self.fraction_gy < NEGLIGIBLE_GY
 
     @property
     def breaks_unaccepted(self) -> bool:
@@ -181,6 +112,8 @@ class InterruptionPlan:
         Stop; as planned; then one for each number of fractions.
     findings : tuple of Finding
         What the reader must weigh.
+    organs : tuple of OrganAtPoints
+        What they had, for plans to come.
     """
 
     plan: InterruptedPlan
@@ -188,6 +121,7 @@ class InterruptionPlan:
     bed_given_gy: float
     options: tuple[ResidualOption, ...]
     findings: tuple[Finding, ...]
+    organs: tuple[OrganAtPoints, ...] = ()
 
     @property
     def bed_deficit_gy(self) -> float:
@@ -195,61 +129,11 @@ class InterruptionPlan:
         return self.bed_prescribed_gy - self.bed_given_gy
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Organ:
-    """An organ on its crop: what it had, what a planned fraction gives, its limit."""
-
-    limit: OrganLimit
-    mask: Mask
-    had: NDArray[np.float64]
-    fraction_gy: NDArray[np.float64]
-    is_accepted: bool
-
-    def state(self, scale: float, n: int) -> OrganState:
-        """Return the metric after n more fractions of `scale` times the planned one."""
-        goal = self.limit.goal
-        alpha_beta = goal.alpha_beta_gy or np.nan
-        total = self.had
-        if n:
-            total = total + eqd2(scale * n * self.fraction_gy, n, alpha_beta)
-        values = np.where(self.mask.fraction > 0, total, np.nan).astype(np.float32)
-        dose = Dose(values, self.mask.grid)
-        value = evaluate_metric(parse_metric(goal.metric), dvh(dose, self.mask))
-        return OrganState(
-            self.limit.structure,
-            goal.metric,
-            value,
-            goal.at_most or np.nan,
-            self.is_accepted,
-            self.limit.grade,
-        )
-
-    def largest_scale(self, n: int, highest: float) -> float:
-        """Return the largest scale that keeps the limit; NaN if unknown, 0 if none does."""
-        at_most = self.state(0.0, n)
-        if np.isnan(at_most.value_gy):
-            return float("nan")
-        if not at_most.is_within:
-            return 0.0
-        if self.state(highest, n).is_within:
-            return highest
-        low, high = 0.0, highest
-        for _ in range(_N_HALVINGS):
-            middle = 0.5 * (low + high)
-            if self.state(middle, n).is_within:
-                low = middle
-            else:
-                high = middle
-        return low
-
-
 def solve_interruption(
     plan: InterruptedPlan,
-    limits: Sequence[OrganLimit],
-    masks: Mapping[str, Mask],
+    organs: Sequence[OrganAtPoints],
     *,
     n_choices: Sequence[int],
-    accepted: frozenset[str] = frozenset(),
 ) -> InterruptionPlan:
     """Work out what was lost and solve the ways to go on under tumour and organs together.
 
@@ -257,14 +141,11 @@ def solve_interruption(
     ----------
     plan : InterruptedPlan
         What stopped.
-    limits : sequence of OrganLimit
-        With the EQD2 of earlier courses after recovery; the fractions given are added here.
-    masks : mapping of str to Mask
-        Organs on crops of the dose grid.
+    organs : sequence of OrganAtPoints
+        With the EQD2 of earlier courses after recovery and of the fractions given; those whose
+        breach is accepted are shown and do not decide.
     n_choices : sequence of int
         Numbers of further fractions to solve for.
-    accepted : frozenset of str
-        Organs whose limit may be exceeded knowingly: shown, and not deciding.
 
     Raises
     ------
@@ -273,47 +154,62 @@ def solve_interruption(
     MissingDataError
         If planned fractions or prescriptions are unknown.
     """
-    gap = Interruption(plan.level.dose_gy, plan.n_planned, plan.n_delivered, plan.gap_days)
+    plan.require_stopped()
     if not n_choices or any(n < 1 for n in n_choices):
         msg = f"expected numbers of further fractions of 1 or more, got {list(n_choices)}"
         raise InputError(msg)
-    solver = _Solver(plan, gap, tuple(_organs(plan, limits, masks, accepted)))
+    solver = _Solver(plan, tuple(organs))
     options = [
         solver.option("stop", 0, 0.0),
-        solver.option("same fractions", gap.n_left, 1.0),
+        solver.option("same fractions", plan.n_left, 1.0),
         *(solver.best(n) for n in dict.fromkeys(n_choices)),
     ]
     return InterruptionPlan(
         plan=plan,
         bed_prescribed_gy=solver.prescribed,
-        bed_given_gy=solver.given,
+        bed_given_gy=plan.given_bed_gy,
         options=tuple(options),
         findings=tuple(_findings(plan, options)),
+        organs=solver.organs,
     )
 
 
-def _organs(
-    plan: InterruptedPlan,
-    limits: Sequence[OrganLimit],
-    masks: Mapping[str, Mask],
-    accepted: frozenset[str],
-) -> list[_Organ]:
-    """Return every organ with what it had, earlier courses and fractions given."""
-    found = []
-    for limit in limits:
-        mask = masks[limit.structure]
-        alpha_beta = limit.goal.alpha_beta_gy
-        if limit.goal.at_most is None or alpha_beta is None:
-            continue
-        fraction = np.full(mask.grid.shape, plan.level.dose_gy / plan.n_planned)
-        if plan.dose is not None:
-            values = plan.dose.values[plan.dose.grid.region_of(mask.grid)]
-            fraction = values.astype(np.float64) / plan.n_planned
-        had = eqd2(plan.n_delivered * fraction, plan.n_delivered, alpha_beta)
-        if limit.prior is not None:
-            had = had + limit.prior.values[limit.prior.grid.region_of(mask.grid)]
-        found.append(_Organ(limit, mask, had, fraction, limit.structure in accepted))
-    return found
+def new_plan_option(
+    solved: InterruptionPlan, n_fractions: int, medians_gy: Mapping[str, float], dose: Dose
+) -> ResidualOption:
+    """Return a new plan for the rest as one of the ways to go on.
+
+    Parameters
+    ----------
+    solved : InterruptionPlan
+        Of the course that stopped.
+    n_fractions : int
+        Of the new plan.
+    medians_gy : mapping of str to float
+        Median physical dose of the new plan in each prescribed target: what a prescription is
+        compared with (ICRU 83).
+    dose : Dose
+        Its physical dose, on the dose grid.
+    """
+    plan = solved.plan
+    solver = _Solver(plan, solved.organs)
+    fraction = medians_gy[plan.level.structure] / n_fractions
+    states = []
+    for organ in solved.organs:
+        alpha_beta = organ.limit.goal.alpha_beta_gy or np.nan
+        more = to_eqd2(dose, n_fractions_planned=n_fractions, alpha_beta_gy=alpha_beta)
+        states.append(organ.state_with(more))
+    given = plan.given_gy / plan.level.dose_gy
+    named = solver.option(f"new plan, {n_fractions}", n_fractions, fraction / plan.fraction_gy)
+    return replace(
+        named,
+        organs=tuple(states),
+        levels_gy=tuple(
+            (item.structure, item.dose_gy * given + medians_gy[item.structure])
+            for item in plan.course.prescriptions
+        ),
+        is_new_plan=True,
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -321,13 +217,7 @@ class _Solver:
     """The equations of one interrupted plan."""
 
     plan: InterruptedPlan
-    gap: Interruption
-    organs: tuple[_Organ, ...]
-
-    @property
-    def fraction_gy(self) -> float:
-        """Planned dose of one fraction."""
-        return self.gap.dose_gy / self.gap.n_fractions
+    organs: tuple[OrganAtPoints, ...]
 
     def regained(self, days: float) -> float:
         """BED that the tumour regains in so many days."""
@@ -339,25 +229,26 @@ class _Solver:
     @property
     def prescribed(self) -> float:
         """BED of the prescription in its planned time."""
-        full = bed(self.gap.dose_gy, self.gap.n_fractions, self.plan.alpha_beta_gy)
-        return full - self.regained(self.gap.planned_days)
-
-    @property
-    def given(self) -> float:
-        """BED of what was given."""
-        return bed(self.gap.given_gy, self.gap.n_delivered, self.plan.alpha_beta_gy)
+        plan = self.plan
+        full = bed(plan.level.dose_gy, plan.n_planned, plan.alpha_beta_gy)
+        return full - self.regained(treatment_days(plan.n_planned))
 
     def days(self, n: int) -> int:
         """Days from first to last fraction with n more after the gap."""
         if n == 0:
-            return treatment_days(self.gap.n_delivered)
-        return treatment_days(self.gap.n_delivered + n) + self.gap.gap_days
+            return treatment_days(self.plan.n_begun)
+        return treatment_days(self.plan.n_begun + n) + self.plan.gap_days
+
+    def wanted_gy(self, n: int) -> float:
+        """Return the dose per fraction that makes up the tumour's BED in n fractions."""
+        needed = self.prescribed + self.regained(self.days(n)) - self.plan.given_bed_gy
+        alpha_beta = self.plan.alpha_beta_gy
+        total = physical_from_bed(max(needed, 0.0), n_fractions=n, alpha_beta_gy=alpha_beta)
+        return min(float(total) / n, MAX_FRACTION_GY)
 
     def best(self, n: int) -> ResidualOption:
         """Return the way with n fractions: the tumour's dose, or what the organs allow."""
-        needed = self.prescribed + self.regained(self.days(n)) - self.given
-        total = physical_from_bed(needed, n_fractions=n, alpha_beta_gy=self.plan.alpha_beta_gy)
-        wanted = min(total / n, MAX_FRACTION_GY) / self.fraction_gy
+        wanted = self.wanted_gy(n) / self.plan.fraction_gy
         scale, limited_by = wanted, ""
         for organ in self.organs:
             if organ.is_accepted:
@@ -365,20 +256,15 @@ class _Solver:
             allowed = organ.largest_scale(n, wanted)
             if np.isfinite(allowed) and allowed < scale:
                 scale, limited_by = allowed, organ.limit.structure
-        return self.option(f"{n} fractions", n, scale, limited_by)
+        return self.option(f"{n} fraction{'s' if n > 1 else ''}", n, scale, limited_by)
 
     def option(self, label: str, n: int, scale: float, limited_by: str = "") -> ResidualOption:
         """Evaluate a way to go on."""
-        fraction = scale * self.fraction_gy if n else 0.0
-        more = bed(n * fraction, n, self.plan.alpha_beta_gy) if n else 0.0
-        total = self.given + more - self.regained(self.days(n))
-        levels = tuple(
-            (
-                item.structure,
-                item.dose_gy * (self.gap.n_delivered + n * scale) / self.gap.n_fractions,
-            )
-            for item in self.plan.course.prescriptions
-        )
+        plan = self.plan
+        fraction = scale * plan.fraction_gy if n else 0.0
+        more = bed(n * fraction, n, plan.alpha_beta_gy) if n else 0.0
+        total = plan.given_bed_gy + more - self.regained(self.days(n))
+        share = (plan.given_gy + n * fraction) / plan.level.dose_gy
         return ResidualOption(
             label=label,
             n_fractions=n,
@@ -387,14 +273,17 @@ class _Solver:
             coverage_percent=100.0 * total / self.prescribed,
             limited_by=limited_by,
             organs=tuple(organ.state(scale, n) for organ in self.organs),
-            levels_gy=levels,
+            levels_gy=tuple(
+                (item.structure, item.dose_gy * share) for item in plan.course.prescriptions
+            ),
             overall_days=self.days(n),
+            wanted_gy=self.wanted_gy(n) if n else 0.0,
         )
 
 
 def _findings(plan: InterruptedPlan, options: Sequence[ResidualOption]) -> list[Finding]:
     """Say what the reader must weigh."""
-    findings = []
+    findings = given_findings(plan)
     if plan.factor is None:
         text = "No time factor was used: a tumour that repopulates loses more than is shown."
         findings.append(Finding(Severity.CAUTION, "no-time-factor", text))
@@ -407,7 +296,7 @@ def _findings(plan: InterruptedPlan, options: Sequence[ResidualOption]) -> list[
     for option in options:
         said = fraction_size_finding(option.fraction_gy, option.label)
         if said is not None and option.n_fractions and said.severity is not Severity.NOTE:
-            findings.append(said)
+            findings.append(replace(said, text=f"{option.label}: {said.text}"))
     return findings
 
 

@@ -29,8 +29,11 @@ from rerad.planning.judge import judged_alpha_betas, physical_dvhs
 from rerad.planning.judgement import Judgement
 from rerad.planning.medium import make_medium
 from rerad.planning.pipeline import external_of, plan_request_of
+from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_request import PlanGoal, PlanRequest
 from rerad.planning.result import PriorCourse
+from rerad.planning.robust_result import RobustOutcome
+from rerad.planning.robust_verdicts import GivenBefore, robust_outcome
 from rerad.planning.terms import CapCorner, OrganCap
 from rerad.radiobiology import to_eqd2
 
@@ -80,16 +83,11 @@ class RestOfCourse:
     @property
     def given_physical(self) -> Dose:
         """Physical dose of the fractions given."""
-        return self.dose.scaled(self.plan.n_delivered / self.plan.n_planned)
+        return self.plan.given_physical(self.dose)
 
     def given_eqd2(self, alpha_beta_gy: float) -> Dose:
         """Return the EQD2 of the fractions given; fractions count, not their dose."""
-        return to_eqd2(
-            self.dose,
-            n_fractions_planned=self.plan.n_planned,
-            n_fractions_delivered=self.plan.n_delivered,
-            alpha_beta_gy=alpha_beta_gy,
-        )
+        return self.plan.given_eqd2(self.dose, alpha_beta_gy)
 
     @property
     def judgement(self) -> Judgement:
@@ -254,3 +252,38 @@ def judge_whole(rest: RestOfCourse, dose: Dose, n_fractions: int) -> tuple[GoalR
     physical = replace(given, values=given.values + dose.values, instance_uid="")
     dvhs = physical_dvhs(judgement, physical)
     return goal_results(judgement, GivenDose(physical, dvhs, eqd2, 1.0))
+
+
+def whole_robust_outcome(
+    rest: RestOfCourse, outcome: PlanOutcome, n_fractions: int
+) -> RobustOutcome | None:
+    """Judge the whole course in its worst scenario: the fractions given, and a plan for the rest.
+
+    The fractions given stay where they were planned; earlier doses, alpha/beta and recovery are
+    taken to every corner, and the rest is shifted.
+
+    Parameters
+    ----------
+    rest : RestOfCourse
+        With goals and limits as they were stated for the whole course.
+    outcome : PlanOutcome
+        The plan for the rest, on the dose grid.
+    n_fractions : int
+        Of the rest.
+
+    Returns
+    -------
+    RobustOutcome or None
+        None for a plan that believes everything.
+    """
+    given = GivenBefore(rest.given_physical, rest.given_eqd2, n_fractions)
+    return robust_outcome(rest.judgement, outcome, given)
+
+
+def rest_medians(rest: RestOfCourse, dose: Dose) -> dict[str, float]:
+    """Return the median physical dose of a plan for the rest in each prescribed target."""
+    judgement = rest.judgement
+    return {
+        name: judgement.histogram(dose, name).dose_at_volume(percent=50)
+        for name in judgement.prescribed_gy
+    }

@@ -4,8 +4,8 @@ The earlier dose of every corner is exact. A shifted set-up is approximated by t
 final dose moved as a whole, which neglects that depths change with the patient.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -22,6 +22,26 @@ from rerad.planning.robust_result import RobustOutcome, RobustVerdict, Shift
 from rerad.planning.terms import CapCorner
 from rerad.planning.value_text import value_text
 from rerad.radiobiology import to_eqd2
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GivenBefore:
+    """Fractions of the same course that were given before a plan for its rest.
+
+    Parameters
+    ----------
+    physical : Dose
+        What was given of the plan that stopped; it moves with no shift of the rest.
+    eqd2 : callable
+        Its EQD2 at an alpha/beta in Gy.
+    n_fractions : int
+        Of the plan for the rest.
+    """
+
+    physical: Dose
+    eqd2: Callable[[float], Dose]
+    n_fractions: int
+
 
 _RANK = {Verdict.MET: 0, Verdict.ACCEPTED: 1, Verdict.UNKNOWN: 2, Verdict.EXCEEDED: 3}
 """The worse, the higher."""
@@ -44,6 +64,7 @@ def robust_verdicts(
     settings: RobustSettings,
     dose: Dose,
     shifts_mm: Sequence[Shift],
+    given: GivenBefore | None = None,
 ) -> tuple[RobustVerdict, ...]:
     """Judge every goal and limit in its worst scenario.
 
@@ -57,6 +78,9 @@ def robust_verdicts(
         Final physical dose of all planned fractions.
     shifts_mm : sequence of Shift
         Places of the isocentre, the first of 0 mm.
+    given : GivenBefore or None
+        Where `dose` is that of a plan for the rest of a course: what was given before it. The
+        whole course is judged then.
 
     Returns
     -------
@@ -71,10 +95,11 @@ def robust_verdicts(
         if name in judgement.accepted and goal.scope is DoseScope.CUMULATIVE:
             name += OUTSIDE_SUFFIX
         if goal.scope is DoseScope.PLAN or goal.alpha_beta_gy is None:
-            found = _plan_goal(judgement, goal, clouds)
+            found = _plan_goal(judgement, goal, clouds, given)
         else:
             corners = _corners(judgement, settings, goal, recovery)
-            found = _cumulative_goal(judgement, replace(goal, structure=name), clouds, corners)
+            part = replace(goal, structure=name)
+            found = _cumulative_goal(judgement, part, clouds, corners, given)
         worst = max(found, key=lambda item: _badness(item[0]))
         verdicts.append(RobustVerdict(name, *worst))
     return tuple(verdicts)
@@ -101,19 +126,21 @@ def _corners(
 
 
 def _plan_goal(
-    judgement: Judgement, goal: Goal, clouds: Sequence[tuple[Shift, Dose]]
+    judgement: Judgement,
+    goal: Goal,
+    clouds: Sequence[tuple[Shift, Dose]],
+    given: GivenBefore | None,
 ) -> list[tuple[GoalResult, str]]:
-    """Judge a goal on the plan's own dose in every place."""
+    """Judge a goal on the course's own dose in every place."""
     prescribed = judgement.prescription_of(goal.structure)
-    return [
-        (
-            evaluate_goal(
-                goal, judgement.histogram(cloud, goal.structure), prescription_gy=prescribed
-            ),
-            _place(shift),
-        )
-        for shift, cloud in clouds
-    ]
+    found = []
+    for shift, cloud in clouds:
+        dose = cloud
+        if given is not None:  # one course: its physical doses add
+            dose = replace(cloud, values=cloud.values + given.physical.values, instance_uid="")
+        histogram = judgement.histogram(dose, goal.structure)
+        found.append((evaluate_goal(goal, histogram, prescription_gy=prescribed), _place(shift)))
+    return found
 
 
 def _cumulative_goal(
@@ -121,14 +148,19 @@ def _cumulative_goal(
     goal: Goal,
     clouds: Sequence[tuple[Shift, Dose]],
     corners: Sequence[CapCorner],
+    given: GivenBefore | None,
 ) -> list[tuple[GoalResult, str]]:
     """Judge a goal on the sum in every place and at every corner."""
     n_fractions = judgement.inputs.current.n_fractions_planned or 1
+    if given is not None:
+        n_fractions = given.n_fractions
     found = []
     for corner in corners:
         at = corner.alpha_beta_gy
+        before = None if given is None else given.eqd2(at)
         for shift, cloud in clouds:
             own = to_eqd2(cloud, n_fractions_planned=n_fractions, alpha_beta_gy=at)
+            own = own if before is None else before + own
             total = own if corner.prior is None else corner.prior + own
             result = evaluate_goal(
                 replace(goal, alpha_beta_gy=at),
@@ -154,12 +186,16 @@ def _place(shift_mm: Shift) -> str:
     return "shift ({:g}, {:g}, {:g}) mm".format(*shift_mm)
 
 
-def robust_outcome(judgement: Judgement, outcome: PlanOutcome) -> RobustOutcome | None:
+def robust_outcome(
+    judgement: Judgement, outcome: PlanOutcome, given: GivenBefore | None = None
+) -> RobustOutcome | None:
     """Return price and verdicts of a robust plan; None for one that believes everything."""
     planning = outcome.robust
     if planning is None:
         return None
-    verdicts = robust_verdicts(judgement, planning.settings, outcome.dose, planning.shifts_mm)
+    verdicts = robust_verdicts(
+        judgement, planning.settings, outcome.dose, planning.shifts_mm, given
+    )
     return RobustOutcome(planning, verdicts)
 
 

@@ -6,7 +6,11 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, RTBeamsTreatmentRecordStorage, generate_uid
 
 from rerad import dicom
 from rerad.case import import_folder, read_case, write_case
@@ -174,3 +178,30 @@ def filled(file: CaseFile) -> CaseFile:
 def fill() -> Callable[[CaseFile], CaseFile]:
     """What fills in a proposed case file."""
     return filled
+
+
+@pytest.fixture
+def write_record() -> Callable[..., None]:
+    """Return a writer of RT Beams Treatment Records."""
+
+    def write(folder: Path, fraction: int, plan: Plan, share: float) -> None:
+        """Write an RT Beams Treatment Record of a share of a plan's monitor units."""
+        beams = []
+        for beam in plan.beams:
+            item = Dataset()
+            item.ReferencedBeamNumber = beam.number
+            item.CurrentFractionNumber = fraction
+            item.DeliveredPrimaryMeterset = beam.meterset_mu * share
+            beams.append(item)
+        reference, dataset = Dataset(), Dataset()
+        reference.ReferencedSOPInstanceUID = plan.instance_uid
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.SOPClassUID = RTBeamsTreatmentRecordStorage
+        dataset.SOPInstanceUID = generate_uid()
+        dataset.ReferencedRTPlanSequence = Sequence([reference])
+        dataset.TreatmentSessionBeamSequence = Sequence(beams)
+        folder.mkdir(exist_ok=True)
+        pydicom.dcmwrite(folder / f"{fraction}.dcm", dataset, enforce_file_format=True)
+
+    return write

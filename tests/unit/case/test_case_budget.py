@@ -327,6 +327,48 @@ def test_interruption_on_the_command_line(point_case, tiny, tmp_path):
     assert "missing 15.04 Gy" in text
 
 
+def test_what_was_given_may_be_a_broken_fraction_or_what_the_record_states(
+    point_case, tiny, tmp_path
+):
+    dose = returned(tmp_path / "plan.dcm", tiny.today, 40.0)
+    words = ["interrupt", str(point_case), "--dose", str(dose), "-q", "--json"]
+    words += ["--into", "7", "--out", str(tmp_path / "stop"), "--delivered"]
+    half = json.loads(RUNNER.invoke(app, [*words, "13.5"]).stdout)
+    each = 40 / 22
+    assert half["partial_fractions"] == [0.5]
+    assert half["bed_given_gy"] == pytest.approx(bed(13 * each, 13, 10) + bed(each / 2, 1, 10))
+    assert {f["code"] for f in half["findings"]} >= {"fractions-broken-off", "given-as-planned"}
+    stated = json.loads(RUNNER.invoke(app, [*words, "15", "--delivered-dose", "27"]).stdout)
+    assert stated["bed_deficit_gy"] == pytest.approx(15.41, abs=0.005)
+    assert stated["options"][2]["wanted_fraction_gy"] == pytest.approx(1.857, abs=5e-4)
+    assert "delivered-dose-differs" in {f["code"] for f in stated["findings"]}
+
+
+def test_what_was_given_is_counted_from_treatment_records(
+    point_case, tiny, tmp_path, write_record
+):
+    """Two whole fractions and one cut at 40 %, as the records of the plan's beams say."""
+    uid = tiny.prior_plan.instance_uid
+    (plan,) = [
+        path
+        for path in tiny.folder.rglob("*.dcm")
+        if pydicom.dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID == uid
+    ]
+    for fraction, share in ((1, 1.0), (2, 1.0), (3, 0.4)):
+        write_record(tmp_path / "records", fraction, tiny.prior_plan, share)
+    words = ["interrupt", str(point_case), "-q", "--json", "--out", str(tmp_path / "stop")]
+    words += ["--into", "7", "--records", str(tmp_path / "records")]
+    document = json.loads(RUNNER.invoke(app, [*words, "--plan", str(plan)]).stdout)
+    assert document["is_from_treatment_records"]
+    assert document["n_delivered"] == 2
+    assert document["partial_fractions"] == pytest.approx([0.4])
+    assert "given-as-planned" not in {f["code"] for f in document["findings"]}
+    wrong = RUNNER.invoke(app, [*words, "--plan", str(plan), "--delivered", "3"])
+    assert "records count 2 whole ones and 1 broken off" in wrong.stdout
+    lost = RUNNER.invoke(app, words)
+    assert "no plan at" in lost.stdout
+
+
 def test_interruption_without_the_plan_says_so(point_case, tmp_path):
     words = ["interrupt", str(point_case), "--delivered", "15", "--out", str(tmp_path / "stop")]
     document = json.loads(RUNNER.invoke(app, [*words, "--json", "-q"]).stdout)

@@ -1,12 +1,8 @@
 """Paper and point courses of a case: bounded, graded, carried like any other course."""
 
 import numpy as np
-import pydicom
 import pytest
 from pydantic import ValidationError
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, RTBeamsTreatmentRecordStorage, generate_uid
 
 from rerad.case import load_case, read_case, write_case
 from rerad.case.course_bands import box_mask, with_bands
@@ -115,28 +111,7 @@ def test_boxes_hold_the_voxels_between_their_corners(tmp_path):
         box_mask((100.0, 0.0, 0.0, 110.0, 5.0, 5.0), grid, tmp_path)
 
 
-def write_record(folder, fraction, plan, share):
-    """Write an RT Beams Treatment Record of a share of a plan's monitor units."""
-    beams = []
-    for beam in plan.beams:
-        item = Dataset()
-        item.ReferencedBeamNumber = beam.number
-        item.CurrentFractionNumber = fraction
-        item.DeliveredPrimaryMeterset = beam.meterset_mu * share
-        beams.append(item)
-    reference, dataset = Dataset(), Dataset()
-    reference.ReferencedSOPInstanceUID = plan.instance_uid
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID = RTBeamsTreatmentRecordStorage
-    dataset.SOPInstanceUID = generate_uid()
-    dataset.ReferencedRTPlanSequence = Sequence([reference])
-    dataset.TreatmentSessionBeamSequence = Sequence(beams)
-    folder.mkdir(exist_ok=True)
-    pydicom.dcmwrite(folder / f"{fraction}.dcm", dataset, enforce_file_format=True)
-
-
-def test_fractions_are_counted_from_treatment_records(tiny_case, tiny):
+def test_fractions_are_counted_from_treatment_records(tiny_case, tiny, write_record):
     for fraction, share in ((1, 1.0), (2, 1.0), (3, 0.4)):
         write_record(tiny_case / "records", fraction, tiny.prior_plan, share)
     path = tiny_case / CASE_FILE_NAME

@@ -11,7 +11,14 @@ from rerad.evaluation import dvh, evaluate_metric
 from rerad.planning import RobustSettings, make_plan
 from rerad.planning.budget import make_budget
 from rerad.planning.interruption import InterruptedPlan, solve_interruption
-from rerad.planning.rest_plan import RestOfCourse, judge_whole, rest_goals, rest_request
+from rerad.planning.rest_plan import (
+    RestOfCourse,
+    judge_whole,
+    rest_goals,
+    rest_medians,
+    rest_request,
+)
+from rerad.planning.robust_verdicts import GivenBefore, robust_verdicts
 from rerad.radiobiology import eqd2
 from rerad.structures import rasterize
 
@@ -66,7 +73,7 @@ def make_rest(make_inputs, carry, structures):
 
 def five(rest):
     """Return the way of five fractions."""
-    return solve_interruption(rest.plan, [], {}, n_choices=(5,)).options[-1]
+    return solve_interruption(rest.plan, [], n_choices=(5,)).options[-1]
 
 
 def test_goals_on_the_course_s_own_dose_are_what_is_left_of_them(make_rest):
@@ -166,3 +173,20 @@ def test_a_real_plan_for_the_rest_keeps_the_cumulative_limit(make_rest, structur
     summed = Dose(total, coarse, DoseQuantity.EQD2, 2.0)
     read = evaluate_metric("D0.1cc", dvh(summed, structures["SacralPlex_R"]))
     assert whole["SacralPlex_R", "D0.1cc"].value == pytest.approx(read, abs=0.05)
+
+
+def test_the_whole_course_is_judged_in_its_worst_case(make_rest):
+    """Every corner counts the fractions given and the rest at that corner's own alpha/beta."""
+    robust = RobustSettings((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.5, 0.0)
+    rest = make_rest(robustness=robust)
+    more = rest.dose.scaled(10.0 / 40.0)
+    given = GivenBefore(rest.given_physical, rest.given_eqd2, 5)
+    verdicts = robust_verdicts(rest.judgement, robust, more, [(0.0, 0.0, 0.0)], given)
+    plexus = next(item for item in verdicts if item.worst.goal.structure == "SacralPlex_R")
+    sums = [
+        eqd2(20.0, 25, at) + eqd2(40 * 15 / 22, 15, at) + eqd2(10.0, 5, at) for at in (1.5, 2.5)
+    ]
+    assert plexus.worst.value == pytest.approx(max(sums), abs=0.02)
+    bladder = next(item for item in verdicts if item.worst.goal.metric == "Dmax")
+    assert bladder.worst.value == pytest.approx(22 * 15 / 22 + 22 * 10 / 40, abs=0.01)
+    assert rest_medians(rest, more) == pytest.approx({"PTV_4000": 10.0}, abs=1e-3)

@@ -1,5 +1,6 @@
 """Pictures of remaining tolerance, interruptions and deformable registrations."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,14 @@ def test_the_interruption_says_what_decides():
     plan = InterruptedPlan(
         Course("c", "", "", (Prescription("PTV", 40.0),), 22, None), 15, None, 10.0
     )
-    figure = draw_interruption(solve_interruption(plan, [], {}, n_choices=(7, 5)))
+    solved = solve_interruption(plan, [], n_choices=(7, 5))
+    figure = draw_interruption(solved)
     assert figure.axes[0].get_title(loc="left") == "dose decided by the tumour"
     assert "as planned" in texts(figure)
     heights = [line.get_ydata()[0] for line in figure.axes[1].lines if len(line.get_xdata()) == 1]
     assert sorted(heights) == pytest.approx([40 / 22, 2.424], abs=0.02)
+    made = replace(solved.options[-1], is_new_plan=True)
+    assert "new plan" in texts(draw_interruption(replace(solved, options=(*solved.options, made))))
 
 
 def test_the_checkerboard_is_of_both_images(tmp_path: Path):
