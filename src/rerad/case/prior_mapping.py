@@ -9,7 +9,7 @@ import numpy as np
 
 from rerad import dicom
 from rerad.case.history_schema import PriorCourseTable
-from rerad.core import DisplacementField, Image, Transform
+from rerad.core import DisplacementField, Image, RigidTransform, Transform
 from rerad.errors import CaseError, FrameMismatchError
 from rerad.planning.inputs import PriorMapping
 from rerad.registration import Landmark
@@ -53,7 +53,8 @@ def registration_across(
     CaseError
         If two of a kind lead across and differ: which is right, nobody here can know.
     """
-    fields, rigids = [], []
+    fields: list[DisplacementField] = []
+    rigids: list[RigidTransform] = []
     for item in registrations:
         if isinstance(item, DisplacementField):
             if (item.from_frame_uid, item.to_frame_uid) == (from_frame_uid, to_frame_uid):
@@ -71,7 +72,9 @@ def registration_across(
             f"{max(len(fields), len(rigids))} that differ; give the one that was approved"
         )
         raise CaseError(msg)
-    return next(iter([*fields, *rigids]), None)
+    if fields:
+        return fields[0]
+    return rigids[0] if rigids else None
 
 
 def _is_same_field(a: DisplacementField, b: DisplacementField) -> bool:

@@ -1,12 +1,22 @@
 """``rerad eqd2``: BED and EQD2 of one course, with formula, source and range of validity."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from rerad.cli.arguments import JsonOption
 from rerad.cli.console import print_json, reporting_errors
-from rerad.radiobiology import ConvertedCourse, convert_course
+from rerad.errors import InputError
+from rerad.radiobiology import (
+    AskedModel,
+    ConvertedCourse,
+    convert_course,
+    linear_beyond,
+    several_a_day,
+    time_factor_for,
+    with_time,
+)
 from rerad.radiobiology.conversion import FORMULA, FORMULA_SOURCE
 
 
@@ -23,6 +33,20 @@ def eqd2(
     beyond_validity: Annotated[
         bool, typer.Option("--beyond-validity", help="Convert larger fractions all the same.")
     ] = False,
+    linear_beyond_gy: Annotated[
+        float | None, typer.Option(help="Also linear-quadratic-linear, beyond so many Gy.")
+    ] = None,
+    per_day: Annotated[
+        int | None, typer.Option("--per-day", help="Fractions a day: also incomplete repair.")
+    ] = None,
+    hours_apart: Annotated[float | None, typer.Option(help="Between them; --per-day.")] = None,
+    repair_half_time_h: Annotated[float | None, typer.Option(help="With --per-day.")] = None,
+    tumor: Annotated[
+        str | None, typer.Option("--tumour", help="Also its repopulation, such as larynx.")
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", help="First to last fraction; with --tumour.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a course to BED and EQD2. Refuses fractions beyond the model's range."""
@@ -32,10 +56,16 @@ def eqd2(
             fractions,
             alpha_beta,
             n_delivered=delivered,
-            is_beyond_allowed=beyond_validity,
+            is_beyond_allowed=beyond_validity or linear_beyond_gy is not None,
         )
+        repair = (per_day, hours_apart, repair_half_time_h)
+        models = [
+            *_linear(course, linear_beyond_gy),
+            *_repair(course, repair),
+            *_time(course, tumor, days),
+        ]
     if as_json:
-        print_json(_document(course))
+        print_json({**_document(course), "models": [_model_document(item) for item in models]})
         return
     given = f"{course.dose_gy:g} Gy in {course.n_fractions} fractions"
     typer.echo(f"{given} of {course.fraction_gy:.3f} Gy")
@@ -52,6 +82,85 @@ def eqd2(
     typer.echo(f"valid    {course.validity}")
     for finding in course.findings:
         typer.echo(f"{finding.severity}: {finding.text}")
+    for item in models:
+        typer.echo(f"{item.name}: {item.value:.2f} {item.unit}")
+        typer.echo(f"  formula  {item.formula}")
+        typer.echo(f"  source   {item.source}")
+        typer.echo(f"  valid    {item.validity}")
+        for finding in item.findings:
+            typer.echo(f"  {finding.severity}: {finding.text}")
+
+
+def _linear(course: ConvertedCourse, transition_gy: float | None) -> list[AskedModel]:
+    """Return the course by the linear-quadratic-linear model, at each alpha/beta."""
+    if transition_gy is None:
+        return []
+    return [
+        _named(
+            linear_beyond(
+                course.dose_gy, course.n_fractions, row.alpha_beta_gy, transition_gy=transition_gy
+            ),
+            row.alpha_beta_gy,
+        )
+        for row in course.rows
+    ]
+
+
+def _repair(
+    course: ConvertedCourse, asked: tuple[int | None, float | None, float | None]
+) -> list[AskedModel]:
+    """Return the course with several fractions a day, at each alpha/beta."""
+    per_day, hours_apart, half_time_h = asked
+    if per_day is None and hours_apart is None and half_time_h is None:
+        return []
+    if per_day is None or hours_apart is None or half_time_h is None:
+        msg = (
+            "several fractions a day need --per-day, --hours-apart and --repair-half-time-h "
+            "together; none of them has a default"
+        )
+        raise InputError(msg)
+    return [
+        _named(
+            several_a_day(
+                course.dose_gy,
+                course.n_fractions,
+                row.alpha_beta_gy,
+                fractions_per_day=per_day,
+                interval_h=hours_apart,
+                half_time_h=half_time_h,
+            ),
+            row.alpha_beta_gy,
+        )
+        for row in course.rows
+    ]
+
+
+def _time(course: ConvertedCourse, tumor: str | None, days: float | None) -> list[AskedModel]:
+    """Return the course less what the tumour regained."""
+    if tumor is None and days is None:
+        return []
+    if tumor is None or days is None:
+        msg = "repopulation needs --tumour and --days, from first to last fraction, together"
+        raise InputError(msg)
+    factor = time_factor_for(tumor)
+    return [with_time(course.dose_gy, course.n_fractions, factor, elapsed_days=days)]
+
+
+def _named(model: AskedModel, alpha_beta_gy: float) -> AskedModel:
+    """Return a model that says its alpha/beta."""
+    return replace(model, name=f"{model.name}, alpha/beta {alpha_beta_gy:g} Gy")
+
+
+def _model_document(model: AskedModel) -> dict[str, object]:
+    """Return a model's answer as JSON."""
+    return {
+        "model": model.name,
+        "bed_gy": model.value,
+        "formula": model.formula,
+        "source": model.source,
+        "validity": model.validity,
+        "findings": [{"severity": f.severity, "text": f.text} for f in model.findings],
+    }
 
 
 def _document(course: ConvertedCourse) -> dict[str, object]:

@@ -1,5 +1,13 @@
 """What dose does: EQD2, recovery, tolerance, response."""
 
+from rerad.radiobiology.asked_models import (
+    AskedModel,
+    linear_beyond,
+    organ_ntcp,
+    several_a_day,
+    tumor_control,
+    with_time,
+)
 from rerad.radiobiology.conversion import (
     ConvertedCourse,
     ConvertedDose,
@@ -70,9 +78,11 @@ from rerad.radiobiology.remaining import (
 )
 from rerad.radiobiology.response import (
     LkbParameters,
+    TcpParameters,
     geud,
     lkb_ntcp,
     load_lkb_parameters,
+    load_tcp_parameters,
     log_logistic_probability,
     poisson_tcp,
 )
@@ -86,6 +96,7 @@ from rerad.radiobiology.tolerance import (
 )
 
 __all__ = [
+    "AskedModel",
     "Assumption",
     "ConvertedCourse",
     "ConvertedDose",
@@ -104,6 +115,7 @@ __all__ = [
     "RemainingTolerance",
     "RuleSet",
     "SpineLevel",
+    "TcpParameters",
     "TimeFactor",
     "assumptions_for",
     "bed",
@@ -124,12 +136,15 @@ __all__ = [
     "incomplete_repair_factor",
     "inconsistent_fraction_dose",
     "limits_for",
+    "linear_beyond",
     "lkb_ntcp",
     "load_lkb_parameters",
     "load_recovery_tables",
+    "load_tcp_parameters",
     "load_time_factors",
     "log_logistic_probability",
     "nieder_score",
+    "organ_ntcp",
     "organ_of",
     "physical_from_bed",
     "physical_from_eqd2",
@@ -144,11 +159,14 @@ __all__ = [
     "require_valid_fraction",
     "rule_set",
     "rule_sets",
+    "several_a_day",
     "solve_gap",
     "time_factor_for",
     "to_bed",
     "to_eqd2",
     "tolerance_increase",
     "treatment_days",
+    "tumor_control",
     "validity_text",
+    "with_time",
 ]

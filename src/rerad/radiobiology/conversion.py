@@ -22,6 +22,10 @@ FORMULA_SOURCE = (
 """Where the formula comes from."""
 
 
+CGY_FRACTION = 50.0
+"""Gy; no course has such fractions: the number was meant in cGy."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConvertedDose:
     """BED and EQD2 of one course at one alpha/beta, in Gy."""
@@ -91,10 +95,11 @@ def require_valid_fraction(
     if finding is None:
         return ()
     if finding.severity is not Severity.NOTE and not is_beyond_allowed:
-        msg = (
-            f"{where + ': ' if where else ''}expected {validity_text()}, got {fraction_gy:.3g} Gy;"
-            " ask for the number beyond the range on purpose if you can weigh it"
-        )
+        remedy = "ask for it on purpose (--beyond-validity) if you can weigh it"
+        if fraction_gy > CGY_FRACTION:
+            remedy = "doses are in Gy, not cGy"
+        place = f"{where}: " if where else ""
+        msg = f"{place}expected {validity_text()}, got {fraction_gy:.4g} Gy; {remedy}"
         raise InputError(msg)
     return (finding,)
 

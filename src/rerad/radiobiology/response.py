@@ -55,6 +55,50 @@ class LkbParameters:
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class TcpParameters:
+    """Poisson control parameters of one tumour.
+
+    Parameters
+    ----------
+    tumor : str
+        Which, and how treated.
+    d50_gy : float
+        EQD2 that controls half, above 0.
+    gamma : float
+        Normalised slope there, above 0.
+    alpha_beta_gy : float
+        Of the EQD2.
+    max_fractions : int
+        Largest number of fractions that they were fitted to.
+    source : Source
+        Where they come from.
+    """
+
+    tumor: str
+    d50_gy: float
+    gamma: float
+    alpha_beta_gy: float
+    max_fractions: int
+    source: Source
+
+
+@cache
+def load_tcp_parameters() -> tuple[TcpParameters, ...]:
+    """Return the shipped Poisson control parameters."""
+    return tuple(
+        TcpParameters(
+            tumor=row["tumor"],
+            d50_gy=float(row["d50_gy"]),
+            gamma=float(row["gamma"]),
+            alpha_beta_gy=float(row["alpha_beta_gy"]),
+            max_fractions=int(row["max_fractions"]),
+            source=source_of(row, f"response poisson_tcp {row['tumor']}"),
+        )
+        for row in load_table("response")["poisson_tcp"]
+    )
+
+
 @cache
 def load_lkb_parameters() -> tuple[LkbParameters, ...]:
     """Return the shipped Lyman-Kutcher-Burman parameters."""

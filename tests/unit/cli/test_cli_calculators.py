@@ -42,6 +42,31 @@ def test_eqd2_refuses_large_fractions_unless_told():
     assert "read EQD2 with care" in told.stdout
 
 
+def test_eqd2_with_the_models_that_are_asked_for():
+    """46 days of 70 Gy in 35 to a larynx: 84 Gy10 less 0.8 Gy for each of 25 days."""
+    words = ("eqd2", "--dose", 70, "--fractions", 35, "--alpha-beta", 10)
+    (time,) = json.loads(run(*words, "--tumour", "larynx", "--days", 46, "--json").stdout)[
+        "models"
+    ]
+    assert time["bed_gy"] == pytest.approx(64.0)
+    assert "Roberts" in time["source"]
+    text = run(*words, "--per-day", 2, "--hours-apart", 6, "--repair-half-time-h", 3).stdout
+    # h is 2^-2: 70 (1 + 1.25 x 2 / 10)
+    assert "incomplete repair, alpha/beta 10 Gy: 87.50 Gy BED" in text
+    sbrt = ("eqd2", "--dose", 30, "--fractions", 3, "--alpha-beta", 3, "--linear-beyond-gy", 6)
+    assert "linear-quadratic-linear, alpha/beta 3 Gy: 114.00 Gy BED" in run(*sbrt).stdout
+    for more in (("--tumour", "larynx"), ("--days", 46), ("--per-day", 2)):
+        refused = run(*words, *more)
+        assert refused.exit_code == ExitCode.FAILED
+        assert "together" in refused.stderr
+
+
+def test_eqd2_of_centigray_is_told():
+    refused = run("eqd2", "--dose", 4500, "--fractions", 25, "--alpha-beta", 2)
+    assert refused.exit_code == ExitCode.FAILED
+    assert "got 180 Gy; doses are in Gy, not cGy" in refused.stderr
+
+
 def test_remaining_is_a_table_over_intervals_when_the_interval_is_unknown():
     words = ("remaining", "--organ", "SacralPlex_R", "--prior", "45/25", "--fractions", 22)
     document = json.loads(run(*words, "--recovery", "umich", "--planned", 40, "--json").stdout)
