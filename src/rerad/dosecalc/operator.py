@@ -21,7 +21,7 @@ from rerad.dosecalc.painting import Paint
 from rerad.dosecalc.projection import require_density
 from rerad.dosecalc.raster import Raster, raster_over
 from rerad.errors import InputError
-from rerad.kernels.map_sampling import gather_maps, scatter_maps
+from rerad.kernels.map_sampling import gather_maps, pick_samples, scatter_maps
 
 FFT_WORKERS = 2
 """Threads of Fourier transforms elsewhere; the sums of one transform do not depend on it."""
@@ -129,6 +129,31 @@ class PencilBeamOperator:
         """Memory that the operator holds."""
         samples = sum(array.nbytes for array in self._samples)
         return int(samples + self._near.n_bytes + self._far.n_bytes)
+
+    def at_points(self, points: NDArray[np.int64]) -> "PencilBeamOperator":
+        """Return the dose at some of the points, equal to the bit and for less than all cost.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (M,)
+            Rising numbers of points.
+
+        Returns
+        -------
+        PencilBeamOperator
+            Of the same beamlets; maps are shared, samples are copied.
+        """
+        chosen = np.asarray(points, dtype=np.int64)
+        node, place, weights = self._samples
+        n_beams = len(self._paint.grids)
+        n_samples = len(chosen) * n_beams
+        samples = Samples(
+            np.empty(n_samples, node.dtype),
+            np.empty(n_samples, place.dtype),
+            np.empty((weights.shape[0], n_samples, 4), weights.dtype),
+        )
+        pick_samples(*self._samples, self.n_points, chosen, *samples)
+        return PencilBeamOperator(self._paint, self._near, self._far, samples, len(chosen))
 
     def forward(self, fluence_mu: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the dose at the points.

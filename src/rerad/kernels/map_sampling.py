@@ -226,3 +226,35 @@ def scatter_maps(values, node, place, weights, near, far):
                     else:
                         p = FOUR * np.uint64(number - FAR)
                         _spread_far(far_map, p, far_row, place[s], weights, w, value)
+
+
+@njit(cache=True, parallel=True)
+def pick_samples(node, place, weights, n_points, points, to_node, to_place, to_weights):
+    """Copy the samples of some points.
+
+    Parameters
+    ----------
+    node, place, weights
+        Samples of all points, see the top of the module.
+    n_points : int
+        Number of all points.
+    points : int64 array of shape (M,)
+        Rising numbers of points.
+    to_node, to_place, to_weights : written
+        Samples of these points alone.
+    """
+    n_beams, n_groups = len(node) // n_points, len(weights)
+    for block in prange(-(-len(points) // BLOCK)):
+        first = block * BLOCK
+        n = min(BLOCK, len(points) - first)
+        for b in range(n_beams):
+            to = first * n_beams + b * n
+            for i in range(n):
+                point = points[first + i]
+                start = point // BLOCK * BLOCK
+                size = min(BLOCK, n_points - start)
+                s = start * n_beams + b * size + point - start
+                to_node[to + i], to_place[to + i] = node[s], place[s]
+                for g in range(n_groups):
+                    for lane in range(4):
+                        to_weights[g, to + i, lane] = weights[g, s, lane]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rerad.kernels.quasi_newton import LANES, two_loops
 from rerad.optimize.terms import Floats
 
 Evaluate = Callable[[Floats], tuple[float, Floats]]
@@ -43,8 +44,9 @@ class CurvatureMemory:
     """
 
     def __init__(self, size: int, n_unknowns: int) -> None:
-        self._steps = np.zeros((size, n_unknowns))
-        self._changes = np.zeros((size, n_unknowns))
+        n_padded = -(-n_unknowns // LANES) * LANES
+        self._steps = np.zeros((size, n_padded), np.float32)
+        self._changes = np.zeros((size, n_padded), np.float32)
         self._order: list[int] = []
 
     def learn(self, step: Floats, change: Floats) -> None:
@@ -55,8 +57,17 @@ class CurvatureMemory:
             return
         is_full = len(self._order) == len(self._steps)
         slot = self._order.pop(0) if is_full else len(self._order)
-        self._steps[slot], self._changes[slot] = step, change
+        # A unit step, so that no number is too small for float32.
+        size = float(np.linalg.norm(step))
+        self._steps[slot, : len(step)] = step / size
+        self._changes[slot, : len(step)] = change / size
         self._order.append(slot)
+
+    def forget(self) -> bool:
+        """Drop all pairs; return whether there were any."""
+        had_any = bool(self._order)
+        self._order.clear()
+        return had_any
 
     def direction(
         self, gradient: Floats, is_free: np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -75,21 +86,12 @@ class CurvatureMemory:
         ndarray of shape (n_unknowns,)
             0 where not free.
         """
-        direction = np.where(is_free, -gradient, 0.0)
-        masked = self._changes * is_free
-        curvatures = np.einsum("mn,mn->m", self._steps, masked)
-        sizes = np.einsum("mn,mn->m", masked, masked)
-        kept = [slot for slot in self._order if curvatures[slot] > _LEAST_CURVATURE * sizes[slot]]
-        shares = {}
-        for slot in reversed(kept):
-            shares[slot] = float(np.dot(self._steps[slot], direction)) / curvatures[slot]
-            direction -= shares[slot] * masked[slot]
-        if kept:
-            direction *= curvatures[kept[-1]] / sizes[kept[-1]]
-        for slot in kept:
-            back = float(np.dot(masked[slot], direction)) / curvatures[slot]
-            direction += (shares[slot] - back) * (self._steps[slot] * is_free)
-        return direction
+        free, direction = np.zeros((2, self._steps.shape[1]))
+        free[: len(gradient)] = is_free
+        direction[: len(gradient)] = np.where(is_free, -gradient, 0.0)
+        order = np.array(self._order, np.int64)
+        two_loops(self._steps, self._changes, free, order, _LEAST_CURVATURE, direction)
+        return direction[: len(gradient)]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -31,7 +31,7 @@ from rerad.errors import ConvergenceError, InputError
 from rerad.optimize.constraints import Multipliers
 from rerad.optimize.leaf_motion import LeafMotion, LeafSettings
 from rerad.optimize.problem import Problem
-from rerad.optimize.solve import Progress
+from rerad.optimize.search import Progress
 from rerad.optimize.terms import Floats
 
 logger = logging.getLogger(__name__)

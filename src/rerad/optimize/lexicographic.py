@@ -18,13 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rerad.errors import InputError
 from rerad.optimize.constraints import Multipliers, ValueCap
 from rerad.optimize.problem import Problem, uniform_start_mu
-from rerad.optimize.solve import Progress, Solution, SolveSettings, Watch, solve
+from rerad.optimize.search import Progress, SolveSettings, Watch
+from rerad.optimize.solve import Solution, solve
 from rerad.optimize.terms import DoseTerm, Floats, checked_positive
+from rerad.optimize.weighted import Weighted
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -110,29 +111,6 @@ class LevelsSolution:
     def n_evaluations(self) -> int:
         """Evaluations of all levels and the last."""
         return self.solution.n_evaluations + sum(item.n_evaluations for item in self.levels)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Faint:
-    """An objective with a small weight."""
-
-    term: DoseTerm
-    weight: float
-
-    @property
-    def name(self) -> str:
-        return self.term.name
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        return self.term.indices
-
-    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
-        value, slope = self.term.value_and_gradient(dose_gy)
-        return self.weight * value, self.weight * slope
-
-    def curvature(self) -> Floats:
-        return self.weight * self.term.curvature()
 
 
 LOOSER = 2.0
@@ -249,7 +227,7 @@ def _uniform(problem: Problem, levels: Sequence[Level]) -> Floats:
 
 
 def _faint(terms: Sequence[DoseTerm]) -> tuple[DoseTerm, ...]:
-    return tuple(_Faint(term, LATER_WEIGHT) for term in terms)
+    return tuple(Weighted(term, LATER_WEIGHT) for term in terms)
 
 
 def _without_sums(multipliers: Multipliers | None) -> Multipliers | None:

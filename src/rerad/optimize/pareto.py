@@ -31,8 +31,10 @@ from rerad.optimize.constraints import Multipliers
 from rerad.optimize.pareto_facets import least_beyond, lower_facets
 from rerad.optimize.pareto_result import ParetoSet, ranges_of
 from rerad.optimize.problem import Problem
-from rerad.optimize.solve import Solution, SolveSettings, solve
+from rerad.optimize.search import SolveSettings
+from rerad.optimize.solve import Solution, solve
 from rerad.optimize.terms import DoseTerm, Floats
+from rerad.optimize.weighted import Weighted
 
 ParetoProgress = Callable[[int, int, float], None]
 """Called with the number of plans, the number wanted, and the gap (NaN for the first)."""
@@ -122,30 +124,6 @@ class ParetoSettings:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Weighted:
-    """A weight times an objective, less a constant, so that relative tolerances mean the trade."""
-
-    term: DoseTerm
-    weight: float
-    offset: float
-
-    @property
-    def name(self) -> str:
-        return self.term.name
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        return self.term.indices
-
-    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
-        value, slope = self.term.value_and_gradient(dose_gy)
-        return self.weight * (value - self.offset), self.weight * slope
-
-    def curvature(self) -> Floats:
-        return self.weight * self.term.curvature()
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class _Plan:
     """One plan of the surface, while it is being found."""
 
@@ -184,7 +162,7 @@ class _Surface:
         """Solve for weights, scaled here to a sum of one, and keep the plan."""
         weights = weights / weights.sum()
         weighted = [
-            _Weighted(term, float(weight), float(floor) if number == 0 else 0.0)
+            Weighted(term, float(weight), float(floor) if number == 0 else 0.0)
             for goal, weight, floor in zip(self.goals, weights, self.floors, strict=True)
             for number, term in enumerate(goal.terms)
         ]

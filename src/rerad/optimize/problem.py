@@ -1,7 +1,7 @@
 """A fluence problem: what gives dose, what is wanted of it, and what must hold."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from rerad.errors import InputError
 from rerad.optimize.constraints import DoseCap, ValueCap
 from rerad.optimize.delivery import SweepLeakage
 from rerad.optimize.objectives import Underdose
-from rerad.optimize.terms import DoseTerm, Floats, FluenceTerm, WholeDoseTerm
+from rerad.optimize.terms import DoseTerm, Floats, FluenceTerm
 
 
 class LinearDose(Protocol):
@@ -33,6 +33,45 @@ class LinearDose(Protocol):
 
     def adjoint(self, weight_per_gy: Floats, /) -> NDArray[np.floating]:
         """Return the transpose applied to one weight for each point."""
+
+
+@runtime_checkable
+class DividedDose(Protocol):
+    """A `LinearDose` that can be had at some of its points, for less than all cost."""
+
+    def at_points(self, points: NDArray[np.int64], /) -> LinearDose:
+        """Return the dose at some points, given by rising numbers, in their order."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Picked:
+    """Dose at some points of an operator that gives all of them or none."""
+
+    operator: LinearDose
+    points: NDArray[np.int64]
+
+    @property
+    def n_beamlets(self) -> int:
+        return self.operator.n_beamlets
+
+    @property
+    def n_points(self) -> int:
+        return len(self.points)
+
+    def forward(self, fluence_mu: Floats) -> NDArray[np.floating]:
+        return self.operator.forward(fluence_mu)[self.points]
+
+    def adjoint(self, weight_per_gy: Floats) -> NDArray[np.floating]:
+        every = np.zeros(self.operator.n_points)
+        every[self.points] = weight_per_gy
+        return self.operator.adjoint(every)
+
+
+def at_points(operator: LinearDose, points: NDArray[np.int64]) -> LinearDose:
+    """Return the dose of an operator at some points, given by rising numbers."""
+    if isinstance(operator, DividedDose):
+        return operator.at_points(points)
+    return _Picked(operator, points)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -138,8 +177,10 @@ class Problem:
         """Return the sum of the dose objectives, and its derivative by the dose of each point."""
         value, gradient = 0.0, np.zeros(self.operator.n_points)
         for term in self.terms:
-            if isinstance(term, WholeDoseTerm):
-                value += term.add_to(dose_gy, gradient)
+            # Some read the doses of all points in place, which is quicker.
+            add_to = getattr(term, "add_to", None)
+            if add_to is not None:
+                value += add_to(dose_gy, gradient)
                 continue
             term_value, slope = term.value_and_gradient(dose_gy[term.indices])
             value += term_value

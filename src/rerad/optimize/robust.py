@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from rerad.errors import InputError
 from rerad.optimize.problem import Problem
 from rerad.optimize.shifted_dose import Shift, ShiftedDose
-from rerad.optimize.terms import DoseTerm, Floats, checked_indices
+from rerad.optimize.terms import Bools, DoseTerm, Floats, as_local, checked_indices, term_at
 from rerad.radiobiology import eqd2, physical_from_eqd2
 
 
@@ -207,6 +207,35 @@ class WorstCase:
         weights = (shares / mean) ** (self.power - 1.0) / len(values)
         gradient = [weight * slope for weight, slope in zip(weights, slopes, strict=True)]
         return worst * mean, np.concatenate(gradient)
+
+    def is_straight(self, dose_gy: Floats, margin_gy: float) -> Bools:
+        """Return at which points no scenario asks for anything, but for one point of each.
+
+        Points that have a slope stay: how much a scenario counts depends on its value.
+        """
+        straight, start = [], 0
+        for term in self.scenarios:
+            doses = dose_gy[start : start + len(term.indices)]
+            start += len(doses)
+            is_straight, local = np.zeros(len(doses), bool), as_local(term)
+            if local is not None:
+                is_straight = local.is_straight(doses, margin_gy)
+                is_straight &= term.value_and_gradient(doses)[1] == 0.0
+                is_straight[0] = False
+            straight.append(is_straight)
+        return np.concatenate(straight)
+
+    def at(self, chosen: Bools, indices: NDArray[np.int64]) -> "WorstCase":
+        """Return what it is at chosen points, which get new numbers."""
+        parts: list[DoseTerm] = []
+        first = start = 0
+        for term in self.scenarios:
+            here = chosen[first : first + len(term.indices)]
+            first += len(here)
+            where = indices[start : start + np.count_nonzero(here)]
+            start += len(where)
+            parts.append(term_at(term, here, where))
+        return replace(self, scenarios=tuple(parts))
 
     def curvature(self) -> Floats:
         """Return a typical second derivative: that of each scenario, shared among them."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rerad.core import BixelGrid
 from rerad.errors import InputError
-from rerad.optimize.problem import LinearDose
+from rerad.optimize.problem import LinearDose, at_points
 from rerad.optimize.terms import Floats, checked_indices
 
 Shift = tuple[float, float, float]
@@ -111,18 +111,22 @@ class ShiftedDose:
 
     def forward(self, fluence_mu: Floats) -> Floats:
         """Return the dose in Gy at the points of all scenarios."""
-        return np.concatenate([operator.forward(fluence_mu) for operator in self.operators])
+        return _stacked(self.operators, fluence_mu)
 
     def adjoint(self, weight_per_gy: Floats) -> Floats:
         """Return the transpose of `forward` applied to one weight for each point."""
-        total = np.zeros(self.n_beamlets)
-        start = 0
+        return _collected(self.operators, weight_per_gy)
+
+    def at_points(self, points: NDArray[np.int64]) -> LinearDose:
+        """Return the dose at some points of all scenarios, given by rising numbers."""
+        parts, start = [], 0
         for operator in self.operators:
-            part = weight_per_gy[start : start + operator.n_points]
-            start += operator.n_points
-            if part.any():
-                total += operator.adjoint(part)
-        return total
+            stop = start + operator.n_points
+            here = points[np.searchsorted(points, start) : np.searchsorted(points, stop)] - start
+            start = stop
+            if len(here):
+                parts.append(at_points(operator, here))
+        return _Stacked(tuple(parts))
 
     def points_in(self, scenario: int, indices: NDArray[np.int64], name: str) -> NDArray[np.int64]:
         """Return where points of the first operator are found in a scenario.
@@ -155,6 +159,43 @@ class ShiftedDose:
             )
             raise InputError(msg)
         return n_nominal + (scenario - 1) * len(self.followed) + found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Stacked:
+    """Doses of one fluence, one behind another."""
+
+    operators: tuple[LinearDose, ...]
+
+    @property
+    def n_beamlets(self) -> int:
+        return self.operators[0].n_beamlets
+
+    @property
+    def n_points(self) -> int:
+        return sum(operator.n_points for operator in self.operators)
+
+    def forward(self, fluence_mu: Floats) -> Floats:
+        return _stacked(self.operators, fluence_mu)
+
+    def adjoint(self, weight_per_gy: Floats) -> Floats:
+        return _collected(self.operators, weight_per_gy)
+
+
+def _stacked(operators: Sequence[LinearDose], fluence_mu: Floats) -> Floats:
+    """Return the doses one behind another."""
+    return np.concatenate([operator.forward(fluence_mu) for operator in operators])
+
+
+def _collected(operators: Sequence[LinearDose], weight_per_gy: Floats) -> Floats:
+    """Return the transpose of `_stacked` applied to weights."""
+    total, start = np.zeros(operators[0].n_beamlets), 0
+    for operator in operators:
+        part = weight_per_gy[start : start + operator.n_points]
+        start += operator.n_points
+        if part.any():
+            total += operator.adjoint(part)
+    return total
 
 
 def shifted_dose(

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
-from rerad.optimize.objectives import CumulativeDose
+from rerad.optimize.cumulative_terms import CumulativeDose
 from rerad.optimize.terms import Floats, checked_indices, checked_positive, checked_shares
 
 

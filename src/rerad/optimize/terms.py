@@ -6,7 +6,8 @@ a large one, for 20 Gy and for 60. Sums are numpy's own and not those of a linea
 they are the same on every run, and threads that wait for each other do not slow them down.
 """
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,7 @@ from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 class DoseTerm(Protocol):
@@ -35,12 +37,57 @@ class DoseTerm(Protocol):
         """Return a typical second derivative by the dose of each of its points, for scaling."""
 
 
-@runtime_checkable
-class WholeDoseTerm(Protocol):
-    """An objective that reads the doses of all points in place; a quicker form of the same."""
+class LocalTerm(Protocol):
+    """A sum over points, so that some of them may be left to a tangent."""
 
-    def add_to(self, dose_gy: Floats, gradient: Floats) -> float:
-        """Return the value, and add its derivative by the dose of each point to `gradient`."""
+    @property
+    def name(self) -> str:
+        """What to call it."""
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Points that it looks at."""
+
+    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
+        """Return the value, and its derivative by the physical dose of each of its points."""
+
+    def curvature(self) -> Floats:
+        """Return a typical second derivative by the dose of each of its points, for scaling."""
+
+    def is_straight(self, dose_gy: Floats, margin_gy: float) -> Bools:
+        """Return at which points it hardly bends while doses stay within `margin_gy`."""
+
+    def at(self, chosen: Bools, indices: NDArray[np.int64]) -> "LocalTerm":
+        """Return what it is at chosen points of its own (one at least), which get new numbers."""
+
+
+def as_local(term: DoseTerm) -> LocalTerm | None:
+    """Return the term if it is a sum over points (as `isinstance` would tell, but much sooner)."""
+    return cast(LocalTerm, term) if hasattr(term, "is_straight") else None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Renumbered:
+    """An objective whose points have other numbers, in the same order."""
+
+    term: DoseTerm
+    indices: NDArray[np.int64]
+
+    @property
+    def name(self) -> str:
+        return self.term.name
+
+    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
+        return self.term.value_and_gradient(dose_gy)
+
+    def curvature(self) -> Floats:
+        return self.term.curvature()
+
+
+def term_at(term: DoseTerm, chosen: Bools, indices: NDArray[np.int64]) -> DoseTerm:
+    """Return an objective at chosen points of its own; at all of them if it is not a sum."""
+    local = as_local(term)
+    return _Renumbered(term, indices) if local is None else local.at(chosen, indices)
 
 
 class FluenceTerm(Protocol):
@@ -63,7 +110,8 @@ def checked_indices(name: str, indices: ArrayLike) -> NDArray[np.int64]:
     if array.ndim != 1 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
         msg = f"objective {name}: expected a list of at least one point index"
         raise InputError(msg)
-    if len(np.unique(array)) != array.size:
+    is_rising = bool(np.all(array[1:] > array[:-1]))
+    if not is_rising and len(np.unique(array)) != array.size:
         msg = f"objective {name}: expected every point index once, got repeated ones"
         raise InputError(msg)
     if array.min() < 0:

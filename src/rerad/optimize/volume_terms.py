@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.errors import InputError
-from rerad.optimize.objectives import CumulativeDose
+from rerad.optimize.cumulative_terms import CumulativeDose
 from rerad.optimize.tail_terms import (
     Aim,
     TailMean,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rerad.optimize.objectives import CumulativeDose
+from rerad.optimize.cumulative_terms import CumulativeDose
 from rerad.optimize.terms import Floats
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rerad.core import Finding, Severity
 from rerad.errors import InputError
@@ -24,6 +23,7 @@ from rerad.optimize import (
     ShiftedDose,
     SolveSettings,
     ValueCap,
+    Weighted,
     navigate,
     pareto_set,
     robust_problem,
@@ -91,33 +91,6 @@ class Trade:
     pareto: ParetoSet
     axes: tuple[TradeAxis, ...]
     finished: tuple[float, ...]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Weighted:
-    """An objective times a weight."""
-
-    term: DoseTerm
-    weight: float
-
-    @property
-    def name(self) -> str:
-        """Of the objective."""
-        return self.term.name
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        """Points of the objective."""
-        return self.term.indices
-
-    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
-        """Return the value, and its derivative by the dose of each point."""
-        value, slope = self.term.value_and_gradient(dose_gy)
-        return self.weight * value, self.weight * slope
-
-    def curvature(self) -> Floats:
-        """Return a typical second derivative."""
-        return self.weight * self.term.curvature()
 
 
 def trade_off(

@@ -107,3 +107,15 @@ def test_all_beamlets_make_the_open_field():
     inside = (points_mm[:, 1] > -90.0) & (one > 0.5 * one.max())
     assert inside.sum() > 100
     assert np.max(difference[inside] / one[inside]) < 0.005
+
+
+def test_some_points_get_the_same_dose_and_give_the_same_back(operator):
+    points = np.flatnonzero(np.random.default_rng(3).random(operator.n_points) < 0.3)
+    some = operator.at_points(points)
+    assert some.n_points == len(points)
+    x = np.random.default_rng(4).random(operator.n_beamlets)
+    np.testing.assert_array_equal(some.forward(x), operator.forward(x)[points])
+    y = np.zeros(operator.n_points)
+    y[points] = np.random.default_rng(5).random(len(points))
+    back = operator.adjoint(y)
+    np.testing.assert_allclose(some.adjoint(y[points]), back, atol=2e-6 * back.max())
