@@ -8,7 +8,13 @@ import typer
 
 from rerad.cli.arguments import JsonOption
 from rerad.cli.console import print_json, reporting_errors
-from rerad.radiobiology import GapResult, Interruption, solve_gap, time_factor_for
+from rerad.radiobiology import (
+    GapResult,
+    Interruption,
+    require_valid_fraction,
+    solve_gap,
+    time_factor_for,
+)
 from rerad.radiobiology.conversion import FORMULA_SOURCE
 from rerad.radiobiology.gap import GAP_FORMULA, GAP_SOURCE
 
@@ -38,6 +44,9 @@ def gap(
     start_weekday: Annotated[
         int, typer.Option("--start-weekday", min=0, max=4, help="0 Monday to 4 Friday.")
     ] = 0,
+    beyond_validity: Annotated[
+        bool, typer.Option("--beyond-validity", help="Convert larger fractions all the same.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Solve an interruption: stop, go on, or make it up in other fractions."""
@@ -50,6 +59,7 @@ def gap(
         tumor_alpha_beta = alpha_beta
         if tumor_alpha_beta is None:
             tumor_alpha_beta = factor.alpha_beta_gy if factor is not None else math.nan
+        require_valid_fraction(dose / fractions, is_beyond_allowed=beyond_validity)
         result = solve_gap(
             Interruption(dose, fractions, delivered, gap_days, delivered_dose, start_weekday),
             tumor_alpha_beta_gy=tumor_alpha_beta,
@@ -120,6 +130,6 @@ def _document(result: GapResult) -> dict[str, object]:
         "options": options,
         "late_bed_prescribed_gy": result.late_bed_prescribed_gy,
         "formula": GAP_FORMULA,
-        "source": GAP_SOURCE,
+        "source": f"{GAP_SOURCE}; {FORMULA_SOURCE}",
         "findings": [{"severity": f.severity, "text": f.text} for f in result.findings],
     }

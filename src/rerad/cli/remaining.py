@@ -6,14 +6,19 @@ import typer
 
 from rerad.cli.arguments import JsonOption
 from rerad.cli.console import print_json, reporting_errors
-from rerad.core import RecoveryBasis
-from rerad.errors import InputError
+from rerad.core import RecoveryBasis, Severity
+from rerad.errors import InputError, MissingDataError
 from rerad.radiobiology import (
+    Assumption,
+    Limit,
     RemainingTolerance,
     SpineLevel,
     assumptions_for,
+    assumptions_under,
     break_even_interval,
     eqd2,
+    fraction_size_finding,
+    limits_for,
     nieder_score,
     organ_of,
     remaining_after,
@@ -52,6 +57,12 @@ def remaining(
     planned: Annotated[
         float | None, typer.Option("--planned", min=0, help="Organ dose planned now, Gy.")
     ] = None,
+    own_limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit", help="Of your own: Gy/alpha-beta/raw or Gy/alpha-beta/discounted."
+        ),
+    ] = None,
     beyond_validity: Annotated[
         bool, typer.Option("--beyond-validity", help="Convert larger fractions all the same.")
     ] = False,
@@ -63,24 +74,78 @@ def remaining(
         today = [] if planned is None else [(planned, fractions)]
         for dose_gy, n_fractions in (*courses, *today):
             check_fraction(dose_gy / n_fractions, is_beyond_allowed=beyond_validity)
-        names = rule_set or [rules.name for rules in rule_sets()]
-        assumptions = [
-            item
-            for name in names
-            for item in assumptions_for(organ, name, recovery, interval_months, level=level)
-        ]
+        assumptions, silent = [], []
+        for name in rule_set or [rules.name for rules in rule_sets()]:
+            found = assumptions_for(organ, name, recovery, interval_months, level=level)
+            assumptions.extend(found)
+            silent.extend(_why_silent(organ, name, recovery, interval_months, level, found))
+        for limit in (parse_limit(text, organ) for text in own_limit or ()):
+            assumptions.extend(assumptions_under(limit, recovery, organ, interval_months))
         scores = _nieder(organ, [*courses, *today], interval_months, level)
+        if not assumptions and silent:
+            msg = f"{organ}: nothing to compare with. {' '.join(silent)}"
+            raise MissingDataError(msg)
         rows = remaining_after(organ, courses, assumptions, n_fractions=fractions)
-        months = [_break_even(row, recovery, organ, planned, fractions) for row in rows]
+        months = [_break_even(row, recovery, organ, courses, today) for row in rows]
+        silent.extend(_large_fractions(rows, fractions))
     if as_json:
-        print_json({**_document(rows, months, planned), "nieder": scores})
+        print_json({**_document(rows, months, planned), "nieder": scores, "notes": silent})
         return
     _print(rows, months, planned, fractions)
     for score in scores:
         typer.echo(
             f"Nieder   {score['interval']}: {score['cumulative_bed_gy']:.1f} Gy BED, "
-            f"{score['points']:g} points, {score['risk']} ({score['citation']})"
+            f"{score['points']:g} points, {score['risk']}: myelopathy in "
+            f"{score['risk_percent']:g} % ({score['citation']})"
         )
+    for text in silent:
+        typer.echo(f"note     {text}")
+
+
+def _why_silent(
+    organ: str,
+    rule_set: str,
+    recovery: str,
+    interval_months: float | None,
+    level: SpineLevel | None,
+    found: tuple[Assumption, ...],
+) -> list[str]:
+    """Say which limits of a rule set are not among the rows, and why."""
+    if found:
+        return []
+    stated = limits_for(organ, rule_set, None, level=level)
+    if not stated and limits_for(organ, rule_set, None, level=SpineLevel.THORACIC):
+        below = level is SpineLevel.BELOW_CONUS
+        why = "there is no cord below the conus" if below else "state the level with --level"
+        return [f"{rule_set}: its limit is for the level of the cord; {why}."]
+    texts = []
+    for limit in stated:
+        what = f"{rule_set}: {limit.text.split(';')[0]}"
+        if limit.spared_volume_cc is not None:
+            why = (
+                "judged on the volume of the whole organ, not on a dose; rerad budget and "
+                "rerad run read it off the dose distribution"
+            )
+        elif interval_months is not None and not limit.holds_at(interval_months):
+            why = f"not stated for {interval_months:g} months"
+        else:
+            why = (
+                f"the recovery table {recovery!r} does not state {interval_months:g} months; "
+                "choose another"
+            )
+        texts.append(f"{what}: {why}.")
+    return texts
+
+
+def _large_fractions(rows: tuple[RemainingTolerance, ...], n_fractions: int) -> list[str]:
+    """Say where what is left would come in fractions beyond the model's range."""
+    highest = max((row.remaining_physical_gy for row in rows), default=0.0)
+    finding = fraction_size_finding(
+        highest / n_fractions, f"the most that is left, {highest:.2f} Gy"
+    )
+    if finding is None or finding.severity is Severity.NOTE:
+        return []
+    return [f"{finding.where}: {finding.text}"]
 
 
 def parse_course(text: str) -> tuple[float, int]:
@@ -97,9 +162,41 @@ def parse_course(text: str) -> tuple[float, int]:
     except ValueError:
         course = (0.0, 0)
     if not 0 < course[0] < 1000 or course[1] < 1:
-        msg = f"expected dose/fractions such as 45/25, got {text!r}"
+        msg = f"expected dose in Gy/fractions such as 45/25, got {text!r}"
         raise InputError(msg)
     return course
+
+
+def parse_limit(text: str, organ: str) -> Limit:
+    """Return a limit of the user's own of ``60/2.5/raw``: Gy EQD2, alpha/beta, kind of sum.
+
+    Raises
+    ------
+    InputError
+        If the text is not that.
+    """
+    parts = text.split("/")
+    bases = {"raw": RecoveryBasis.RAW, "discounted": RecoveryBasis.DISCOUNTED}
+    try:
+        limit_gy, alpha_beta_gy, basis = float(parts[0]), float(parts[1]), bases[parts[2]]
+    except (ValueError, IndexError, KeyError):
+        limit_gy, alpha_beta_gy, basis = 0.0, 0.0, RecoveryBasis.RAW
+    if len(parts) != 3 or not 0 < limit_gy < 1000 or not 0 < alpha_beta_gy < 100:
+        msg = f"expected a limit such as 60/2.5/raw or 60/2.5/discounted, got {text!r}"
+        raise InputError(msg)
+    return Limit(
+        organ=organ,
+        metric="dose",
+        limit_gy=limit_gy,
+        alpha_beta_gy=alpha_beta_gy,
+        recovery_basis=basis,
+        interval_months_min=None,
+        interval_months_max=None,
+        rule_set="own",
+        version="given on the command line",
+        citation="limit of your own, given on the command line",
+        trust="M",
+    )
 
 
 def _nieder(
@@ -129,6 +226,7 @@ def _nieder(
                 "cumulative_bed_gy": score.cumulative_bed_gy,
                 "points": score.points,
                 "risk": score.risk,
+                "risk_percent": score.risk_percent,
                 "citation": score.citation,
             }
         )
@@ -136,17 +234,24 @@ def _nieder(
 
 
 def _break_even(
-    row: RemainingTolerance, table: str, organ: str, planned: float | None, n_fractions: int
+    row: RemainingTolerance,
+    table: str,
+    organ: str,
+    courses: list[tuple[float, int]],
+    today: list[tuple[float, int]],
 ) -> str:
     """Say from which interval the planned dose fits."""
-    limit = row.assumption.limit
-    if planned is None:
+    if not today:
         return ""
-    today = eqd2(planned, n_fractions, limit.alpha_beta_gy)
-    prior = row.prior_eqd2_gy / max(1.0 - row.assumption.recovery_fraction, 1e-12)
+    limit = row.assumption.limit
+    prior, plan = (
+        sum(eqd2(gy, n, limit.alpha_beta_gy) for gy, n in part) for part in (courses, today)
+    )
     if limit.recovery_basis is RecoveryBasis.RAW:
-        return "fits" if today <= row.remaining_eqd2_gy else "does not fit"
-    months = break_even_interval(limit, table, organ, prior_eqd2_gy=prior, today_eqd2_gy=today)
+        return (
+            "fits" if plan <= row.remaining_eqd2_gy and not row.excess_eqd2_gy else "does not fit"
+        )
+    months = break_even_interval(limit, table, organ, prior_eqd2_gy=prior, today_eqd2_gy=plan)
     return "never" if months is None else f"from {months:g} months"
 
 
@@ -158,8 +263,9 @@ def _print(
 ) -> None:
     """Print the table for a reader."""
     last = f"  {planned:g} Gy" if planned is not None else ""
+    wide = max((len(_assumed(row)) for row in rows), default=0)
     typer.echo(
-        f"{'rule set':11} {'limit':22} {'assumption':34} {'recovery':>8} {'prior':>7} "
+        f"{'rule set':11} {'limit':22} {'assumption':{wide}} {'recovery':>8} {'prior':>7} "
         f"{'left':>7} {'Gy in ' + str(n_fractions):>9}{last}"
     )
     for row, when in zip(rows, months, strict=True):
@@ -167,7 +273,7 @@ def _print(
         limit = f"{item.limit.metric} {item.limit.limit_gy:g} (a/b {item.limit.alpha_beta_gy:g})"
         over = f"  over by {row.excess_eqd2_gy:.2f}" if row.excess_eqd2_gy > 0 else ""
         typer.echo(
-            f"{item.limit.rule_set:11} {limit:22} {item.label[:34]:34} "
+            f"{item.limit.rule_set:11} {limit:22} {_assumed(row):{wide}} "
             f"{100 * item.recovery_fraction:7.0f}% {row.prior_eqd2_gy:7.2f} "
             f"{row.remaining_eqd2_gy:7.2f} {row.remaining_physical_gy:9.2f}  {when}{over}"
         )
@@ -178,6 +284,12 @@ def _print(
     ):
         typer.echo(f"source   {citation}")
     typer.echo("Rule sets are not blended; where none speaks, that is no permission.")
+
+
+def _assumed(row: RemainingTolerance) -> str:
+    """Return the assumption of a row with the condition of its limit."""
+    label, condition = row.assumption.label, row.assumption.limit.condition
+    return label if not condition or condition == label else f"{label}; {condition}"
 
 
 def _document(
@@ -196,6 +308,14 @@ def _document(
                 "limit_gy": row.assumption.limit.limit_gy,
                 "alpha_beta_gy": row.assumption.limit.alpha_beta_gy,
                 "recovery_basis": row.assumption.limit.recovery_basis,
+                "interval_months": [
+                    row.assumption.limit.interval_months_min,
+                    row.assumption.limit.interval_months_max,
+                ],
+                "version": row.assumption.limit.version,
+                "consensus": row.assumption.limit.consensus,
+                "condition": row.assumption.limit.condition,
+                "note": row.assumption.limit.note,
                 "assumption": row.assumption.label,
                 "recovery_fraction": row.assumption.recovery_fraction,
                 "prior_eqd2_gy": row.prior_eqd2_gy,

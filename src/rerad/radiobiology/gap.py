@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rerad.core import Finding, Severity
+from rerad.core import Course, Finding, Prescription, Severity
 from rerad.errors import InputError, MissingDataError
 from rerad.radiobiology.extended_models import TimeFactor, load_time_factors
 from rerad.radiobiology.linear_quadratic import bed, fraction_size_finding, physical_from_bed
+from rerad.radiobiology.records import inconsistent_fraction_dose
 from rerad.tables import load_table, source_of
 
 GAP_FORMULA = (
@@ -89,8 +90,13 @@ class Interruption:
                 f"{self.start_weekday}"
             )
             raise InputError(msg)
-        if self.delivered_dose_gy is not None and not 0 < self.delivered_dose_gy < np.inf:
-            msg = f"expected a delivered dose above 0 Gy, got {self.delivered_dose_gy}"
+        recorded = self.delivered_dose_gy
+        if recorded is not None and not 0 < recorded < self.dose_gy:
+            msg = (
+                "expected a delivered dose above 0 and below the prescribed "
+                f"{self.dose_gy:g} Gy, got {recorded:g} Gy; nothing is missing of a course that "
+                "was given in full"
+            )
             raise InputError(msg)
 
     @property
@@ -274,8 +280,23 @@ def solve_gap(
         bed_lost_to_gap_gy=case.regained(days + interruption.gap_days) - case.regained(days),
         options=options,
         late_bed_prescribed_gy=late,
-        findings=_findings(factor, options, late),
+        findings=(*_findings(factor, options, late), *_contradiction(interruption)),
     )
+
+
+def _contradiction(plan: Interruption) -> tuple[Finding, ...]:
+    """Say whether the record of what was given fits the prescription."""
+    course = Course(
+        "course",
+        "",
+        "",
+        (Prescription("the target", plan.dose_gy),),
+        plan.n_fractions,
+        plan.n_delivered,
+        plan.delivered_dose_gy,
+    )
+    finding = inconsistent_fraction_dose(course)
+    return () if finding is None else (finding,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +346,8 @@ class _Gap:
             )
             for ab in self.late_alpha_betas_gy
         )
-        deficit = self.prescribed - (self.given + more - self.regained(days))
+        # A deficit that is made up is 0, and not the last digit of a sum.
+        deficit = round(self.prescribed - (self.given + more - self.regained(days)), 9) + 0.0
         return GapOption(label, n_fractions, fraction_gy, total, days, deficit, late)
 
     def stop(self) -> GapOption:

@@ -99,17 +99,39 @@ def assumptions_for(
     """
     found: list[Assumption] = []
     for limit in limits_for(organ, rule_set_name, interval_months, level=level):
-        if limit.spared_volume_cc is not None:
-            continue
-        if limit.recovery_basis is RecoveryBasis.RAW:
-            found.append(Assumption(raw_label(limit), limit, 0.0, limit.citation))
-            continue
-        for scenario in recovery_scenarios(recovery_table_name, organ):
-            if interval_months is None or _covers(scenario, interval_months):
-                check_basis(limit, scenario.fraction)
-                found.append(
-                    Assumption(scenario.label, limit, scenario.fraction, scenario.citation)
-                )
+        if limit.spared_volume_cc is None:
+            found.extend(assumptions_under(limit, recovery_table_name, organ, interval_months))
+    return tuple(found)
+
+
+def assumptions_under(
+    limit: Limit, recovery_table_name: str, organ: str, interval_months: float | None
+) -> tuple[Assumption, ...]:
+    """Return one limit under each assumption about recovery that cannot be excluded.
+
+    Parameters
+    ----------
+    limit : Limit
+        On a dose, published or of the user's own.
+    recovery_table_name : str
+        Recovery factors, if the limit is stated for the discounted sum.
+    organ : str
+        For the table.
+    interval_months : float or None
+        Since the earlier course; None keeps every class.
+
+    Returns
+    -------
+    tuple of Assumption
+        Empty where the table does not state the interval.
+    """
+    if limit.recovery_basis is RecoveryBasis.RAW:
+        return (Assumption(raw_label(limit), limit, 0.0, limit.citation),)
+    found = []
+    for scenario in recovery_scenarios(recovery_table_name, organ):
+        if interval_months is None or _covers(scenario, interval_months):
+            check_basis(limit, scenario.fraction)
+            found.append(Assumption(scenario.label, limit, scenario.fraction, scenario.citation))
     return tuple(found)
 
 

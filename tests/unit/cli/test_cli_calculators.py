@@ -157,3 +157,68 @@ def test_the_cord_is_scored_on_both_sides_of_six_months():
     assert refused.exit_code == ExitCode.FAILED
     assert "where there is none" in refused.stderr
     assert json.loads(run(*words, *more).stdout)["nieder"] == []
+
+
+def test_remaining_says_which_limits_are_not_among_the_rows_and_why():
+    words = ("remaining", "--prior", "18/10", "--fractions", 10, "--interval-months", 8)
+    kidney = run(*words, "--organ", "Kidney_L", "--recovery", "umich")
+    assert kidney.exit_code == ExitCode.FAILED
+    assert "at least 200 cc below 23 Gy" in kidney.stderr
+    assert "not on a dose" in kidney.stderr
+    sac = run(*words, "--organ", "ThecalSac", "--recovery", "umich")
+    assert "state the level with --level" in sac.stderr
+    below = run(
+        *words, "--organ", "ThecalSac", "--recovery", "umich", "--level", "below the conus"
+    )
+    assert below.exit_code == ExitCode.FAILED
+    assert "no cord below the conus" in below.stderr
+    plexus = run(*words, "--organ", "SacralPlex_R", "--recovery", "price")
+    assert "'price' does not state 8 months" in plexus.stdout
+
+
+def test_remaining_binds_each_row_to_its_condition_and_version():
+    words = ("remaining", "--organ", "SpinalCord", "--prior", "45/25", "--fractions", 10)
+    more = ("--recovery", "umich", "--interval-months", 8, "--level", "thoracic")
+    rows = json.loads(run(*words, *more, "--json").stdout)["rows"]
+    conditions = {(row["rule_set"], row["limit_gy"]): row["condition"] for row in rows}
+    assert "less than 2 mm" in conditions["umich", 55.0]
+    assert all(row["version"] and row["citation"] for row in rows)
+    paradis = next(row for row in rows if row["rule_set"] == "paradis2019")
+    assert paradis["interval_months"] == [6, 12]
+    assert "less than 2 mm from the target" in run(*words, *more).stdout
+    assert "myelopathy in" in run(*words, *more, "--planned", 20).stdout
+
+
+def test_remaining_under_a_limit_of_ones_own():
+    words = ("remaining", "--organ", "Spleen", "--prior", "45/25", "--fractions", 3)
+    document = json.loads(
+        run(*words, "--recovery", "none", "--limit", "60/3/raw", "--json").stdout
+    )
+    (row,) = document["rows"]
+    # 43.2 Gy are spent of 60; 16.8 Gy EQD2 in 3: d^2 + 3 d - 28 = 0, d = 4.
+    assert row["remaining_physical_gy"] == pytest.approx(12.0)
+    large = run(*words, "--recovery", "none", "--limit", "100/3/raw")
+    assert "Gy per fraction lies outside 1 to 6 Gy" in large.stdout
+    for text in ("60", "60/3", "60/0/raw", "60/3/half", "-1/3/raw"):
+        refused = run(*words, "--recovery", "none", "--limit", text)
+        assert refused.exit_code == ExitCode.FAILED
+        assert "such as 60/2.5/raw" in refused.stderr
+
+
+def test_gap_notices_what_the_record_contradicts():
+    words = ("gap", "--dose", 40, "--fractions", 22, "--delivered", 15, "--tumour", "none")
+    text = run(*words, "--alpha-beta", 10, "--delivered-dose", 27).stdout
+    assert "27.27" in text
+    assert "Ask which is right" in text
+    assert "Ask which is right" not in run(*words, "--alpha-beta", 10).stdout
+    over = run(*words, "--alpha-beta", 10, "--delivered-dose", 41)
+    assert over.exit_code == ExitCode.FAILED
+    assert "below the prescribed 40 Gy" in over.stderr
+    centigray = run("gap", "--dose", 4000, *words[3:], "--alpha-beta", 10)
+    assert centigray.exit_code == ExitCode.FAILED
+    assert "not cGy" in centigray.stderr
+
+
+def test_gap_never_says_minus_zero():
+    words = ("gap", "--dose", 70, "--fractions", 35, "--delivered", 20, "--tumour", "larynx")
+    assert "-0.00" not in run(*words, "--gap-days", 7, "--into", 12, "--into", 13).stdout
