@@ -43,7 +43,11 @@ def remaining(
     ],
     fractions: Annotated[int, typer.Option("--fractions", min=1, help="Of the course to come.")],
     recovery: Annotated[
-        str, typer.Option("--recovery", help="Recovery table for discounted sums: umich, none.")
+        str,
+        typer.Option(
+            "--recovery",
+            help="Table for discounted sums: umich, none; for the cord also exponential, power.",
+        ),
     ],
     rule_set: Annotated[
         list[str] | None, typer.Option("--rule-set", help="Only these; all without.")
@@ -74,13 +78,18 @@ def remaining(
         today = [] if planned is None else [(planned, fractions)]
         for dose_gy, n_fractions in (*courses, *today):
             check_fraction(dose_gy / n_fractions, is_beyond_allowed=beyond_validity)
-        assumptions, silent = [], []
+        assumptions: list[Assumption] = []
+        silent: list[str] = []
         for name in rule_set or [rules.name for rules in rule_sets()]:
-            found = assumptions_for(organ, name, recovery, interval_months, level=level)
+            found = assumptions_for(
+                organ, name, recovery, interval_months, level=level, courses=courses
+            )
             assumptions.extend(found)
             silent.extend(_why_silent(organ, name, recovery, interval_months, level, found))
         for limit in (parse_limit(text, organ) for text in own_limit or ()):
-            assumptions.extend(assumptions_under(limit, recovery, organ, interval_months))
+            assumptions.extend(
+                assumptions_under(limit, recovery, organ, interval_months, courses=courses)
+            )
         scores = _nieder(organ, [*courses, *today], interval_months, level)
         if not assumptions and silent:
             msg = f"{organ}: nothing to compare with. {' '.join(silent)}"

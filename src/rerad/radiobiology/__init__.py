@@ -63,8 +63,11 @@ from rerad.radiobiology.recovery import (
     tolerance_increase,
 )
 from rerad.radiobiology.recovery_models import (
+    RECOVERY_MODELS,
     break_even_months,
     exponential_recovery,
+    model_break_even_months,
+    model_scenarios,
     power_recovery,
     recovery_needed,
 )
@@ -97,6 +100,7 @@ from rerad.radiobiology.tolerance import (
 )
 
 __all__ = [
+    "RECOVERY_MODELS",
     "AskedModel",
     "Assumption",
     "ConvertedCourse",
@@ -145,6 +149,8 @@ __all__ = [
     "load_tcp_parameters",
     "load_time_factors",
     "log_logistic_probability",
+    "model_break_even_months",
+    "model_scenarios",
     "nieder_score",
     "organ_ntcp",
     "organ_of",

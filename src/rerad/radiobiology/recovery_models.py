@@ -15,9 +15,17 @@ import numpy as np
 
 from rerad.errors import InputError, MissingDataError
 from rerad.radiobiology.organs import organ_of
-from rerad.radiobiology.recovery import recovery_scenarios
-from rerad.tables import load_table
+from rerad.radiobiology.recovery import RecoveryScenario, recovery_scenarios
+from rerad.tables import load_table, source_of
 from rerad.units import DAYS_PER_MONTH
+
+RECOVERY_MODELS = ("exponential", "power")
+"""Models that may be asked for in the place of a recovery table."""
+
+_LABELS = {"exponential": "exponential", "power": "power law (research)"}
+
+SHOWN_MONTHS = (0.0, 6.0, 12.0, 24.0, 36.0)
+"""Intervals at which a model is shown where the interval is unknown."""
 
 
 def _require(organ: str, model: str, months: float) -> None:
@@ -146,3 +154,91 @@ def break_even_months(table_name: str, organ: str, fraction_needed: float) -> fl
         if scenario.fraction >= fraction_needed - 1e-12:
             return scenario.months_from
     return None
+
+
+def model_scenarios(
+    name: str, organ: str, interval_months: float | None, *, used_share: float
+) -> tuple[RecoveryScenario, ...]:
+    """Return what a recovery model says, as the tables do: a share that is forgotten.
+
+    Parameters
+    ----------
+    name : str
+        One of `RECOVERY_MODELS`.
+    organ : str
+        Must be the spinal cord.
+    interval_months : float or None
+        Since the earlier course; None shows several.
+    used_share : float
+        Share of the tolerance that the earlier course used; the power law depends on it.
+
+    Raises
+    ------
+    MissingDataError
+        If the model is unknown, or does not speak of the organ, the interval, or a first course
+        beyond tolerance.
+    InputError
+        If a number is out of range.
+    """
+    if name not in RECOVERY_MODELS:
+        msg = f"recovery model {name!r} is not known; choose one of {', '.join(RECOVERY_MODELS)}"
+        raise MissingDataError(msg)
+    source = source_of(load_table("recovery")[name], f"recovery {name}")
+    months = SHOWN_MONTHS if interval_months is None else (interval_months,)
+    return tuple(
+        RecoveryScenario(
+            label=f"{_LABELS[name]}, {month:g} months",
+            months_from=month,
+            months_to=month,
+            fraction=_model_fraction(name, organ, month, used_share),
+            citation=source.text,
+            trust=source.trust,
+        )
+        for month in months
+    )
+
+
+def _model_fraction(name: str, organ: str, months: float, used_share: float) -> float:
+    """Return the share of the earlier course that a model takes as forgotten."""
+    if name == "exponential":
+        return exponential_recovery(organ, months)
+    if used_share > 1:
+        msg = (
+            "the power recovery model starts from a first course within tolerance, got "
+            f"{100 * used_share:.0f} % of it; it grants nothing beyond"
+        )
+        raise MissingDataError(msg)
+    left = power_recovery(organ, used_share, months)
+    # What may still be given is the tolerance less what is remembered of the first course.
+    return 0.0 if used_share == 0 else 1.0 - (1.0 - left) / used_share
+
+
+def model_break_even_months(
+    name: str, organ: str, fraction_needed: float, *, used_share: float
+) -> float | None:
+    """Return the shortest interval at which a model grants a recovery fraction.
+
+    Parameters
+    ----------
+    name, organ, used_share
+        As for :func:`model_scenarios`.
+    fraction_needed : float
+        Recovery that is needed.
+
+    Returns
+    -------
+    float or None
+        Months, to a hundredth; None if the model never grants as much.
+    """
+    if fraction_needed <= 0:
+        return 0.0
+    low, high = 0.0, float(load_table("recovery")["power"]["valid_to_days"]) / DAYS_PER_MONTH
+    if name == "exponential":
+        high = 1200.0
+    if _model_fraction(name, organ, high, used_share) < fraction_needed:
+        return None
+    while high - low > 1e-3:
+        middle = 0.5 * (low + high)
+        enough = _model_fraction(name, organ, middle, used_share) >= fraction_needed
+        low, high = (low, middle) if enough else (middle, high)
+    return round(high, 2)

@@ -17,7 +17,13 @@ from rerad.errors import InputError, MissingDataError
 from rerad.radiobiology.cord_scores import SpineLevel
 from rerad.radiobiology.linear_quadratic import eqd2, physical_from_eqd2
 from rerad.radiobiology.recovery import RecoveryScenario, recovery_scenarios
-from rerad.radiobiology.recovery_models import break_even_months, recovery_needed
+from rerad.radiobiology.recovery_models import (
+    RECOVERY_MODELS,
+    break_even_months,
+    model_break_even_months,
+    model_scenarios,
+    recovery_needed,
+)
 from rerad.radiobiology.tolerance import Limit, check_basis, limits_for, rule_sets
 
 
@@ -75,6 +81,7 @@ def assumptions_for(
     interval_months: float | None,
     *,
     level: SpineLevel | None = None,
+    courses: Sequence[tuple[float, int]] = (),
 ) -> tuple[Assumption, ...]:
     """Return each limit of an organ under each assumption that cannot be excluded.
 
@@ -90,6 +97,8 @@ def assumptions_for(
         Since the earlier course; None keeps every limit and every class.
     level : SpineLevel or None
         Where along the spine, for limits of the cord.
+    courses : sequence of (float, int)
+        Earlier courses; needed where recovery is a model in the place of a table.
 
     Returns
     -------
@@ -100,12 +109,21 @@ def assumptions_for(
     found: list[Assumption] = []
     for limit in limits_for(organ, rule_set_name, interval_months, level=level):
         if limit.spared_volume_cc is None:
-            found.extend(assumptions_under(limit, recovery_table_name, organ, interval_months))
+            found.extend(
+                assumptions_under(
+                    limit, recovery_table_name, organ, interval_months, courses=courses
+                )
+            )
     return tuple(found)
 
 
 def assumptions_under(
-    limit: Limit, recovery_table_name: str, organ: str, interval_months: float | None
+    limit: Limit,
+    recovery_name: str,
+    organ: str,
+    interval_months: float | None,
+    *,
+    courses: Sequence[tuple[float, int]] = (),
 ) -> tuple[Assumption, ...]:
     """Return one limit under each assumption about recovery that cannot be excluded.
 
@@ -113,12 +131,14 @@ def assumptions_under(
     ----------
     limit : Limit
         On a dose, published or of the user's own.
-    recovery_table_name : str
-        Recovery factors, if the limit is stated for the discounted sum.
+    recovery_name : str
+        Table or model of recovery, if the limit is stated for the discounted sum.
     organ : str
         For the table.
     interval_months : float or None
         Since the earlier course; None keeps every class.
+    courses : sequence of (float, int)
+        Earlier courses, for a model: the limit is the tolerance of which they used a share.
 
     Returns
     -------
@@ -127,11 +147,21 @@ def assumptions_under(
     """
     if limit.recovery_basis is RecoveryBasis.RAW:
         return (Assumption(raw_label(limit), limit, 0.0, limit.citation),)
+    if recovery_name in RECOVERY_MODELS:
+        given = sum(eqd2(gy, n, limit.alpha_beta_gy) for gy, n in courses)
+        scenarios = model_scenarios(
+            recovery_name, organ, interval_months, used_share=given / limit.limit_gy
+        )
+    else:
+        scenarios = tuple(
+            item
+            for item in recovery_scenarios(recovery_name, organ)
+            if interval_months is None or _covers(item, interval_months)
+        )
     found = []
-    for scenario in recovery_scenarios(recovery_table_name, organ):
-        if interval_months is None or _covers(scenario, interval_months):
-            check_basis(limit, scenario.fraction)
-            found.append(Assumption(scenario.label, limit, scenario.fraction, scenario.citation))
+    for scenario in scenarios:
+        check_basis(limit, scenario.fraction)
+        found.append(Assumption(scenario.label, limit, scenario.fraction, scenario.citation))
     return tuple(found)
 
 
@@ -268,4 +298,8 @@ def break_even_interval(
     needed = recovery_needed(
         earlier_eqd2_gy=prior_eqd2_gy, today_eqd2_gy=today_eqd2_gy, limit_gy=limit.limit_gy
     )
+    if recovery_table_name in RECOVERY_MODELS:
+        return model_break_even_months(
+            recovery_table_name, organ, needed, used_share=prior_eqd2_gy / limit.limit_gy
+        )
     return break_even_months(recovery_table_name, organ, needed)

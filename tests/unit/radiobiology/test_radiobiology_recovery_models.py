@@ -5,9 +5,13 @@ from hypothesis import strategies as st
 
 from rerad.errors import InputError, MissingDataError
 from rerad.radiobiology import (
+    assumptions_for,
+    break_even_interval,
     break_even_months,
     eqd2,
     exponential_recovery,
+    limits_for,
+    model_scenarios,
     power_recovery,
     recovery_needed,
 )
@@ -66,3 +70,50 @@ def test_recovery_needed_at_the_ends():
     assert break_even_months("umich", "Bladder", 1.5) is None
     with pytest.raises(InputError, match="limit above 0"):
         recovery_needed(earlier_eqd2_gy=1, today_eqd2_gy=1, limit_gy=0)
+
+
+def test_models_stand_in_the_place_of_a_table():
+    """Cord, 45 Gy in 25 under 50 Gy at alpha/beta 2.5: 43 Gy, a share of 0.86, are used."""
+    for name in ("exponential", "power"):
+        found = assumptions_for("SpinalCord", "umich", name, 24, courses=[(45.0, 25)])
+        left = [
+            (item.limit.limit_gy, item.limit.limit_gy - (1 - item.recovery_fraction) * 43.0)
+            for item in found
+        ]
+        for limit_gy, eqd2_left in left:
+            used = 43.0 / limit_gy
+            share = {
+                "exponential": limit_gy - 0.6 * 43.0,
+                "power": limit_gy * power_recovery("SpinalCord", used, 24),
+            }[name]
+            assert eqd2_left == pytest.approx(share)
+    unknown = assumptions_for("SpinalCord", "umich", "power", None, courses=[(45.0, 25)])
+    fractions = [item.recovery_fraction for item in unknown if item.limit.limit_gy == 50]
+    assert len(fractions) == 5
+    assert fractions[0] == pytest.approx(0.0)
+    assert fractions == sorted(fractions)
+
+
+def test_break_even_of_a_model_is_where_it_grants_just_enough():
+    limit = limits_for("SpinalCord", "umich", None)[0]
+    today = eqd2(20, 10, limit.alpha_beta_gy)
+    for name in ("exponential", "power"):
+        months = break_even_interval(
+            limit, name, "SpinalCord", prior_eqd2_gy=43.0, today_eqd2_gy=today
+        )
+        (at, *_) = assumptions_for("SpinalCord", "umich", name, months, courses=[(45.0, 25)])
+        total = (1 - at.recovery_fraction) * 43.0 + today
+        assert total == pytest.approx(limit.limit_gy, abs=0.02)
+    far = break_even_interval(
+        limit, "exponential", "SpinalCord", prior_eqd2_gy=43, today_eqd2_gy=48
+    )
+    assert far is None
+
+
+def test_models_say_nothing_of_other_organs_or_of_more_than_tolerance():
+    with pytest.raises(MissingDataError, match="stated for spinal cord"):
+        assumptions_for("SacralPlex_R", "umich", "exponential", 24, courses=[(45.0, 25)])
+    with pytest.raises(MissingDataError, match="it grants nothing beyond"):
+        assumptions_for("SpinalCord", "umich", "power", 24, courses=[(60.0, 25)])
+    with pytest.raises(MissingDataError, match="choose one of exponential, power"):
+        model_scenarios("woolley", "SpinalCord", 24, used_share=0.5)
