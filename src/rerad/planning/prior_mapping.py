@@ -223,12 +223,14 @@ def _judged(
 
 
 def _quality_note(name: str, quality: DeformableQuality) -> Finding:
-    dice = ", ".join(f"{organ} {value:.2f}" for organ, value in quality.guide_dice)
+    pairs = zip(quality.guide_dice, quality.guide_surface_mm, strict=True)
+    dice = ", ".join(f"{organ} {value:.2f} ({mm:.1f} mm)" for (organ, value), (_, mm) in pairs)
     inverse = quality.inverse_median_mm
     text = (
         f"{name} registered deformably: Jacobian {quality.jacobian_min:.2f} to "
         f"{quality.jacobian_max:.2f}, {quality.n_folded} voxels fold, there and back "
-        f"{'unknown' if inverse is None else f'{inverse:.1f} mm'} (median); Dice {dice or '-'}."
+        f"{'unknown' if inverse is None else f'{inverse:.1f} mm'} (median); "
+        f"Dice (mean distance of surfaces) {dice or '-'}."
     )
     return Finding(Severity.NOTE, "deformable-quality", text, name)
 

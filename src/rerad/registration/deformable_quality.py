@@ -41,6 +41,8 @@ class DeformableQuality:
         Distance at landmarks.
     guide_dice : tuple of (str, float)
         Dice of structures drawn on both CTs after mapping.
+    guide_surface_mm : tuple of (str, float)
+        Mean distance of their surfaces, both ways.
     citation : str
         Where the thresholds come from.
     findings : tuple of Finding
@@ -58,6 +60,7 @@ class DeformableQuality:
     landmark_mean_mm: float | None
     landmark_max_mm: float | None
     guide_dice: tuple[tuple[str, float], ...]
+    guide_surface_mm: tuple[tuple[str, float], ...]
     citation: str
     findings: tuple[Finding, ...]
     is_acceptable: bool
@@ -132,8 +135,8 @@ def assess_deformable(
         earlier = np.array([np.asarray(pair[0], dtype=np.float64) for pair in landmarks_mm])
         today = np.array([np.asarray(pair[1], dtype=np.float64) for pair in landmarks_mm])
         landmark = np.linalg.norm(source_points(field, today) - earlier, axis=1)
-    dice = tuple((there.name, guide_dice(field, there, here)) for there, here in guides)
-    return _judged(jacobian, inverse, landmark, dice)
+    compared = [(there.name, *compare_structure(field, there, here)) for there, here in guides]
+    return _judged(jacobian, inverse, landmark, compared)
 
 
 def _inverse(
@@ -154,11 +157,57 @@ def _inverse(
     return np.asarray(distance[np.isfinite(distance)])
 
 
-def guide_dice(field: DisplacementField, there: Mask, here: Mask) -> float:
-    """Return the Dice coefficient of a structure of the earlier CT, mapped, and today's."""
-    mapped = map_mask(field, there, here.grid)
-    both = np.minimum(mapped, here.fraction).sum()
-    return float(2.0 * both / max(float(mapped.sum() + here.fraction.sum()), 1e-12))
+def compare_structure(field: DisplacementField, there: Mask, here: Mask) -> tuple[float, float]:
+    """Compare a structure of the earlier CT, mapped, with today's.
+
+    Parameters
+    ----------
+    field : DisplacementField
+        From the earlier to today's frame.
+    there, here : Mask
+        The same structure on the earlier and on today's CT.
+
+    Returns
+    -------
+    dice, surface_mm : float
+        Dice coefficient, and mean distance of the two surfaces, both ways, to half a voxel; NaN
+        if one of them has no voxel.
+    """
+    # A mask ends at its own box; what is mapped may reach beyond it and must count as well.
+    pad = np.ceil((np.array(there.grid.end_mm) - there.grid.origin_mm) / here.grid.spacing_mm)
+    grid, shares = _padded(here, pad.astype(int) + 2)
+    mapped = map_mask(field, there, grid)
+    both = np.minimum(mapped, shares).sum()
+    dice = float(2.0 * both / max(float(mapped.sum() + shares.sum()), 1e-12))
+    return dice, _surface_mm(mapped > 0.5, shares > 0.5, grid.spacing_mm)
+
+
+def _padded(mask: Mask, pad_xyz: NDArray[np.int_]) -> tuple[Grid, NDArray[np.float32]]:
+    """Return a mask and its grid with so many empty voxels on every side."""
+    grid, (i, j, k) = mask.grid, (int(n) for n in pad_xyz)
+    x, y, z = np.array(grid.origin_mm) - np.array(grid.spacing_mm) * (i, j, k)
+    nz, ny, nx = grid.shape
+    shape = nz + 2 * k, ny + 2 * j, nx + 2 * i
+    wide = Grid(shape, (float(x), float(y), float(z)), grid.spacing_mm, grid.frame_uid)
+    return wide, np.pad(mask.fraction, ((k, k), (j, j), (i, i))).astype(np.float32)
+
+
+def _surface_mm(
+    a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> float:
+    """Return the mean distance of the border voxels of two masks, both ways."""
+    if not a.any() or not b.any():
+        return float("nan")
+    used = np.argwhere(a | b)
+    box = tuple(
+        slice(max(low - 1, 0), high + 2)
+        for low, high in zip(used.min(axis=0), used.max(axis=0), strict=True)
+    )
+    edges = [mask[box] & ~ndimage.binary_erosion(mask[box]) for mask in (a, b)]
+    sampling = spacing_mm[::-1]
+    far = [ndimage.distance_transform_edt(~edge, sampling=sampling) for edge in edges]
+    distances = np.concatenate([far[1][edges[0]], far[0][edges[1]]])
+    return float(distances.mean())
 
 
 def map_mask(field: DisplacementField, mask: Mask, onto: Grid) -> NDArray[np.float32]:
@@ -178,7 +227,7 @@ def _judged(
     jacobian: NDArray[np.float64],
     inverse: NDArray[np.float64] | None,
     landmark: NDArray[np.float64] | None,
-    dice: tuple[tuple[str, float], ...],
+    compared: Sequence[tuple[str, float, float]],
 ) -> DeformableQuality:
     """Compare the numbers with the table's thresholds."""
     table = load_table("registration")["deformable"]
@@ -195,9 +244,13 @@ def _judged(
     if landmark is not None and not float(np.mean(landmark)) <= worst_mm:
         mean = float(np.mean(landmark))
         reasons.append(f"landmarks lie {mean:.1f} mm apart on average (at most {worst_mm:g} mm)")
-    poor = [f"{name} {value:.2f}" for name, value in dice if value < least_dice]
+    poor = [f"{name} {dice:.2f}" for name, dice, _ in compared if dice < least_dice]
     if poor:
         reasons.append(f"Dice of {', '.join(poor)} is below {least_dice:g}")
+    apart = float(table["max_surface_mean_mm"])
+    off = [f"{name} {mm:.1f} mm" for name, _, mm in compared if not mm <= apart]
+    if off:
+        reasons.append(f"surfaces of {', '.join(off)} lie more than {apart:g} mm apart")
     findings = []
     if reasons:
         text = (
@@ -205,7 +258,7 @@ def _judged(
             "are not added on it; use the rigid registration or point doses."
         )
         findings.append(Finding(Severity.SERIOUS, "deformable-not-acceptable", text))
-    is_seen = landmark is not None or bool(dice)
+    is_seen = landmark is not None or bool(compared)
     if not is_seen:
         text = (
             "No landmark or structure was compared: that the images look alike does not show that "
@@ -222,7 +275,8 @@ def _judged(
         else float(np.percentile(inverse, 95)),
         landmark_mean_mm=None if landmark is None else float(np.mean(landmark)),
         landmark_max_mm=None if landmark is None else float(np.max(landmark)),
-        guide_dice=dice,
+        guide_dice=tuple((name, dice) for name, dice, _ in compared),
+        guide_surface_mm=tuple((name, mm) for name, _, mm in compared),
         citation=source,
         findings=tuple(findings),
         is_acceptable=not reasons and is_seen,

@@ -133,6 +133,10 @@ def _deformable_rows(found: DeformableQuality) -> tuple[tuple[Cell, ...], ...]:
             (Cell(f"Dice of {name}"), Cell(number(value, 2)), none, blank)
             for name, value in found.guide_dice
         ),
+        *(
+            (Cell(f"Surfaces of {name}, mean"), Cell(f"{number(value, 1)} mm"), none, blank)
+            for name, value in found.guide_surface_mm
+        ),
     )
 
 

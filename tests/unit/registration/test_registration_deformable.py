@@ -111,6 +111,26 @@ def test_landmarks_and_folding_decide(pair, field):
     assert not quality.is_acceptable
 
 
+@pytest.mark.parametrize(("radius_mm", "accepted"), [(22.0, True), (36.0, False)])
+def test_a_structure_that_reaches_beyond_todays_counts_in_full(radius_mm, accepted):
+    """A mask ends at its own box: what the field maps beyond it must lower the Dice as well."""
+    still = DisplacementField(np.zeros((*GRID.shape, 3), np.float32), GRID, RIGID)
+    z, y, x = np.meshgrid(*GRID.axes_mm[::-1], indexing="ij")
+    r = np.sqrt(x**2 + y**2 + z**2)
+    small, large = (r < 21.0).astype(np.float32), (r < radius_mm).astype(np.float32)
+    k, j, i = (slice(a.min(), a.max() + 1) for a in np.nonzero(small))
+    crop = GRID.crop((k.start, j.start, i.start), (k.stop, j.stop, i.stop))
+    here = Mask("Ball", StructureKind.OAR, small[k, j, i].copy(), crop)
+    there = Mask("Ball", StructureKind.OAR, large, THERE)
+    quality = assess_deformable(still, here, guides=[(there, here)])
+    expected = 2 * small.sum() / (small.sum() + large.sum())
+    assert dict(quality.guide_dice)["Ball"] == pytest.approx(expected, abs=1e-5)
+    # Concentric balls: their surfaces lie apart by the difference of radii, to half a voxel.
+    gap = dict(quality.guide_surface_mm)["Ball"]
+    assert gap == pytest.approx(radius_mm - 21.0, abs=2.0)
+    assert quality.is_acceptable is accepted
+
+
 def test_there_and_back(pair, field):
     fixed, here, moving, _ = pair
     back = register_deformable(fixed, moving, RIGID.inverse(), settings=QUICK)
