@@ -66,6 +66,19 @@ def test_a_record_that_is_there_twice_is_refused(tmp_path):
         read_treatment_records([one, two], BEAMS, PLAN)
 
 
+def test_a_broken_fraction_never_becomes_whole_by_a_copy(tmp_path):
+    """Half a fraction, its file in two folders: half, not one; under two UIDs: refused."""
+    half = record(tmp_path, 1, {1: 50.0, 2: 30.0})
+    copy = tmp_path / "copy.dcm"
+    copy.write_bytes(half.read_bytes())
+    found = read_treatment_records([half, copy], BEAMS, PLAN)
+    assert (found.n_whole, found.partial) == (0, pytest.approx((0.5,)))
+    # The small beam twice is less than a fraction, and still more than the beam.
+    second = [record(tmp_path, 2, {2: 60.0}) for _ in range(2)]
+    with pytest.raises(DicomError, match=r"200\.0 % of the monitor units of beam 2"):
+        read_treatment_records(second, BEAMS, PLAN)
+
+
 def test_what_says_nothing_is_refused(tmp_path):
     path = record(tmp_path, 1, {1: 100.0}, plan="9.9.9")
     with pytest.raises(DicomError, match="found none"):

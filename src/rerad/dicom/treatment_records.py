@@ -65,20 +65,28 @@ def read_treatment_records(
         msg = f"plan {plan_uid}: expected monitor units above 0 to compare records with, got none"
         raise DicomError(msg)
     given: dict[int, float] = defaultdict(float)
+    of_beam: dict[tuple[int, int], float] = defaultdict(float)
+    read: set[str] = set()
     for path in paths:
-        for fraction, beam, meterset in _sessions(Path(path), plan_uid):
+        uid, sessions = _sessions(Path(path), plan_uid)
+        if uid in read:
+            continue  # one object in two files is one record
+        read.add(uid)
+        for fraction, beam, meterset in sessions:
             if beam not in beam_metersets_mu:
                 continue  # setup and imaging beams
             given[fraction] += meterset
+            of_beam[fraction, beam] += meterset
     if not given:
         msg = f"expected treatment records of plan {plan_uid}, found none; give its records"
         raise DicomError(msg)
     shares = {fraction: total / planned for fraction, total in sorted(given.items())}
-    for fraction, share in shares.items():
+    for (fraction, beam), total in of_beam.items():
+        share = total / beam_metersets_mu[beam] if beam_metersets_mu[beam] > 0 else 0.0
         if share > 2.0 - WHOLE_SHARE:
             msg = (
                 f"fraction {fraction} of plan {plan_uid}: the records hold {100 * share:.1f} % of "
-                "its monitor units; a record may be there twice, check them"
+                f"the monitor units of beam {beam}; a record may be there twice, check them"
             )
             raise DicomError(msg)
     partial = tuple(share for share in shares.values() if 0 < share < WHOLE_SHARE)
@@ -87,8 +95,8 @@ def read_treatment_records(
 
 
 @guard_parser
-def _sessions(path: Path, plan_uid: str) -> list[tuple[int, int, float]]:
-    """Return fraction number, beam number and delivered monitor units of a record of a plan."""
+def _sessions(path: Path, plan_uid: str) -> tuple[str, list[tuple[int, int, float]]]:
+    """Return a record's UID and its fraction numbers, beam numbers and delivered monitor units."""
     dataset = read_dataset(path)
     if text_of(dataset, "SOPClassUID") != RTBeamsTreatmentRecordStorage:
         msg = (
@@ -100,8 +108,9 @@ def _sessions(path: Path, plan_uid: str) -> list[tuple[int, int, float]]:
         text_of(i, "ReferencedSOPInstanceUID")
         for i in items_of(dataset, "ReferencedRTPlanSequence")
     }
+    uid = text_of(dataset, "SOPInstanceUID") or str(path)
     if plan_uid not in plans:
-        return []
+        return uid, []
     found = []
     for item in items_of(dataset, "TreatmentSessionBeamSequence"):
         beam = count_of(item, "ReferencedBeamNumber", 0)
@@ -120,4 +129,4 @@ def _sessions(path: Path, plan_uid: str) -> list[tuple[int, int, float]]:
             )
             raise DicomError(msg)
         found.append((fraction, beam, meterset))
-    return found
+    return uid, found
