@@ -3,8 +3,9 @@
 Three strategies stand side by side: the sum of each course's highest dose, the same among the
 voxels that every course reached, and the sum voxel by voxel. The voxel sum comes with two
 measures of what the registration may change: the search of RADAR within an ellipsoid, kept inside
-the organ, and the interval over an ensemble of transforms drawn around the registration. Doses
-are EQD2 in Gy.
+the organ, and the interval over an ensemble of transforms drawn around the registration. The near
+maximum is read off the contours where they are given, as in every histogram; what the ensemble
+adds to it or takes off is read at voxel centres. Doses are EQD2 in Gy.
 
 References
 ----------
@@ -26,9 +27,10 @@ from rerad.accumulation.uncertainty import (
     cumulative_maxima,
     search_maximum,
 )
-from rerad.core import Dose, Grid, Mask
+from rerad.core import Dose, Grid, Mask, Structure
 from rerad.errors import InputError
 from rerad.evaluation import dvh, evaluate_metric, parse_metric
+from rerad.structures import EndSlab
 from rerad.tables import load_table, source_of
 
 ORGAN_MARGIN_MM = 2.0
@@ -126,7 +128,13 @@ def proposed_strategy_settings(*, seed: int) -> StrategySettings:
 
 
 def organ_sum(
-    courses: Sequence[CourseDose], mask: Mask, *, alpha_beta_gy: float, settings: StrategySettings
+    courses: Sequence[CourseDose],
+    mask: Mask,
+    *,
+    alpha_beta_gy: float,
+    settings: StrategySettings,
+    drawn: Structure | None = None,
+    end_slab: EndSlab = EndSlab.FLAT,
 ) -> OrganSum:
     """Return what an organ had, by every strategy.
 
@@ -141,6 +149,10 @@ def organ_sum(
         Of the organ.
     settings : StrategySettings
         Search, overlap, ensemble.
+    drawn : Structure or None
+        The organ's contours, off which the near maximum is read; None reads it off the mask.
+    end_slab : EndSlab
+        As in every histogram of the case.
 
     Raises
     ------
@@ -159,16 +171,21 @@ def organ_sum(
     )
     maxima = _maxima(here, mask, highest, settings)
     total = here[0] if len(here) == 1 else accumulate(courses, grid, alpha_beta_gy=alpha_beta_gy)
+    value = at_centres = _near_max(total, mask, settings.metric)
+    if drawn is not None:
+        value = evaluate_metric(settings.metric, dvh(total, drawn, end_slab=end_slab))
     low, high = _interval(courses, mask, alpha_beta_gy, settings)
+    # The same change of reading for all members: the interval is about the value that is shown.
+    more = value - at_centres
     return OrganSum(
         name=mask.name,
         alpha_beta_gy=alpha_beta_gy,
         course_maxima_gy=highest,
         maxima=maxima,
         metric=settings.metric,
-        value_gy=_near_max(total, mask, settings.metric),
-        low_gy=low,
-        high_gy=high,
+        value_gy=value,
+        low_gy=max(low + more, 0.0) if np.isfinite(low) else low,
+        high_gy=high + more,
         level=settings.level,
     )
 

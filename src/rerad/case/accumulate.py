@@ -4,8 +4,9 @@ Each dose is converted to EQD2 on its own grid with its own fractions, mapped, a
 frames a DICOM registration or the case's own registration is needed; nothing is summed without.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rerad import dicom
@@ -24,17 +25,21 @@ from rerad.core import (
     Finding,
     Grid,
     Patient,
+    Plan,
     RecordGrade,
     RigidTransform,
     Severity,
+    StructureKind,
     StructureSet,
     Transform,
     poorest_grade,
 )
 from rerad.dicom import DoseDerivation, PlanReference, StudyHeader
+from rerad.dicom.dose_references import DoseReference
 from rerad.errors import CaseError, InputError
 from rerad.planning import Progress, rasterize_all
 from rerad.radiobiology import fraction_size_finding
+from rerad.structures import EndSlab
 
 MODEL = "linear-quadratic EQD2, each dose converted on its own grid at its own fractions, mapped"
 """What the written sum is."""
@@ -51,18 +56,26 @@ class DoseFile:
     ----------
     path : Path
         Total physical dose of a plan.
-    n_fractions_planned : int
-        Fractions that it is the total of.
-    n_fractions_delivered : int or None
-        Fractions given; None means all.
+    n_fractions_planned : int or None
+        Fractions that it is the total of; None takes those of its RTPLAN.
+    n_fractions_delivered : float or None
+        Fractions given; 13.5 are 13 whole ones and one broken off at half its monitor units. None
+        means all.
     recovery_fraction : float
         Share of its EQD2 taken as forgotten, 0 to 1.
     """
 
     path: Path
-    n_fractions_planned: int
-    n_fractions_delivered: int | None = None
+    n_fractions_planned: int | None
+    n_fractions_delivered: float | None = None
     recovery_fraction: float = 0.0
+
+    def phase(self, dose: Dose, n_planned: int, label: str) -> PhaseDose:
+        """Return the dose with what was given of it."""
+        given = n_planned if self.n_fractions_delivered is None else self.n_fractions_delivered
+        whole = math.floor(given)
+        share = round(given - whole, 6)
+        return PhaseDose(dose, n_planned, whole, (share,) if share else (), label)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -117,6 +130,7 @@ def accumulate_files(
     registrations: Sequence[Path] = (),
     structures: StructureSet | None = None,
     onto: Grid | None = None,
+    plans: Sequence[Path] = (),
     progress: Progress,
 ) -> Accumulation:
     """Add RTDOSE files of one patient.
@@ -133,19 +147,26 @@ def accumulate_files(
         In the frame of the last dose: the organs to report.
     onto : Grid or None
         Voxels of the sum; None means those of the last dose.
+    plans : sequence of Path
+        RTPLAN files: a dose that refers to one is the total of its planned fractions.
     progress : callable
         Told what is done.
 
     Raises
     ------
     CaseError
-        If files belong to different patients, or frames differ and no registration leads across.
+        If files belong to different patients, frames differ and no registration leads across, or
+        planned fractions are not known or contradict the plan.
     DicomError, InputError
         If a file cannot be used.
     """
     if not files or not alpha_betas_gy:
         msg = "expected at least one dose file and one alpha/beta, got none"
         raise InputError(msg)
+    doses = []
+    for item in files:
+        progress(f"reading {item.path.name}", 0.1)
+        doses.append(dicom.read_dose(item.path))
     references = [dicom.read_dose_reference(item.path) for item in files]
     patients = {item.patient.patient_id for item in references}
     if len(patients) > 1:
@@ -156,37 +177,92 @@ def accumulate_files(
         raise CaseError(msg)
     found = read_registrations(registrations)
     frame_uid = onto.frame_uid if onto is not None else references[-1].frame_uid
+    known = {plan.instance_uid: plan for plan in map(dicom.read_plan, plans)}
     courses = []
-    for item, reference in zip(files, references, strict=True):
-        progress(f"reading {item.path.name}", 0.1)
-        dose = dicom.read_dose(item.path)
+    for item, reference, dose in zip(files, references, doses, strict=True):
         transform = transform_between(reference.frame_uid, frame_uid, found, item.path.name)
-        courses.append(_course(item, dose, transform))
+        phase = item.phase(dose, _planned(item, reference, known), item.path.name)
+        courses.append(
+            CourseDose(
+                item.path.name, (phase,), transform, item.recovery_fraction, RecordGrade.DOSE_GRID
+            )
+        )
     grid = onto if onto is not None else courses[-1].phases[0].dose.grid
-    plans = tuple(dict.fromkeys(plan for item in references for plan in item.plans))
+    named = tuple(dict.fromkeys(plan for item in references for plan in item.plans))
     last = references[-1]
-    return summed(
+    result = summed(
         tuple(courses),
         alpha_betas_gy,
         grid=grid,
-        structures=structures,
-        origin=(last.patient, last.study_uid, plans),
+        reported=SumOrgans(structures),
+        origin=(last.patient, last.study_uid, named),
         progress=progress,
     )
+    return replace(result, findings=(*_twice(files, doses), *result.findings))
 
 
-def _course(item: DoseFile, dose: Dose, transform: Transform) -> CourseDose:
-    """Return one file as a course."""
-    given = item.n_fractions_delivered
-    phase = PhaseDose(
-        dose,
-        item.n_fractions_planned,
-        item.n_fractions_planned if given is None else given,
-        label=item.path.name,
-    )
-    return CourseDose(
-        item.path.name, (phase,), transform, item.recovery_fraction, RecordGrade.DOSE_GRID
-    )
+def _planned(item: DoseFile, reference: DoseReference, plans: Mapping[str, Plan]) -> int:
+    """Return the fractions that a dose is the total of, as stated or as its plan says."""
+    of_plan = {
+        plans[plan.instance_uid].n_fractions_planned
+        for plan in reference.plans
+        if plan.instance_uid in plans
+    }
+    stated = set() if item.n_fractions_planned is None else {item.n_fractions_planned}
+    if len(of_plan | stated) > 1:
+        msg = (
+            f"{item.path.name}: its plan and --fractions give {sorted(of_plan | stated)} planned "
+            "fractions; leave --fractions out, or give the plan that the dose belongs to"
+        )
+        raise CaseError(msg)
+    found = next(iter(of_plan | stated), None)
+    if not found:
+        msg = (
+            f"{item.path.name}: expected the planned number of fractions, found none; state it "
+            "with --fractions, or give the RTPLAN that the dose refers to with --plan"
+        )
+        raise CaseError(msg)
+    return found
+
+
+def _twice(files: Sequence[DoseFile], doses: Sequence[Dose]) -> list[Finding]:
+    """Say which dose is there more than once."""
+    seen: dict[str, str] = {}
+    findings = []
+    for item, dose in zip(files, doses, strict=True):
+        name = item.path.name
+        if dose.instance_uid and dose.instance_uid in seen:
+            text = (
+                f"{name} is the same dose as {seen[dose.instance_uid]} and was added twice; right "
+                "only if the same plan was given again."
+            )
+            findings.append(Finding(Severity.SERIOUS, "dose-given-twice", text, name))
+        seen[dose.instance_uid] = name
+    return findings
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SumOrgans:
+    """The organs that a sum is reported for.
+
+    Parameters
+    ----------
+    structures : StructureSet or None
+        In the frame of the sum; None for none.
+    end_slab : EndSlab
+        How far a stack of contours reaches beyond its ends.
+    alpha_betas_gy : mapping of str to frozenset of float
+        Of each organ that is to be reported at its own only; the others at every one.
+    """
+
+    structures: StructureSet | None = None
+    end_slab: EndSlab = EndSlab.FLAT
+    alpha_betas_gy: Mapping[str, frozenset[float]] = field(default_factory=dict)
+
+    def is_wanted(self, name: str, alpha_beta_gy: float) -> bool:
+        """Return whether an organ is reported at an alpha/beta."""
+        own = self.alpha_betas_gy.get(name)
+        return own is None or alpha_beta_gy in own
 
 
 def transform_between(
@@ -222,7 +298,7 @@ def summed(
     alpha_betas_gy: Sequence[float],
     *,
     grid: Grid,
-    structures: StructureSet | None,
+    reported: SumOrgans,
     origin: tuple[Patient, str, tuple[PlanReference, ...]],
     progress: Progress,
 ) -> Accumulation:
@@ -236,13 +312,14 @@ def summed(
         One sum for each.
     grid : Grid
         Of the sum.
-    structures : StructureSet or None
+    reported : SumOrgans
         Organs to report, in the grid's frame.
     origin : tuple of (Patient, str, tuple of PlanReference)
         Whose, study UID, plans.
     progress : callable
         Told what is done.
     """
+    structures = reported.structures
     settings = proposed_strategy_settings(seed=SUM_SEED)
     masks = rasterize_all(structures, grid) if structures is not None else {}
     sums, organs = [], []
@@ -250,10 +327,21 @@ def summed(
         progress(f"adding at alpha/beta {alpha_beta:g} Gy", 0.3 + 0.3 * number)
         sums.append(accumulate(courses, grid, alpha_beta_gy=alpha_beta))
         for name, mask in masks.items():
-            if mask.kind.is_target or mask.kind.value == "EXTERNAL":
+            if mask.kind.is_target or mask.kind is StructureKind.EXTERNAL:
+                continue
+            if not reported.is_wanted(name, alpha_beta):
                 continue
             progress(f"strategies: {name}", 0.6)
-            organs.append(organ_sum(courses, mask, alpha_beta_gy=alpha_beta, settings=settings))
+            organs.append(
+                organ_sum(
+                    courses,
+                    mask,
+                    alpha_beta_gy=alpha_beta,
+                    settings=settings,
+                    drawn=None if structures is None else structures[name],
+                    end_slab=reported.end_slab,
+                )
+            )
     patient, study_uid, plans = origin
     return Accumulation(
         sums=tuple(sums),
@@ -275,7 +363,15 @@ def _findings(courses: Sequence[CourseDose], total: Dose) -> list[Finding]:
             fraction_gy = phase.dose.max_gy / phase.n_fractions_planned
             finding = fraction_size_finding(fraction_gy, course.name)
             if finding is not None:
-                findings.append(finding)
+                text = f"{course.name}: {finding.text}"
+                findings.append(replace(finding, text=text))
+            n_begun = phase.n_fractions_delivered + len(phase.partial_fractions)
+            if n_begun > phase.n_fractions_planned:
+                text = (
+                    f"{course.name}: {n_begun} fractions were given of "
+                    f"{phase.n_fractions_planned} planned; check both numbers."
+                )
+                findings.append(Finding(Severity.SERIOUS, "more-than-planned", text, course.name))
     if total.n_unknown:
         share = 100.0 * total.n_unknown / total.grid.n_voxels
         text = (
@@ -313,7 +409,7 @@ def write_sums(result: Accumulation, path: Path) -> tuple[Path, ...]:
         if c.recovery_fraction
     )
     is_partial = any(
-        p.n_fractions_delivered < p.n_fractions_planned for c in result.courses for p in c.phases
+        p.n_fractions_delivered != p.n_fractions_planned for c in result.courses for p in c.phases
     )
     paths = []
     for number, dose in enumerate(result.sums):

@@ -23,6 +23,7 @@ from rerad.case.accumulate import (
     SUM_SEED,
     Accumulation,
     DoseFile,
+    SumOrgans,
     summed,
 )
 from rerad.case.course_bands import with_bands
@@ -41,9 +42,16 @@ from rerad.core import (
 from rerad.dicom import PlanReference
 from rerad.errors import CaseError
 from rerad.evaluation import dvh
-from rerad.planning import PriorInput, Progress, dose_grid_for, external_of
-from rerad.planning.budget import limit_organ, required_alpha_betas_gy
+from rerad.planning import PlanningInputs, PriorInput, Progress, dose_grid_for, external_of
+from rerad.planning.budget import (
+    limit_organ,
+    limited_structures,
+    required_alpha_betas_gy,
+    shortest_interval_months,
+)
 from rerad.planning.prior_mapping import map_prior
+from rerad.radiobiology import limits_for
+from rerad.structures import EndSlab
 
 
 def accumulate_case(
@@ -84,7 +92,10 @@ def accumulate_case(
     if not inputs.priors and today is None:
         msg = f"{loaded.path}: no course has a dose_uid; there is nothing to accumulate"
         raise CaseError(msg)
-    alpha_betas_gy = alpha_betas_gy or required_alpha_betas_gy(inputs)
+    reported = SumOrgans(inputs.structures, inputs.settings.end_slab)
+    if not alpha_betas_gy:
+        alpha_betas_gy = required_alpha_betas_gy(inputs)
+        reported = replace(reported, alpha_betas_gy=_own_alpha_betas(inputs, alpha_betas_gy))
     courses: list[CourseDose] = []
     findings: list[Finding] = [finding for band in bands for finding in band.findings]
     is_assured = True
@@ -119,7 +130,7 @@ def accumulate_case(
         tuple(courses),
         alpha_betas_gy,
         grid=dose_grid_for(inputs.image, body, inputs.settings.dose_grid_mm),
-        structures=inputs.structures,
+        reported=reported,
         origin=(loaded.patient, inputs.image.study_uid, plans),
         progress=progress,
     )
@@ -130,6 +141,29 @@ def accumulate_case(
         findings=(*findings, *result.findings),
         is_lower_bound=bool(missing),
     )
+
+
+def _own_alpha_betas(
+    inputs: PlanningInputs, alpha_betas_gy: Sequence[float]
+) -> dict[str, frozenset[float]]:
+    """Return at which alpha/beta each organ is reported: that of its limits, not the tumour's."""
+    interval = shortest_interval_months(inputs)
+    settings = inputs.settings
+    late = frozenset(alpha_betas_gy) - {settings.tumor_alpha_beta_gy} or frozenset(alpha_betas_gy)
+    own = {structure.name: late for structure in inputs.structures.structures}
+    for structure, organ in limited_structures(inputs):
+        found = {
+            limit.alpha_beta_gy
+            for rule_set in (settings.rule_set, *settings.compared_rule_sets)
+            for limit in limits_for(organ, rule_set, interval, level=settings.spine_level)
+        }
+        found |= {
+            goal.alpha_beta_gy
+            for goal in inputs.goals
+            if goal.structure == structure.name and goal.alpha_beta_gy is not None
+        }
+        own[structure.name] = frozenset(found) or late
+    return own
 
 
 def _at_least(row: OrganSum) -> OrganSum:
@@ -177,13 +211,10 @@ def _today(today: DoseFile, frame_uid: str) -> tuple[CourseDose, tuple[PlanRefer
             f"{reference.frame_uid}; give the dose that was planned on it"
         )
         raise CaseError(msg)
-    given = today.n_fractions_delivered
-    phase = PhaseDose(
-        dicom.read_dose(today.path),
-        today.n_fractions_planned,
-        today.n_fractions_planned if given is None else given,
-        label="today",
-    )
+    if today.n_fractions_planned is None:
+        msg = f"{today.path.name}: expected its planned number of fractions; state --fractions"
+        raise CaseError(msg)
+    phase = today.phase(dicom.read_dose(today.path), today.n_fractions_planned, "today")
     course = CourseDose(
         "today", (phase,), RigidTransform.identity(frame_uid), grade=RecordGrade.FULL_DICOM
     )
@@ -201,11 +232,12 @@ def _point_doses(
     sets += [loaded.inputs.structures] * (len(courses) - len(sets))
     names = [s.name for s in loaded.inputs.structures.structures if limit_organ(s.name)]
     settings = proposed_strategy_settings(seed=SUM_SEED)
+    slab = loaded.inputs.settings.end_slab
     organs = []
     for alpha_beta in alpha_betas_gy:
         for name in names:
             highest = tuple(
-                _highest_in_own(course, drawn, name, alpha_beta)
+                _highest_in_own(course, drawn, name, alpha_beta, slab)
                 for course, drawn in zip(courses, sets, strict=True)
             )
             only = float(np.sum(highest))
@@ -226,10 +258,17 @@ def _point_doses(
 
 
 def _highest_in_own(
-    course: CourseDose, drawn: StructureSet | None, name: str, alpha_beta_gy: float
+    course: CourseDose,
+    drawn: StructureSet | None,
+    name: str,
+    alpha_beta_gy: float,
+    end_slab: EndSlab,
 ) -> float:
     """Return the highest EQD2 of a course in its own structure; NaN where that is not known."""
     if drawn is None or name not in drawn or drawn[name].is_empty:
         return float("nan")
-    parts = [dvh(phase_eqd2(phase, alpha_beta_gy), drawn[name]) for phase in course.phases]
+    parts = [
+        dvh(phase_eqd2(phase, alpha_beta_gy), drawn[name], end_slab=end_slab)
+        for phase in course.phases
+    ]
     return sum(part.max_gy if part.is_complete else float("nan") for part in parts)

@@ -1,13 +1,15 @@
 """``rerad accumulate``: doses of several courses converted, mapped and added."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import numpy as np
 import typer
 
-from rerad.accumulation import OrganSum
+from rerad.accumulation import OrganSum, PhaseDose
 from rerad.case.accumulate import (
     Accumulation,
     DoseFile,
@@ -19,22 +21,30 @@ from rerad.case.accumulate_history import accumulate_case
 from rerad.case.deform import DeformableChoice
 from rerad.cli.arguments import JsonOption, QuietOption
 from rerad.cli.console import BANNER, Steps, print_json, reporting_errors, say
+from rerad.core import Dose
 
-Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
 
 
 def accumulate(
     sources: Annotated[list[Path], typer.Argument(help="A case, or RTDOSE files in order.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="RTDOSE to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="RTDOSE to write; without it only words.")
+    ] = None,
     alpha_beta: Annotated[
         list[float] | None,
         typer.Option("--alpha-beta", help="Gy, one sum each; a case has its limits' own."),
     ] = None,
     fractions: Annotated[
-        list[int] | None, typer.Option("--fractions", min=1, help="Planned, for each file.")
+        list[int] | None,
+        typer.Option("--fractions", min=1, help="Planned, for each file; or give --plan."),
+    ] = None,
+    plan: Annotated[
+        list[Path] | None, typer.Option("--plan", help="RTPLAN of a dose: its fractions.")
     ] = None,
     delivered: Annotated[
-        list[int] | None, typer.Option("--delivered", min=0, help="Given, for each file.")
+        list[float] | None,
+        typer.Option("--delivered", min=0, help="Given, for each file; 13.5: one half way."),
     ] = None,
     recovery: Annotated[
         list[float] | None,
@@ -60,14 +70,17 @@ def accumulate(
 ) -> None:
     """Add what was given before as EQD2, with three strategies per organ side by side."""
     say(BANNER, is_quiet=quiet)
-    for source in sources:
-        if not source.exists():
-            msg = f"there is no {source}"
-            raise typer.BadParameter(msg, param_hint="SOURCES")
+    _require_paths(sources, out)
     is_case = len(sources) == 1 and (sources[0].is_dir() or sources[0].suffix == ".toml")
+    if is_case and (recovery or plan) and today is None:
+        msg = (
+            "belongs to dose files; in a case recovery goes with each limit (rerad budget), and "
+            "its courses name their plans"
+        )
+        raise typer.BadParameter(msg, param_hint="--recovery" if recovery else "--plan")
     n_files = int(today is not None) if is_case else len(sources)
-    counts = _for_each("--fractions", fractions, n_files)
-    given = _for_each("--delivered", delivered or counts, n_files)
+    counts = _for_each("--fractions", fractions or ([None] * n_files if plan else None), n_files)
+    given = _for_each("--delivered", delivered or [None] * n_files, n_files)
     forgotten = _for_each("--recovery", recovery or [0.0] * n_files, n_files)
     if not is_case and not alpha_beta:
         msg = "expected the alpha/beta of the tissue; dose files do not know it"
@@ -77,7 +90,8 @@ def accumulate(
         DoseFile(path, n, g, r)
         for path, n, g, r in zip(paths, counts, given, forgotten, strict=True)
     ]
-    choice = DeformableChoice(tuple(guide or ()), out.parent) if deformable else None
+    folder = None if out is None else out.parent
+    choice = DeformableChoice(tuple(guide or ()), folder) if deformable else None
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         if is_case:
             result = accumulate_case(
@@ -94,21 +108,41 @@ def accumulate(
                 alpha_beta or (),
                 registrations=registration or (),
                 structures=read_organs(structures),
+                plans=plan or (),
                 progress=steps,
             )
-        steps("writing", 0.95)
-        written = write_sums(result, out) if result.sums else ()
+        written: tuple[Path, ...] = ()
+        if out is not None and result.sums:
+            steps("writing", 0.95)
+            written = write_sums(result, out)
     if as_json:
         print_json(_document(result, written))
     else:
         _print(result, written)
 
 
-def _for_each(option: str, values: list[Number] | None, n: int) -> list[Number]:
+def _require_paths(sources: list[Path], out: Path | None) -> None:
+    """Leave with a usage error where a source is not there, or would be written over."""
+    for source in sources:
+        if not source.exists():
+            msg = f"there is no {source}"
+            raise typer.BadParameter(msg, param_hint="SOURCES")
+    if out is not None and any(out.resolve() == source.resolve() for source in sources):
+        msg = f"{out} is one of the doses and would be written over; name another file"
+        raise typer.BadParameter(msg, param_hint="--out")
+    if out is not None and not out.resolve().parent.is_dir():
+        msg = f"there is no folder {out.resolve().parent} to write {out.name} into"
+        raise typer.BadParameter(msg, param_hint="--out")
+
+
+def _for_each(option: str, values: Sequence[Value] | None, n: int) -> list[Value]:
     """Return one value for each file, or leave with a usage error."""
     found = list(values or [])
     if len(found) != n:
-        msg = f"expected {n} values, one for each dose file, got {len(found)}"
+        if not n:
+            msg = "is about dose files or --today; a case states the fractions of its courses"
+        else:
+            msg = f"expected {n} values, one for each dose file, got {len(found)}"
         raise typer.BadParameter(msg, param_hint=option)
     return found
 
@@ -152,11 +186,11 @@ def _print(result: Accumulation, written: tuple[Path, ...]) -> None:
             f"{' '.join(_text(v) for v in numbers)} {band:>16}{unknown}"
         )
     for course in result.courses:
-        fractions = ", ".join(
-            f"{p.n_fractions_delivered} of {p.n_fractions_planned}" for p in course.phases
-        )
+        fractions = ", ".join(_fractions(phase) for phase in course.phases)
         kept = f", {100 * course.recovery_fraction:g} % forgotten" * (course.recovery_fraction > 0)
         typer.echo(f"course   {course.name}: {fractions} fractions, {course.grade}{kept}")
+    for dose in result.sums:
+        typer.echo(f"sum      {_highest(dose)}")
     typer.echo(f"record   the poorest in these sums: {result.grade}")
     if result.organs:
         typer.echo(f"source   {result.settings.citation}")
@@ -164,6 +198,24 @@ def _print(result: Accumulation, written: tuple[Path, ...]) -> None:
         typer.echo(f"{finding.severity}: {finding.text}")
     for path in written:
         typer.echo(str(path))
+
+
+def _fractions(phase: PhaseDose) -> str:
+    """Return what was given of a phase, in words."""
+    broken = "".join(f" and {100 * share:.0f} % of one" for share in phase.partial_fractions)
+    return f"{phase.n_fractions_delivered}{broken} of {phase.n_fractions_planned}"
+
+
+def _highest(dose: Dose) -> str:
+    """Return the highest voxel of a sum and where it is."""
+    if dose.n_unknown == dose.grid.n_voxels:
+        return f"alpha/beta {dose.alpha_beta_gy:g}: unknown everywhere"
+    k, j, i = np.unravel_index(np.nanargmax(dose.values), dose.grid.shape)
+    x, y, z = dose.grid.points((k, j, i))
+    return (
+        f"alpha/beta {dose.alpha_beta_gy:g}: highest voxel {dose.max_gy:.2f} Gy EQD2 at "
+        f"({x:.0f}, {y:.0f}, {z:.0f}) mm; {dose.n_unknown} of {dose.grid.n_voxels} voxels unknown"
+    )
 
 
 def _organ(row: OrganSum) -> dict[str, object]:

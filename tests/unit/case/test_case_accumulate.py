@@ -110,7 +110,7 @@ def test_three_unequal_grids_and_a_registration(tmp_path):
     matrix[:3, 3] = (4.0, -2.0, 1.0)
     there = RigidTransform(matrix, EARLIER, TODAY)
     other = Grid((14, 25, 17), (-40.0, -33.0, -22.0), (4.1, 2.7, 3.3), EARLIER)
-    third = Grid((9, 15, 16), (-32.0, -28.0, -17.0), (4.5, 4.0, 4.2), TODAY)
+    third = Grid((9, 13, 16), (-32.0, -24.0, -17.0), (4.5, 4.0, 4.2), TODAY)
     ramp = 20.0 + 0.2 * other.points(np.indices(other.shape).transpose(1, 2, 3, 0))[..., 0]
     files = [
         DoseFile(write(tmp_path / "a.dcm", ramp, other, plan="1.2.3.11"), 10),
@@ -432,3 +432,75 @@ def test_a_field_that_is_assured_takes_the_place_of_a_rigid_transform(
     assert refused.sums == ()
     codes = {finding.code for finding in refused.findings}
     assert {"registration-not-assured", "deformable-not-acceptable"} <= codes
+
+
+def test_the_same_organ_has_the_same_dose_in_accumulate_and_budget(tiny_case, tiny, tmp_path):
+    """Both read the contours: D0.1cc of the earlier course at the limit's own alpha/beta."""
+    path = tiny_case / CASE_FILE_NAME
+    file = read_case(path)
+    planning = file.planning.model_copy(update={"rule_set": "slevin2021"})
+    write_case(file.model_copy(update={"planning": planning}), path)
+    matrix = np.eye(4)
+    matrix[0, 3] = -3.0
+    frames = tiny.prior.grid.frame_uid, tiny.today.grid.frame_uid
+    reg = [write_reg(tmp_path / "reg.dcm", matrix, *frames)]
+    budget = budget_case(tiny_case, registrations=reg, progress=quiet)
+    row = next(row for row in budget.rows if row.rule_set == "slevin2021")
+    result = accumulate_case(tiny_case, (), registrations=reg, progress=quiet)
+    organs = {(item.name, item.alpha_beta_gy): item for item in result.organs}
+    found = organs[row.structure, row.limit.alpha_beta_gy]
+    assert row.limit.metric == found.metric == "D0.1cc"
+    assert found.value_gy == pytest.approx(row.scenarios[0].prior_eqd2_gy, abs=1e-3)
+    # An organ with a limit is not reported at the tumour's alpha/beta.
+    assert (row.structure, 10.0) not in organs
+
+
+def run(*words):
+    return RUNNER.invoke(app, ["accumulate", *(str(word) for word in words), "-q"])
+
+
+def test_without_a_file_to_write_the_sum_is_said(tmp_path):
+    one = write(tmp_path / "one.dcm", 45.0, GRID)
+    two = write(tmp_path / "two.dcm", 39.6, GRID, plan="1.2.3.10")
+    words = [one, two, "--alpha-beta", 2, "--fractions", 25, "--fractions", 22]
+    found = run(*words, "--delivered", 25, "--delivered", 13.5)
+    assert found.exit_code == ExitCode.DONE
+    given = 42.75 + 13 * 1.8 * 3.8 / 4 + 0.9 * 2.9 / 4
+    assert f"highest voxel {given:.2f} Gy EQD2" in found.stdout
+    assert "13 and 50 % of one of 22 fractions" in found.stdout
+    assert set(tmp_path.glob("*.dcm")) == {one, two}
+    more = run(*words, "--delivered", 25, "--delivered", 30)
+    assert "serious: two.dcm: 30 fractions were given of 22 planned" in more.stdout
+    twice = run(one, one, "--alpha-beta", 2, "--fractions", 25, "--fractions", 25)
+    assert "was added twice" in twice.stdout
+
+
+def test_no_dose_is_written_over_and_no_other_file_is_taken_for_one(tmp_path):
+    one = write(tmp_path / "one.dcm", 45.0, GRID)
+    before = one.read_bytes()
+    words = ["--alpha-beta", 2, "--fractions", 25]
+    over = run(one, *words, "-o", one)
+    assert over.exit_code == ExitCode.USAGE
+    assert "would be written over" in " ".join(over.stderr.split())
+    assert one.read_bytes() == before
+    nowhere = run(one, *words, "-o", tmp_path / "no" / "sum.dcm")
+    assert "there is no folder" in " ".join(nowhere.stderr.split())
+    reg = write_reg(tmp_path / "reg.dcm", np.eye(4))
+    wrong = run(reg, one, *words, "--fractions", 3)
+    assert "reg.dcm: expected an RTDOSE, got REG" in wrong.stderr
+
+
+def test_fractions_come_from_the_plan_that_a_dose_refers_to(tiny, tmp_path):
+    """25 of the earlier plan; another number contradicts it, none at all is asked for."""
+    found = {}
+    for path in tiny.folder.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        found[dataset.SOPInstanceUID] = path
+    plan, dose = found[tiny.prior_plan.instance_uid], found[tiny.prior_dose.instance_uid]
+    known = run(dose, "--alpha-beta", 2, "--plan", plan)
+    assert "25 of 25 fractions" in known.stdout
+    other = run(dose, "--alpha-beta", 2, "--plan", plan, "--fractions", 30)
+    assert "[25, 30] planned" in other.stderr
+    alone = write(tmp_path / "one.dcm", 45.0, GRID)
+    lost = run(alone, "--alpha-beta", 2, "--plan", plan)
+    assert "expected the planned number of fractions" in lost.stderr
