@@ -60,6 +60,14 @@ class AskedModel:
     findings: tuple[Finding, ...] = ()
 
 
+def _fraction_gy(dose_gy: float, n_fractions: int) -> float:
+    """Return the dose of one fraction, or refuse a course of none."""
+    if n_fractions < 1 or not 0 < dose_gy < np.inf:
+        msg = f"expected a dose above 0 Gy in 1 fraction or more, got {dose_gy} in {n_fractions}"
+        raise InputError(msg)
+    return dose_gy / n_fractions
+
+
 def linear_beyond(
     dose_gy: float, n_fractions: int, alpha_beta_gy: float, *, transition_gy: float
 ) -> AskedModel:
@@ -84,7 +92,7 @@ def linear_beyond(
     """
     valid = load_table("alpha_beta")["lq_validity"]
     low, high = float(valid["min_fraction_gy"]), float(valid["max_fraction_gy"])
-    fraction_gy = dose_gy / n_fractions if n_fractions else np.nan
+    fraction_gy = _fraction_gy(dose_gy, n_fractions)
     if not low <= transition_gy <= high:
         msg = (
             f"expected a transition of {low:g} to {high:g} Gy per fraction, within which the "
@@ -166,7 +174,7 @@ def several_a_day(
             f"(at most {100 * most:g} %); the model does not hold for such slow repair"
         )
         raise InputError(msg)
-    findings = require_valid_fraction(dose_gy / n_fractions, is_beyond_allowed=False)
+    findings = require_valid_fraction(_fraction_gy(dose_gy, n_fractions), is_beyond_allowed=False)
     return AskedModel(
         "incomplete repair",
         bed_with_incomplete_repair(dose_gy, n_fractions, alpha_beta_gy, repair_factor=factor),
@@ -199,7 +207,7 @@ def with_time(
     InputError
         If the days are negative or the fraction is larger than the plain model's range.
     """
-    findings = require_valid_fraction(dose_gy / n_fractions, is_beyond_allowed=False)
+    findings = require_valid_fraction(_fraction_gy(dose_gy, n_fractions), is_beyond_allowed=False)
     return AskedModel(
         "repopulation",
         bed_with_repopulation(dose_gy, n_fractions, factor, elapsed_days=elapsed_days),

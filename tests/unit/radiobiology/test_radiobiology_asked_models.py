@@ -91,3 +91,15 @@ def test_complications_are_for_one_course_at_their_own_alpha_beta():
 def test_control_is_refused_for_schedules_it_was_not_fitted_to():
     with pytest.raises(InputError, match="expected 1 to 5 fractions"):
         tumor_control(40.0, 22, load_tcp_parameters()[0])
+
+
+def test_a_course_of_nothing_is_refused():
+    for dose_gy, n_fractions in ((0.0, 3), (30.0, 0), (math.nan, 3)):
+        with pytest.raises(InputError, match="1 fraction or more"):
+            linear_beyond(dose_gy, n_fractions, 3.0, transition_gy=6.0)
+        with pytest.raises(InputError, match="1 fraction or more"):
+            with_time(dose_gy, n_fractions, time_factor_for("larynx"), elapsed_days=3)
+        with pytest.raises(InputError, match="1 fraction or more"):
+            several_a_day(
+                dose_gy, n_fractions, 3.0, fractions_per_day=2, interval_h=6, half_time_h=3
+            )
