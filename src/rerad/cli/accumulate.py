@@ -72,24 +72,17 @@ def accumulate(
     say(BANNER, is_quiet=quiet)
     _require_paths(sources, out)
     is_case = len(sources) == 1 and (sources[0].is_dir() or sources[0].suffix == ".toml")
-    if is_case and (recovery or plan) and today is None:
+    if not is_case and not alpha_beta:
+        msg = "expected the alpha/beta of the tissue; dose files do not know it"
+        raise typer.BadParameter(msg, param_hint="--alpha-beta")
+    if is_case and today is None and (recovery or plan):
         msg = (
             "belongs to dose files; in a case recovery goes with each limit (rerad budget), and "
             "its courses name their plans"
         )
         raise typer.BadParameter(msg, param_hint="--recovery" if recovery else "--plan")
-    n_files = int(today is not None) if is_case else len(sources)
-    counts = _for_each("--fractions", fractions or ([None] * n_files if plan else None), n_files)
-    given = _for_each("--delivered", delivered or [None] * n_files, n_files)
-    forgotten = _for_each("--recovery", recovery or [0.0] * n_files, n_files)
-    if not is_case and not alpha_beta:
-        msg = "expected the alpha/beta of the tissue; dose files do not know it"
-        raise typer.BadParameter(msg, param_hint="--alpha-beta")
     paths = ([today] if today else []) if is_case else sources
-    files = [
-        DoseFile(path, n, g, r)
-        for path, n, g, r in zip(paths, counts, given, forgotten, strict=True)
-    ]
+    files = _files(paths, fractions, delivered, recovery, has_plans=bool(plan))
     folder = None if out is None else out.parent
     choice = DeformableChoice(tuple(guide or ()), folder) if deformable else None
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
@@ -133,6 +126,22 @@ def _require_paths(sources: list[Path], out: Path | None) -> None:
     if out is not None and not out.resolve().parent.is_dir():
         msg = f"there is no folder {out.resolve().parent} to write {out.name} into"
         raise typer.BadParameter(msg, param_hint="--out")
+
+
+def _files(
+    paths: list[Path],
+    fractions: list[int] | None,
+    delivered: list[float] | None,
+    recovery: list[float] | None,
+    *,
+    has_plans: bool,
+) -> list[DoseFile]:
+    """Return the dose files with what was said of each."""
+    n = len(paths)
+    counts = _for_each("--fractions", fractions or ([None] * n if has_plans else None), n)
+    given = _for_each("--delivered", delivered or [None] * n, n)
+    forgotten = _for_each("--recovery", recovery or [0.0] * n, n)
+    return [DoseFile(*row) for row in zip(paths, counts, given, forgotten, strict=True)]
 
 
 def _for_each(option: str, values: Sequence[Value] | None, n: int) -> list[Value]:
