@@ -75,12 +75,8 @@ def accumulate(
     if not is_case and not alpha_beta:
         msg = "expected the alpha/beta of the tissue; dose files do not know it"
         raise typer.BadParameter(msg, param_hint="--alpha-beta")
-    if is_case and today is None and (recovery or plan):
-        msg = (
-            "belongs to dose files; in a case recovery goes with each limit (rerad budget), and "
-            "its courses name their plans"
-        )
-        raise typer.BadParameter(msg, param_hint="--recovery" if recovery else "--plan")
+    if is_case and today is None:
+        _refuse_for_case({"--recovery": bool(recovery), "--plan": bool(plan)})
     paths = ([today] if today else []) if is_case else sources
     files = _files(paths, fractions, delivered, recovery, has_plans=bool(plan))
     folder = None if out is None else out.parent
@@ -112,6 +108,17 @@ def accumulate(
         print_json(_document(result, written))
     else:
         _print(result, written)
+
+
+def _refuse_for_case(options: dict[str, bool]) -> None:
+    """Leave with a usage error where an option about dose files is given with a case."""
+    for option, is_given in options.items():
+        if is_given:
+            msg = (
+                "belongs to dose files; in a case recovery goes with each limit (rerad budget), "
+                "and its courses name their plans"
+            )
+            raise typer.BadParameter(msg, param_hint=option)
 
 
 def _require_paths(sources: list[Path], out: Path | None) -> None:
