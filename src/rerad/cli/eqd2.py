@@ -11,10 +11,12 @@ from rerad.errors import InputError
 from rerad.radiobiology import (
     AskedModel,
     ConvertedCourse,
+    TissueAlphaBeta,
     convert_course,
     linear_beyond,
     several_a_day,
     time_factor_for,
+    tissues_for,
     with_time,
 )
 from rerad.radiobiology.conversion import FORMULA, FORMULA_SOURCE
@@ -24,9 +26,13 @@ def eqd2(
     dose: Annotated[float, typer.Option("--dose", help="Total physical dose as planned, Gy.")],
     fractions: Annotated[int, typer.Option("--fractions", min=1, help="Fractions planned.")],
     alpha_beta: Annotated[
-        list[float],
+        list[float] | None,
         typer.Option("--alpha-beta", help="Gy; repeated, the ends are taken as an interval too."),
-    ],
+    ] = None,
+    tissue: Annotated[
+        list[str] | None,
+        typer.Option("--tissue", help="Every sourced alpha/beta of it, such as spinal cord."),
+    ] = None,
     delivered: Annotated[
         int | None, typer.Option("--delivered", min=0, help="Fractions given, if fewer.")
     ] = None,
@@ -51,10 +57,14 @@ def eqd2(
 ) -> None:
     """Convert a course to BED and EQD2. Refuses fractions beyond the model's range."""
     with reporting_errors(as_json=as_json):
+        sourced = [item for words in tissue or () for item in tissues_for(words)]
+        asked = [*(alpha_beta or ()), *(gy for row in rows for gy in _values(row))]
+        if not asked:
+            raise typer.BadParameter("give --alpha-beta, or --tissue for what sources state")
         course = convert_course(
             dose,
             fractions,
-            alpha_beta,
+            tuple(dict.fromkeys(asked)),
             n_delivered=delivered,
             is_beyond_allowed=beyond_validity or linear_beyond_gy is not None,
         )
@@ -65,7 +75,9 @@ def eqd2(
             *_time(course, tumor, days),
         ]
     if as_json:
-        print_json({**_document(course), "models": [_model_document(item) for item in models]})
+        tissues = [_tissue_document(item, course) for item in sourced]
+        models_document = [_model_document(model) for model in models]
+        print_json({**_document(course), "tissues": tissues, "models": models_document})
         return
     given = f"{course.dose_gy:g} Gy in {course.n_fractions} fractions"
     typer.echo(f"{given} of {course.fraction_gy:.3f} Gy")
@@ -77,18 +89,56 @@ def eqd2(
     if len(course.rows) > 1:
         ends = [row.eqd2_gy for row in course.rows]
         typer.echo(f"interval EQD2 {min(ends):.2f} to {max(ends):.2f} Gy over these alpha/beta")
+    for item in sourced:
+        typer.echo(_tissue_line(item, course))
     typer.echo(f"formula  {FORMULA}")
     typer.echo(f"source   {FORMULA_SOURCE}")
     typer.echo(f"valid    {course.validity}")
     for finding in course.findings:
         typer.echo(f"{finding.severity}: {finding.text}")
-    for item in models:
-        typer.echo(f"{item.name}: {item.value:.2f} {item.unit}")
-        typer.echo(f"  formula  {item.formula}")
-        typer.echo(f"  source   {item.source}")
-        typer.echo(f"  valid    {item.validity}")
-        for finding in item.findings:
+    for model in models:
+        typer.echo(f"{model.name}: {model.value:.2f} {model.unit}")
+        typer.echo(f"  formula  {model.formula}")
+        typer.echo(f"  source   {model.source}")
+        typer.echo(f"  valid    {model.validity}")
+        for finding in model.findings:
             typer.echo(f"  {finding.severity}: {finding.text}")
+
+
+def _values(row: TissueAlphaBeta) -> tuple[float, ...]:
+    """Return best value and ends of a tissue's alpha/beta."""
+    return (row.alpha_beta_gy, *row.ends_gy)
+
+
+def _eqd2_at(course: ConvertedCourse, alpha_beta_gy: float) -> float:
+    """Return the EQD2 of a course at one of its alpha/beta."""
+    return next(row.eqd2_gy for row in course.rows if row.alpha_beta_gy == alpha_beta_gy)
+
+
+def _tissue_line(row: TissueAlphaBeta, course: ConvertedCourse) -> str:
+    """Return a tissue's EQD2 with its interval and source."""
+    ends = sorted(_eqd2_at(course, gy) for gy in row.ends_gy)
+    best = _eqd2_at(course, row.alpha_beta_gy)
+    stated, span = "", "no interval stated"
+    if row.low_gy is not None and row.high_gy is not None:
+        stated = f" ({row.low_gy:g}-{row.high_gy:g})"
+        span = f"{ends[0]:.2f} to {ends[1]:.2f} Gy"
+    return (
+        f"tissue   {row.tissue}: alpha/beta {row.alpha_beta_gy:g}{stated} Gy, EQD2 {best:.2f} Gy, "
+        f"{span}; {row.source.text}"
+    )
+
+
+def _tissue_document(row: TissueAlphaBeta, course: ConvertedCourse) -> dict[str, object]:
+    """Return a tissue as JSON."""
+    return {
+        "tissue": row.tissue,
+        "alpha_beta_gy": row.alpha_beta_gy,
+        "alpha_beta_interval_gy": None if row.low_gy is None else list(row.ends_gy),
+        "eqd2_gy": _eqd2_at(course, row.alpha_beta_gy),
+        "eqd2_interval_gy": sorted(_eqd2_at(course, gy) for gy in row.ends_gy),
+        "source": row.source.text,
+    }
 
 
 def _linear(course: ConvertedCourse, transition_gy: float | None) -> list[AskedModel]:

@@ -90,6 +90,7 @@ from rerad.radiobiology.response import (
     log_logistic_probability,
     poisson_tcp,
 )
+from rerad.radiobiology.tissues import TissueAlphaBeta, load_tissues, tissues_for
 from rerad.radiobiology.tolerance import (
     Limit,
     RuleSet,
@@ -122,6 +123,7 @@ __all__ = [
     "SpineLevel",
     "TcpParameters",
     "TimeFactor",
+    "TissueAlphaBeta",
     "assumptions_for",
     "assumptions_under",
     "bed",
@@ -148,6 +150,7 @@ __all__ = [
     "load_recovery_tables",
     "load_tcp_parameters",
     "load_time_factors",
+    "load_tissues",
     "log_logistic_probability",
     "model_break_even_months",
     "model_scenarios",
@@ -170,6 +173,7 @@ __all__ = [
     "several_a_day",
     "solve_gap",
     "time_factor_for",
+    "tissues_for",
     "to_bed",
     "to_eqd2",
     "tolerance_increase",

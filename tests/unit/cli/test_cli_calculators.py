@@ -61,6 +61,26 @@ def test_eqd2_with_the_models_that_are_asked_for():
         assert "together" in refused.stderr
 
 
+def test_eqd2_of_a_tissue_shows_every_source_with_its_interval():
+    """30 Gy in 5 to the cord: 0.87, 2, 4 and 3.7 (2.2 to 8.2) Gy are on record."""
+    words = ("eqd2", "--dose", 30, "--fractions", 5, "--tissue", "spinal cord")
+    rows = json.loads(run(*words, "--json").stdout)["tissues"]
+    by_value = {row["alpha_beta_gy"]: row for row in rows}
+    assert set(by_value) == {0.87, 2.0, 3.7, 4.0}
+    jin = by_value[3.7]
+    assert jin["alpha_beta_interval_gy"] == [2.2, 8.2]
+    # 30 (6 + a) / (2 + a)
+    assert jin["eqd2_interval_gy"] == pytest.approx([30 * 14.2 / 10.2, 30 * 8.2 / 4.2])
+    assert "10.1007/s13566-015-0212-9" in jin["source"]
+    text = run(*words).stdout
+    assert "3.7 (2.2-8.2) Gy, EQD2" in text
+    assert "no interval stated" in text
+    assert run("eqd2", "--dose", 30, "--fractions", 5).exit_code == ExitCode.USAGE
+    unknown = run("eqd2", "--dose", 30, "--fractions", 5, "--tissue", "spleen")
+    assert unknown.exit_code == ExitCode.FAILED
+    assert "telangiectasia" in unknown.stderr
+
+
 def test_eqd2_of_centigray_is_told():
     refused = run("eqd2", "--dose", 4500, "--fractions", 25, "--alpha-beta", 2)
     assert refused.exit_code == ExitCode.FAILED
