@@ -79,8 +79,7 @@ def accumulate(
         _refuse_for_case({"--recovery": bool(recovery), "--plan": bool(plan)})
     paths = ([today] if today else []) if is_case else sources
     files = _files(paths, fractions, delivered, recovery, has_plans=bool(plan))
-    folder = None if out is None else out.parent
-    choice = DeformableChoice(tuple(guide or ()), folder) if deformable else None
+    choice = _choice(guide, out) if deformable else None
     with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
         if is_case:
             result = accumulate_case(
@@ -100,14 +99,16 @@ def accumulate(
                 plans=plan or (),
                 progress=steps,
             )
-        written: tuple[Path, ...] = ()
-        if out is not None and result.sums:
-            steps("writing", 0.95)
-            written = write_sums(result, out)
+        written = () if out is None or not result.sums else write_sums(result, out)
     if as_json:
         print_json(_document(result, written))
     else:
         _print(result, written)
+
+
+def _choice(guide: list[str] | None, out: Path | None) -> DeformableChoice:
+    """Return how to register deformably; pictures go beside the sum."""
+    return DeformableChoice(tuple(guide or ()), None if out is None else out.parent)
 
 
 def _refuse_for_case(options: dict[str, bool]) -> None:
