@@ -58,7 +58,7 @@ def eqd2(
     """Convert a course to BED and EQD2. Refuses fractions beyond the model's range."""
     with reporting_errors(as_json=as_json):
         sourced = [item for words in tissue or () for item in tissues_for(words)]
-        asked = [*(alpha_beta or ()), *(gy for row in rows for gy in _values(row))]
+        asked = [*(alpha_beta or ()), *(gy for item in sourced for gy in _values(item))]
         if not asked:
             raise typer.BadParameter("give --alpha-beta, or --tissue for what sources state")
         course = convert_course(
