@@ -15,6 +15,10 @@ from pydicom.uid import (
 )
 from scipy.spatial.transform import Rotation
 
+from rerad.case import read_case, write_case
+from rerad.case.accumulate_history import accumulate_case
+from rerad.case.files import CASE_FILE_NAME
+from rerad.case.history_schema import PrescriptionTable, PriorCourseTable
 from rerad.case.prior_mapping import (
     read_registrations,
     registration_across,
@@ -139,3 +143,17 @@ def test_what_is_not_rigid_is_refused_before_any_use(tmp_path):
     mirrored[:3, 0] *= -1
     with pytest.raises(DicomError, match="registration 1"):
         with_registrations(case_of(EARLIER), [rigid(tmp_path / "m.dcm", mirrored)])
+
+
+def test_a_dose_that_contradicts_its_prescription_is_told(tiny_case, tiny, tmp_path):
+    """The finding of the record reaches whoever sums: 190 Gy are prescribed here."""
+    path = tiny_case / CASE_FILE_NAME
+    file = read_case(path)
+    levels = (PrescriptionTable(structure="PTV", dose_gy=190.0),)
+    prior = PriorCourseTable(**{**file.prior_course[0].model_dump(), "prescriptions": levels})
+    write_case(file.model_copy(update={"prior_course": (prior,)}), path)
+    frames = tiny.prior_dose.grid.frame_uid, tiny.today.grid.frame_uid
+    reg = rigid(tmp_path / "r.dcm", np.eye(4), source=frames[0], frame_uid=frames[1])
+    found = accumulate_case(tiny_case, [2.0], registrations=[reg], progress=lambda *_: None)
+    (doubt,) = [f for f in found.findings if f.code == "dose-contradicts-prescription"]
+    assert "190 Gy were prescribed to PTV" in doubt.text
