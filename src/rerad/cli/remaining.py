@@ -1,6 +1,7 @@
 """``rerad remaining``: what published limits leave for an organ after earlier courses."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ from rerad.radiobiology import (
     break_even_interval,
     eqd2,
     fraction_size_finding,
+    hytec_factors,
     limits_for,
     nieder_score,
     organ_of,
@@ -26,9 +28,13 @@ from rerad.radiobiology import (
 )
 from rerad.radiobiology.conversion import FORMULA_SOURCE
 from rerad.radiobiology.conversion import require_valid_fraction as check_fraction
+from rerad.tables import load_table
 
 CORD_ORGANS = ("spinal cord", "thecal sac")
 """Organs that the Nieder score is for."""
+
+MOST_SBRT_FRACTIONS = 5
+"""HyTEC's factors are for spine SBRT, 1 to 5 fractions (doi:10.1016/j.ijrobp.2019.09.038)."""
 
 FORMULA = (
     "EQD2 left = limit - (1 - recovery) * sum of EQD2;  "
@@ -91,6 +97,7 @@ def remaining(
                 assumptions_under(limit, recovery, organ, interval_months, courses=courses)
             )
         scores = _nieder(organ, [*courses, *today], interval_months, level)
+        factors = _hytec(organ, courses, today, interval_months, level)
         if not assumptions and silent:
             msg = f"{organ}: nothing to compare with. {' '.join(silent)}"
             raise MissingDataError(msg)
@@ -98,7 +105,14 @@ def remaining(
         months = [_break_even(row, recovery, organ, courses, today) for row in rows]
         silent.extend(_large_fractions(rows, fractions))
     if as_json:
-        print_json({**_document(rows, months, planned), "nieder": scores, "notes": silent})
+        print_json(
+            {
+                **_document(rows, months, planned),
+                "nieder": scores,
+                "hytec": factors,
+                "notes": silent,
+            }
+        )
         return
     _print(rows, months, planned, fractions)
     for score in scores:
@@ -106,6 +120,13 @@ def remaining(
             f"Nieder   {score['interval']}: {score['cumulative_bed_gy']:.1f} Gy BED, "
             f"{score['points']:g} points, {score['risk']}: myelopathy in "
             f"{score['risk_percent']:g} % ({score['citation']})"
+        )
+    for factor in factors:
+        value = "unknown" if factor["found"] is None else f"{factor['found']:.4g}"
+        holds = {None: "cannot be said", True: "holds", False: "does not hold"}[factor["holds"]]
+        typer.echo(
+            f"HyTEC    {factor['name']}: {value}, asked for {factor['asked']:g}: {holds} "
+            f"({factor['citation']})"
         )
     for text in silent:
         typer.echo(f"note     {text}")
@@ -240,6 +261,34 @@ def _nieder(
             }
         )
     return found
+
+
+def _hytec(
+    organ: str,
+    courses: list[tuple[float, int]],
+    today: list[tuple[float, int]],
+    interval_months: float | None,
+    level: SpineLevel | None,
+) -> list[dict[str, Any]]:
+    """Check HyTEC's factors of lower risk, if spine SBRT is planned to the thecal sac.
+
+    Raises
+    ------
+    InputError
+        Below the conus, where there is no cord.
+    """
+    is_sbrt = bool(today) and today[0][0] > 0 and today[0][1] <= MOST_SBRT_FRACTIONS
+    if organ_of(organ) != "thecal sac" or level is None or not is_sbrt:
+        return []
+    alpha_beta_gy = float(load_table("tolerances")["hytec_factors"]["alpha_beta_gy"])
+    planned = eqd2(*today[0], alpha_beta_gy)
+    found = hytec_factors(
+        cumulative_eqd2_gy=planned + sum(eqd2(gy, n, alpha_beta_gy) for gy, n in courses),
+        sbrt_eqd2_gy=planned,
+        interval_months=interval_months,
+        level=level,
+    )
+    return [asdict(factor) for factor in found]
 
 
 def _break_even(

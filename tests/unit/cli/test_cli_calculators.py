@@ -242,3 +242,20 @@ def test_gap_notices_what_the_record_contradicts():
 def test_gap_never_says_minus_zero():
     words = ("gap", "--dose", 70, "--fractions", 35, "--delivered", 20, "--tumour", "larynx")
     assert "-0.00" not in run(*words, "--gap-days", 7, "--into", 12, "--into", 13).stdout
+
+
+def test_hytec_factors_stand_beside_the_limits_of_the_thecal_sac():
+    """45 Gy in 25 (42.75 Gy2), then 20.3 Gy in 3 (44.49 Gy2): three factors do not hold."""
+    words = ("remaining", "--organ", "ThecalSac", "--prior", "45/25", "--fractions", 3)
+    more = ("--recovery", "umich", "--planned", 20.3, "--level", "thoracic", "--beyond-validity")
+    document = json.loads(run(*words, *more, "--interval-months", 8, "--json").stdout)
+    found = {row["name"].split(",")[0]: (row["found"], row["holds"]) for row in document["hytec"]}
+    assert found["cumulative thecal sac Dmax"] == (pytest.approx(87.24, abs=0.01), False)
+    assert found["SBRT course Dmax"] == (pytest.approx(44.49, abs=0.01), False)
+    assert found["SBRT share of the cumulative dose"] == (pytest.approx(0.51, abs=0.005), False)
+    assert found["interval"] == (8, True)
+    assert "cannot be said" in run(*words, *more).stdout
+    # 22 fractions are no SBRT: the factors say nothing of them.
+    usual = ("remaining", "--organ", "ThecalSac", "--prior", "45/25", "--fractions", 22)
+    document = json.loads(run(*usual, *more, "--json").stdout)
+    assert document["hytec"] == []
