@@ -1,6 +1,6 @@
 """``rerad remaining``: what published limits leave for an organ after earlier courses."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -84,18 +84,8 @@ def remaining(
         today = [] if planned is None else [(planned, fractions)]
         for dose_gy, n_fractions in (*courses, *today):
             check_fraction(dose_gy / n_fractions, is_beyond_allowed=beyond_validity)
-        assumptions: list[Assumption] = []
-        silent: list[str] = []
-        for name in rule_set or [rules.name for rules in rule_sets()]:
-            found = assumptions_for(
-                organ, name, recovery, interval_months, level=level, courses=courses
-            )
-            assumptions.extend(found)
-            silent.extend(_why_silent(organ, name, recovery, interval_months, level, found))
-        for limit in (parse_limit(text, organ) for text in own_limit or ()):
-            assumptions.extend(
-                assumptions_under(limit, recovery, organ, interval_months, courses=courses)
-            )
+        question = _Question(organ, recovery, interval_months, level, tuple(courses))
+        assumptions, silent = _gathered(question, rule_set, own_limit)
         scores = _nieder(organ, [*courses, *today], interval_months, level)
         factors = _hytec(organ, courses, today, interval_months, level)
         if not assumptions and silent:
@@ -115,6 +105,47 @@ def remaining(
         )
         return
     _print(rows, months, planned, fractions)
+    _print_cord(scores, factors)
+    for text in silent:
+        typer.echo(f"note     {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of every rule set."""
+
+    organ: str
+    recovery: str
+    interval_months: float | None
+    level: SpineLevel | None
+    courses: tuple[tuple[float, int], ...]
+
+
+def _gathered(
+    asked: _Question, names: list[str] | None, own_limits: list[str] | None
+) -> tuple[list[Assumption], list[str]]:
+    """Return every limit under every assumption, and what is not among them, with the reason."""
+    assumptions: list[Assumption] = []
+    silent: list[str] = []
+    about = asked.recovery, asked.interval_months
+    for name in names or [rules.name for rules in rule_sets()]:
+        found = assumptions_for(
+            asked.organ, name, *about, level=asked.level, courses=asked.courses
+        )
+        assumptions.extend(found)
+        if not found:
+            silent.extend(_why_silent(asked, name))
+    for limit in (parse_limit(text, asked.organ) for text in own_limits or ()):
+        assumptions.extend(
+            assumptions_under(
+                limit, asked.recovery, asked.organ, asked.interval_months, courses=asked.courses
+            )
+        )
+    return assumptions, silent
+
+
+def _print_cord(scores: list[dict[str, Any]], factors: list[dict[str, Any]]) -> None:
+    """Print what the rules of the cord say."""
     for score in scores:
         typer.echo(
             f"Nieder   {score['interval']}: {score['cumulative_bed_gy']:.1f} Gy BED, "
@@ -128,21 +159,11 @@ def remaining(
             f"HyTEC    {factor['name']}: {value}, asked for {factor['asked']:g}: {holds} "
             f"({factor['citation']})"
         )
-    for text in silent:
-        typer.echo(f"note     {text}")
 
 
-def _why_silent(
-    organ: str,
-    rule_set: str,
-    recovery: str,
-    interval_months: float | None,
-    level: SpineLevel | None,
-    found: tuple[Assumption, ...],
-) -> list[str]:
+def _why_silent(asked: _Question, rule_set: str) -> list[str]:
     """Say which limits of a rule set are not among the rows, and why."""
-    if found:
-        return []
+    organ, level, interval_months = asked.organ, asked.level, asked.interval_months
     stated = limits_for(organ, rule_set, None, level=level)
     if not stated and limits_for(organ, rule_set, None, level=SpineLevel.THORACIC):
         below = level is SpineLevel.BELOW_CONUS
@@ -160,7 +181,7 @@ def _why_silent(
             why = f"not stated for {interval_months:g} months"
         else:
             why = (
-                f"the recovery table {recovery!r} does not state {interval_months:g} months; "
+                f"the recovery table {asked.recovery!r} does not state {interval_months:g} months; "
                 "choose another"
             )
         texts.append(f"{what}: {why}.")
@@ -234,7 +255,7 @@ def _nieder(
     courses: list[tuple[float, int]],
     interval_months: float | None,
     level: SpineLevel | None,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Score the cord over all courses; both sides of six months where nobody knows the interval.
 
     Raises
@@ -247,7 +268,7 @@ def _nieder(
     intervals = {f"{interval_months} months": interval_months}
     if interval_months is None:
         intervals = {"below 6 months": 5.9, "6 months or more": 6.0}
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for label, months in intervals.items():
         score = nieder_score(courses, interval_months=months, level=level)
         found.append(
