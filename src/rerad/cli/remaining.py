@@ -181,8 +181,8 @@ def _why_silent(asked: _Question, rule_set: str) -> list[str]:
             why = f"not stated for {interval_months:g} months"
         else:
             why = (
-                f"the recovery table {asked.recovery!r} does not state {interval_months:g} months; "
-                "choose another"
+                f"the recovery table {asked.recovery!r} does not state "
+                f"{interval_months:g} months; choose another"
             )
         texts.append(f"{what}: {why}.")
     return texts
