@@ -17,6 +17,7 @@ from rerad.core import Finding, Grid, Mask, RecoveryBasis, Severity
 from rerad.errors import MissingDataError
 from rerad.planning import (
     BudgetRow,
+    BudgetScenario,
     PlanningInputs,
     PriorCourse,
     Progress,
@@ -110,6 +111,19 @@ class CaseBudget:
     hytec: tuple[HytecCheck, ...]
     findings: tuple[Finding, ...]
 
+    def best_of(self, row: BudgetRow, scenario: BudgetScenario) -> BudgetScenario | None:
+        """Return a scenario on best estimates; None if there is none."""
+        return next(
+            (
+                item
+                for best in self.best_rows
+                if (best.structure, best.rule_set) == (row.structure, row.rule_set)
+                for item in best.scenarios
+                if (item.label, item.limit_eqd2_gy) == (scenario.label, scenario.limit_eqd2_gy)
+            ),
+            None,
+        )
+
     @property
     def judgement(self) -> Judgement:
         """What a plan of this case is judged on."""
@@ -172,7 +186,8 @@ def budget_case(
     remaining = None
     if limits:
         n = inputs.current.n_fractions_planned
-        remaining = remaining_map(limits, masks, grid, n_fractions=n)
+        lacks_course = bool(inputs.courses_without_dose)
+        remaining = remaining_map(limits, masks, grid, n_fractions=n, lacks_course=lacks_course)
     cord = cord_rules(inputs, priors)
     body = masks[external_of(inputs.structures).name]
     findings = [

@@ -105,6 +105,7 @@ def _row(row: BudgetRow) -> dict[str, object]:
                 "prior_eqd2_gy": known(s.prior_eqd2_gy),
                 "remaining_eqd2_gy": known(s.remaining_eqd2_gy),
                 "remaining_physical_gy": known(s.remaining_physical_gy),
+                "is_upper_bound": s.is_upper_bound,
                 "prior_at_least_eqd2_gy": known(s.prior_at_least_eqd2_gy),
                 "remaining_at_most_eqd2_gy": known(s.remaining_at_most_eqd2_gy),
                 "remaining_at_most_physical_gy": known(s.remaining_at_most_physical_gy),

@@ -117,13 +117,22 @@ def export_limits(
     Raises
     ------
     CaseError
-        If no organ has a limit, or the plan is of another patient or frame.
+        If no organ has a limit, the dose of a course is unknown, or the plan is of another
+        patient or frame.
     InputError
         If a level is not above 0.
     """
     if budget.remaining is None:
         msg = (
             f"{budget.loaded.path}: no drawn organ has a limit in the rule set; nothing to export"
+        )
+        raise CaseError(msg)
+    missing = budget.loaded.inputs.courses_without_dose
+    if missing:
+        msg = (
+            f"{budget.loaded.path}: nobody knows what {', '.join(c.name for c in missing)} gave, "
+            "so nothing can be said to be left anywhere; ask for the record, or state "
+            "treated_regions or point_doses, before limits are exported"
         )
         raise CaseError(msg)
     if not levels_gy or not all(0 < level < 500 for level in levels_gy):

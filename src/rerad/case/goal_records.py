@@ -13,6 +13,7 @@ def goal_record(result: GoalResult) -> dict[str, object]:
         "value": number_or_none(result.value),
         "unit": result.goal.unit,
         "low": number_or_none(result.low),
+        "is_upper_bound": result.is_upper_bound,
         "verdict": result.verdict,
         "grade": result.grade,
         "citation": result.goal.citation,

@@ -71,6 +71,7 @@ def _option(option: ResidualOption) -> dict[str, object]:
                 "is_within": organ.is_within,
                 "is_accepted": organ.is_accepted,
                 "is_lower_bound": organ.is_lower_bound,
+                "is_upper_bound": organ.is_upper_bound,
                 "grade": organ.grade,
             }
             for organ in option.organs

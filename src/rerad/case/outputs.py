@@ -278,6 +278,7 @@ def _goals(state: DeliveryState) -> list[dict[str, Any]]:
             "is_hard": item.goal.is_hard,
             "verdict": item.verdict,
             "low": number_or_none(item.low),
+            "is_upper_bound": item.is_upper_bound,
             "unknown_fraction": number_or_none(item.unknown_fraction),
             "grade": item.grade,
             "citation": item.goal.citation,
@@ -306,6 +307,7 @@ def _budget(row: BudgetRow) -> dict[str, Any]:
                     item.remaining_at_most_physical_gy
                 ),
                 "is_planned_with": item.is_planned_with,
+                "is_upper_bound": item.is_upper_bound,
                 "citation": item.citation,
             }
             for item in row.scenarios

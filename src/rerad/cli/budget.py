@@ -68,8 +68,17 @@ def _gray(value: float) -> str:
     return f"{value:7.2f}" if math.isfinite(value) else "unknown"
 
 
-def _at_most(scenario: BudgetScenario) -> str:
-    """Return what can be said of a scenario whose earlier dose is not wholly known."""
+def _said_besides(scenario: BudgetScenario, best: BudgetScenario | None) -> str:
+    """Return what can be said of a scenario whose earlier dose is a bound, or not wholly known."""
+    if scenario.is_upper_bound:
+        text = " upper bound of what was given"
+        if best is not None:
+            text += (
+                f"; best estimate {_gray(best.prior_eqd2_gy).strip()}, left "
+                f"{_gray(best.remaining_eqd2_gy).strip()}, "
+                f"{_gray(best.remaining_physical_gy).strip()} Gy"
+            )
+        return text
     if math.isfinite(scenario.remaining_eqd2_gy):
         return ""
     return (
@@ -95,9 +104,12 @@ def _print(found: CaseBudget, check: ReturnedCheck | None) -> None:
                 f"{row.structure[:20]:20} {row.rule_set:11} {limit:12} {scenario.label[:34]:34} "
                 f"{100 * scenario.recovery_fraction:5.0f}% {_gray(scenario.prior_eqd2_gy)} "
                 f"{_gray(scenario.remaining_eqd2_gy)} {_gray(scenario.remaining_physical_gy):>9}"
-                f"{mark}{_at_most(scenario)}"
+                f"{mark}{_said_besides(scenario, found.best_of(row, scenario))}"
             )
     typer.echo("EQD2 in Gy at each limit's alpha/beta; *: a plan would be made under this")
+    grades = dict.fromkeys(row.grade for row in found.rows if row.grade is not None)
+    for grade in grades:
+        typer.echo(f"record      the poorest in these sums: {grade}")
     for item in found.break_even:
         when = "never" if item.months is None else f"from {item.months:g} months on"
         if item.months is not None and not math.isfinite(item.months):

@@ -127,7 +127,8 @@ def _value(organ: OrganState) -> str:
     """Return an organ's cumulative dose in words."""
     if not math.isfinite(organ.value_gy):
         return "unknown"
-    return f"{'at least ' if organ.is_lower_bound else ''}{organ.value_gy:.2f}"
+    word = "at least " if organ.is_lower_bound else "at most " if organ.is_upper_bound else ""
+    return f"{word}{organ.value_gy:.2f}"
 
 
 def _print_option(option: ResidualOption) -> None:

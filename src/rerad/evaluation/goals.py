@@ -38,8 +38,9 @@ class GoalResult:
     value : float
         In the goal's unit; NaN if it cannot be stated.
     low, high : float
-        Bounds of the value; equal to it unless part of the structure has no known dose, or a
-        course is missing from the sum: `high` is infinite then.
+        Bounds of the value; equal to it unless part of the structure has no known dose, a course
+        is missing from the sum (`high` is infinite then), or a course is in it as an upper bound
+        (`low` is without that course then).
     verdict : Verdict
         Met, exceeded, accepted or unknown.
     unknown_fraction : float
@@ -64,6 +65,11 @@ class GoalResult:
     def is_lower_bound(self) -> bool:
         """Whether the true value may be any higher, because a course is missing from the sum."""
         return self.high == inf
+
+    @property
+    def is_upper_bound(self) -> bool:
+        """Whether the true value may be lower, because a course is in the sum as a bound."""
+        return self.low < self.value == self.high
 
 
 def is_within_limits(results: Iterable[GoalResult]) -> bool | None:
@@ -175,6 +181,29 @@ def as_lower_bound(result: GoalResult) -> GoalResult:
         verdict = Verdict.ACCEPTED
     value = nan if verdict is Verdict.UNKNOWN else result.low
     return replace(result, value=value, high=inf, verdict=verdict)
+
+
+def as_upper_bound(result: GoalResult, low: float) -> GoalResult:
+    """Return a result for a sum that holds a course as an upper bound.
+
+    An upper limit is judged on the bound: met on it is met; exceeded on it is called exceeded,
+    although less may have been given. Where no value can be stated, only what is exceeded without
+    the bounded course is. A lower limit is met only without it.
+
+    Parameters
+    ----------
+    result : GoalResult
+        Of the sum with the bound.
+    low : float
+        Lowest value without the bounded course.
+    """
+    low = min(low, result.low) if not isnan(result.low) else low
+    verdict = result.verdict
+    if isnan(result.value) or result.goal.at_least is not None:
+        verdict = _verdict(result.goal, low, result.high)
+        if verdict is Verdict.EXCEEDED and result.verdict is Verdict.ACCEPTED:
+            verdict = Verdict.ACCEPTED
+    return replace(result, low=low, verdict=verdict)
 
 
 def _verdict(goal: Goal, low: float, high: float) -> Verdict:

@@ -22,7 +22,7 @@ from rerad.core import (
     Structure,
 )
 from rerad.evaluation import Dvh, dvh, evaluate_metric, metric_bounds, parse_metric
-from rerad.planning.history import require_alpha_beta, sum_grade
+from rerad.planning.history import recorded_priors, require_alpha_beta, sum_grade
 from rerad.planning.inputs import LimitChoice, PlanningInputs
 from rerad.planning.result import BudgetRow, BudgetScenario, PriorCourse
 from rerad.radiobiology import (
@@ -167,6 +167,7 @@ def make_budget(
     limits: list[OrganLimit] = []
     settings = inputs.settings
     grade = sum_grade(inputs, priors)
+    recorded = recorded_priors(priors)
     for structure, organ in limited_structures(inputs):
         for rule_set in (settings.rule_set, *settings.compared_rule_sets):
             cases = _cases(inputs, organ, rule_set)
@@ -174,7 +175,11 @@ def make_budget(
                 continue
             is_planned_set = rule_set == settings.rule_set
             given = {
-                alpha_beta: _prior_dvh(structure, priors, alpha_beta, settings.end_slab)
+                alpha_beta: _Given(
+                    _prior_dvh(structure, priors, alpha_beta, settings.end_slab),
+                    _prior_dvh(structure, recorded, alpha_beta, settings.end_slab),
+                    is_upper_bound=len(recorded) < len(priors),
+                )
                 for alpha_beta in {case.limit.alpha_beta_gy for case in cases}
             }
             scenarios = [
@@ -265,7 +270,16 @@ def _prior_dvh(
     return None if prior is None else dvh(prior, structure, end_slab=end_slab)
 
 
-def _scenario(inputs: PlanningInputs, case: Assumption, prior: Dvh | None) -> BudgetScenario:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Given:
+    """Histograms of the earlier EQD2 without recovery: with bounded courses, and without."""
+
+    believed: Dvh | None
+    recorded: Dvh | None
+    is_upper_bound: bool
+
+
+def _scenario(inputs: PlanningInputs, case: Assumption, given_before: _Given) -> BudgetScenario:
     """Return what one limit leaves under one assumption.
 
     The remaining dose is the limit less the earlier dose at the limit's own metric. The new
@@ -274,10 +288,11 @@ def _scenario(inputs: PlanningInputs, case: Assumption, prior: Dvh | None) -> Bu
     """
     limit, metric = case.limit, parse_metric(case.limit.metric)
     given, at_least = 0.0, 0.0
-    if prior is not None:
-        remembered = prior.scaled(1.0 - case.recovery_fraction)
-        given = evaluate_metric(metric, remembered)
-        at_least = metric_bounds(metric, remembered)[0]
+    kept = 1.0 - case.recovery_fraction
+    if given_before.believed is not None:
+        given = evaluate_metric(metric, given_before.believed.scaled(kept))
+    if given_before.recorded is not None:
+        at_least = metric_bounds(metric, given_before.recorded.scaled(kept))[0]
     if inputs.courses_without_dose:
         given = np.nan
     left = float(np.maximum(limit.limit_gy - given, 0.0))
@@ -294,6 +309,7 @@ def _scenario(inputs: PlanningInputs, case: Assumption, prior: Dvh | None) -> Bu
         prior_at_least_eqd2_gy=at_least,
         remaining_at_most_eqd2_gy=at_most,
         remaining_at_most_physical_gy=_physical(inputs, limit, at_most),
+        is_upper_bound=given_before.is_upper_bound and bool(np.isfinite(given)),
     )
 
 

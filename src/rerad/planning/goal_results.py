@@ -8,12 +8,14 @@ from rerad.evaluation import (
     Dvh,
     GoalResult,
     MetricKind,
+    as_upper_bound,
     evaluate_goal,
     evaluate_shape,
     parse_metric,
 )
 from rerad.evaluation import as_lower_bound as as_lower_bound
 from rerad.planning.budget import discounted_prior
+from rerad.planning.history import recorded_priors
 from rerad.planning.judgement import (
     OUTSIDE_SUFFIX,
     SHARED_SUFFIX,
@@ -99,10 +101,32 @@ def goal_results(judgement: Judgement, given: GivenDose) -> tuple[GoalResult, ..
             results.append(_plan_goal(judgement, goal, given))
         elif goal.alpha_beta_gy is not None:
             prior = discounted_prior(judgement.priors, goal.alpha_beta_gy, 0.0)
-            results.extend(_with_parts(judgement, goal, prior, given.eqd2))
+            earlier = _Earlier(prior, _recorded(judgement, goal, 0.0))
+            results.extend(_with_parts(judgement, goal, earlier, given.eqd2))
     for limit in judgement.limits:
-        results.extend(_with_parts(judgement, limit.goal, limit.prior, given.eqd2))
+        recorded = _recorded(judgement, limit.goal, limit.recovery_fraction)
+        earlier = _Earlier(limit.prior, recorded)
+        results.extend(_with_parts(judgement, limit.goal, earlier, given.eqd2))
     return tuple(results)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Earlier:
+    """Earlier EQD2 as believed; where a course of it is a bound, a tuple of it without that one.
+
+    The tuple is empty where no course is a bound, and holds None where every course is.
+    """
+
+    believed: Dose | None
+    recorded: tuple[Dose | None, ...]
+
+
+def _recorded(judgement: Judgement, goal: Goal, recovery: float) -> tuple[Dose | None, ...]:
+    """Return the earlier EQD2 that is on record voxel by voxel; empty if all of it is."""
+    known = recorded_priors(judgement.priors)
+    if len(known) == len(judgement.priors) or goal.alpha_beta_gy is None:
+        return ()
+    return (discounted_prior(known, goal.alpha_beta_gy, recovery),)
 
 
 def _plan_goal(judgement: Judgement, goal: Goal, given: GivenDose) -> GoalResult:
@@ -118,11 +142,11 @@ def _plan_goal(judgement: Judgement, goal: Goal, given: GivenDose) -> GoalResult
 
 
 def _with_parts(
-    judgement: Judgement, goal: Goal, prior: Dose | None, own_eqd2: Mapping[float, Dose]
+    judgement: Judgement, goal: Goal, earlier: _Earlier, own_eqd2: Mapping[float, Dose]
 ) -> list[GoalResult]:
     """Judge a cumulative goal, and its parts where the breach in the targets is accepted."""
     organ = goal.structure
-    results = [_cumulative_goal(judgement, goal, prior, own_eqd2)]
+    results = [_cumulative_goal(judgement, goal, earlier, own_eqd2)]
     if organ not in judgement.accepted or goal.at_most is None:
         return results
     names = [name for name, cc in part_volumes_cc(judgement, organ).items() if _fits(goal, cc)]
@@ -131,7 +155,7 @@ def _with_parts(
         names += [] if _is_judged(judgement, opposite, goal) else [opposite]
     for name in names:
         part = replace(goal, structure=name)
-        results.append(_cumulative_goal(judgement, part, prior, own_eqd2))
+        results.append(_cumulative_goal(judgement, part, earlier, own_eqd2))
     return results
 
 
@@ -165,13 +189,13 @@ def is_same_limit(first: Goal, second: Goal) -> bool:
 
 
 def _cumulative_goal(
-    judgement: Judgement, goal: Goal, prior: Dose | None, own_eqd2: Mapping[float, Dose]
+    judgement: Judgement, goal: Goal, earlier: _Earlier, own_eqd2: Mapping[float, Dose]
 ) -> GoalResult:
     """Judge one cumulative goal of a structure or a part; only outside is nothing accepted."""
     if goal.alpha_beta_gy is None:  # excluded by Goal itself
         raise AssertionError(goal.text)
     own = own_eqd2[goal.alpha_beta_gy]
-    total = own if prior is None else prior + own
+    total = own if earlier.believed is None else earlier.believed + own
     result = evaluate_goal(
         goal,
         judgement.histogram(total, goal.structure),
@@ -179,4 +203,9 @@ def _cumulative_goal(
         is_accepted=goal.structure.removesuffix(SHARED_SUFFIX) in judgement.accepted,
     )
     result = replace(result, grade=judgement.grade)
+    for recorded in earlier.recorded:
+        known = own if recorded is None else recorded + own
+        histogram = judgement.histogram(known, goal.structure)
+        low = evaluate_goal(goal, histogram, prescription_gy=None).low
+        result = as_upper_bound(result, low)
     return as_lower_bound(result) if judgement.inputs.courses_without_dose else result

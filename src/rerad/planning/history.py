@@ -164,10 +164,12 @@ def prior_findings(
         unknown = np.isnan(prior.physical_on_planning.values) & body
         share = float(np.count_nonzero(unknown)) / max(1, int(np.count_nonzero(body)))
         if share > 0:
+            where = f"lies outside the dose grid of {name}"
+            if prior.course.grade in BOUNDED:
+                where = f"has no dose on record of {name}"
             text = (
-                f"{100 * share:.1f} % of the body on today's CT lies outside the dose grid of "
-                f"{name}; the earlier dose there is unknown, not zero, and no cumulative limit "
-                "is enforced there."
+                f"{100 * share:.1f} % of the body on today's CT {where}; the earlier dose there "
+                "is unknown, not zero, and no cumulative limit is enforced there."
             )
             findings.append(Finding(Severity.CAUTION, "prior-dose-outside-grid", text, name))
     return tuple(findings)
@@ -191,6 +193,19 @@ def sum_grade(inputs: PlanningInputs, priors: Iterable[PriorCourse]) -> RecordGr
     if inputs.courses_without_dose:
         return RecordGrade.UNKNOWN
     return poorest_grade(prior.course.grade for prior in priors)
+
+
+BOUNDED = frozenset({RecordGrade.PAPER, RecordGrade.DVH_OR_POINTS})
+"""Grades of record whose dose here is an upper bound, not what was given."""
+
+
+def recorded_priors(priors: Iterable[PriorCourse]) -> tuple[PriorCourse, ...]:
+    """Return the courses whose dose is on record voxel by voxel: what was given at least.
+
+    A course known from paper or points enters every sum as an upper bound; it may have given
+    nothing where the bound is high, so nothing of it is in a lower bound.
+    """
+    return tuple(prior for prior in priors if prior.course.grade not in BOUNDED)
 
 
 def require_alpha_beta(doses: Mapping[float, Dose], alpha_beta_gy: float) -> Dose:

@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 from rerad.core import Dose, Mask, RecordGrade, Structure
 from rerad.evaluation import dose_at, dvh_of_points, evaluate_metric, parse_metric, points_of
 from rerad.planning.budget import OrganLimit
+from rerad.planning.history import BOUNDED
 from rerad.planning.interrupted_plan import InterruptedPlan
 from rerad.structures import EndSlab
 
@@ -49,6 +50,11 @@ class OrganState:
     is_accepted: bool = False
     grade: RecordGrade | None = None
     is_lower_bound: bool = False
+
+    @property
+    def is_upper_bound(self) -> bool:
+        """Whether a course is in the value as a bound: less may have been given."""
+        return self.grade in BOUNDED and not self.is_lower_bound
 
     @property
     def is_within(self) -> bool | None:

@@ -68,7 +68,12 @@ class RemainingMap:
 
 
 def remaining_map(
-    limits: Sequence[OrganLimit], masks: Mapping[str, Mask], grid: Grid, *, n_fractions: int
+    limits: Sequence[OrganLimit],
+    masks: Mapping[str, Mask],
+    grid: Grid,
+    *,
+    n_fractions: int,
+    lacks_course: bool = False,
 ) -> RemainingMap:
     """Return what remains voxel by voxel under limits.
 
@@ -82,6 +87,9 @@ def remaining_map(
         Dose grid.
     n_fractions : int
         Fractions of the course to come, at least 1.
+    lacks_course : bool
+        Whether a course on record is in no limit's earlier dose: what is left is unknown in every
+        voxel then.
 
     Raises
     ------
@@ -102,6 +110,8 @@ def remaining_map(
         region = grid.region_of(mask.grid)
         organ = mask.fraction > 0
         left = _left(limit, region, organ, n_fractions)
+        if lacks_course:
+            left = np.full_like(left, np.nan)
         unknown = organ & np.isnan(left)
         combined[region] = np.where(organ, np.fmin(combined[region], left), combined[region])
         spoilt[region] |= unknown

@@ -110,6 +110,8 @@ class BudgetScenario:
         What is known of the earlier courses where all of it is not; else the same.
     remaining_at_most_eqd2_gy, remaining_at_most_physical_gy : float
         What that leaves at most; NaN if nothing can be said.
+    is_upper_bound : bool
+        Whether the earlier dose is a bound from paper or points: what is left is left at least.
     """
 
     label: str
@@ -123,6 +125,7 @@ class BudgetScenario:
     prior_at_least_eqd2_gy: float = float("nan")
     remaining_at_most_eqd2_gy: float = float("nan")
     remaining_at_most_physical_gy: float = float("nan")
+    is_upper_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from rerad.evaluation import GoalResult
 
 
 def value_text(result: GoalResult) -> str:
-    """Return a goal's value, or what it is at least where a dose or a course is unknown."""
+    """Return a goal's value, or what it is at most or least where that is all that is known."""
+    if result.is_upper_bound:
+        return f"at most {_with_unit(result.value, result.goal.unit)}"
     if isfinite(result.value) and not result.is_lower_bound:
         return _with_unit(result.value, result.goal.unit)
     if isfinite(result.low):

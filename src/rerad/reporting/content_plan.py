@@ -150,7 +150,11 @@ def _scenario_cell(scenario: BudgetScenario) -> Cell:
         return Cell(UNKNOWN, sub, Emphasis.ABSENT)
     sub = f"EQD2 {number(scenario.remaining_eqd2_gy)} of {compact(scenario.limit_eqd2_gy)}"
     if scenario.remaining_eqd2_gy <= 0:
-        return Cell("nothing left", f"prior {number(scenario.prior_eqd2_gy)}", Emphasis.EXCEEDED)
+        at_most = "at most " if scenario.is_upper_bound else ""
+        prior = f"prior {at_most}{number(scenario.prior_eqd2_gy)}"
+        return Cell("nothing left", prior, Emphasis.EXCEEDED)
+    if scenario.is_upper_bound:
+        sub = f"at least; {sub}"
     emphasis = Emphasis.CHOSEN if scenario.is_planned_with else Emphasis.NONE
     return Cell(f"{text} Gy", sub, emphasis)
 

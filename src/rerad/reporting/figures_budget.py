@@ -117,7 +117,8 @@ def _draw_bars(
                     color=style.ACCENT,
                     zorder=3,
                 )
-        labels.append(f"{row.structure if row.structure != last else ''}  {row.rule_set}")
+        bound = ", at least" if any(s.is_upper_bound for s in row.scenarios) else ""
+        labels.append(f"{row.structure if row.structure != last else ''}  {row.rule_set}{bound}")
         last = row.structure
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -281,6 +281,21 @@ def test_export_on_the_command_line_with_its_page(point_case, tmp_path):
     assert page.startswith(b"%PDF")
 
 
+def test_nothing_is_exported_while_a_course_is_unknown(point_case, tmp_path):
+    path = point_case / CASE_FILE_NAME
+    file = read_case(path)
+    blank = file.prior_course[0].model_copy(
+        update={"name": "Elsewhere", "key": "", "point_doses": (), "order": 1}
+    )
+    write_case(file.model_copy(update={"prior_course": (blank, *file.prior_course)}), path)
+    budget = budget_case(point_case, progress=quiet)
+    (organ,) = budget.remaining.organs
+    assert organ.n_unknown == organ.n_voxels
+    with pytest.raises(CaseError, match="nobody knows what Elsewhere gave"):
+        export_limits(budget, [35.0], tmp_path / "limits")
+    assert not (tmp_path / "limits").exists()
+
+
 def test_levels_that_draw_nothing_and_bad_levels_are_refused(point_case, tmp_path):
     budget = budget_case(point_case, progress=quiet)
     with pytest.raises(CaseError, match="no volume to draw"):

@@ -171,3 +171,26 @@ def test_a_missing_course_leaves_an_interval_and_no_number(
     known = whole.scenarios[0]
     assert known.remaining_at_most_eqd2_gy == pytest.approx(known.remaining_eqd2_gy)
     assert whole.grade is RecordGrade.FULL_DICOM
+
+
+def test_a_bounded_course_is_an_upper_bound_and_nothing_of_it_was_given_at_least(
+    make_inputs: Callable, carry: Callable
+) -> None:
+    """45 Gy from points beside a course on record: what is left lies between two numbers."""
+    inputs = make_inputs()
+    recorded = carry(inputs.priors[0], 2.0, 2.5, 3.0, 10.0)
+    paper = replace(recorded.course, name="Paper", grade=RecordGrade.DVH_OR_POINTS)
+    bounded = replace(recorded, course=paper)
+    rows = {
+        (row.structure, row.rule_set): row for row in make_budget(inputs, [recorded, bounded])[0]
+    }
+    row = rows["SacralPlex_R", "slevin2021"]
+    for scenario in row.scenarios:
+        assert scenario.is_upper_bound
+        assert scenario.prior_eqd2_gy == pytest.approx(2 * 42.75, abs=0.01)
+        assert scenario.prior_at_least_eqd2_gy == pytest.approx(42.75, abs=0.01)
+        left = scenario.limit_eqd2_gy - 42.75
+        assert scenario.remaining_at_most_eqd2_gy == pytest.approx(left, abs=0.01)
+    assert row.grade is RecordGrade.DVH_OR_POINTS
+    plain = {(r.structure, r.rule_set): r for r in make_budget(inputs, [recorded])[0]}
+    assert not any(s.is_upper_bound for s in plain["SacralPlex_R", "slevin2021"].scenarios)

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from rerad.core import Dose, Mask, StructureKind, StructureSet
+from rerad.core import Dose, Mask, RecordGrade, StructureKind, StructureSet
 from rerad.evaluation import Verdict, parse_goal
 from rerad.planning import PlanningInputs, rasterize_all
 from rerad.planning.budget import make_budget
@@ -16,6 +16,7 @@ from rerad.planning.goal_results import goal_problem, part_volumes_cc
 from rerad.planning.judge import delivery_state, summary_rows
 from rerad.planning.judgement import Judgement, organ_of_part, other_side
 from rerad.planning.result import DeliveryState
+from rerad.planning.value_text import value_text
 from rerad.radiobiology import eqd2
 
 ACCEPTED = (("SacralPlex_R", "the target lies in it."),)
@@ -259,3 +260,33 @@ def test_the_union_of_targets_counts_a_voxel_once(judge: Callable) -> None:
     once_cc = judgement.plan_shape(goal, dose, 1.0).target.volume_cc
     assert doubled.plan_shape(goal, dose, 1.0).target.volume_cc == pytest.approx(once_cc)
     assert isinstance(judgement.region("SacralPlex_R&PTV"), Mask)
+
+
+def test_a_course_that_is_a_bound_says_at_most_and_exceeds_nothing_where_unknown(
+    make_inputs: Callable, carry: Callable
+) -> None:
+    """The plexus is bounded by 45 Gy, what touches it is not known to have had them."""
+    inputs = make_inputs()
+    inputs = replace(inputs, goals=(parse_goal("SacralPlex_R D0.1cc[EQD2] <= 60 ab=2"),))
+    masks = rasterize_all(inputs.structures, inputs.image.grid)
+    prior = carry(inputs.priors[0], 2.0, 2.5, 3.0, 10.0)
+    prior = replace(prior, course=replace(prior.course, grade=RecordGrade.DVH_OR_POINTS))
+    low = float(eqd2(22.0, 22, 2.0))
+
+    def result(prior):
+        judgement = Judgement(inputs, (prior,), (), masks, inputs.image.grid)
+        dose = Dose(np.full(inputs.image.grid.shape, 22.0), inputs.image.grid)
+        return delivery_state(judgement, dose, {}, 22).goals[0]
+
+    whole = result(prior)
+    assert whole.is_upper_bound
+    assert (whole.low, whole.value) == pytest.approx((low, PRIOR_EQD2 + low), abs=0.01)
+    assert value_text(whole).startswith("at most 59")
+    assert whole.verdict is Verdict.MET
+    known = np.array(prior.eqd2_on_planning[2.0].values)
+    known[:13] = np.nan
+    part = replace(prior.eqd2_on_planning[2.0], values=known + 30.0)
+    cut = result(replace(prior, eqd2_on_planning={**prior.eqd2_on_planning, 2.0: part}))
+    # 73 Gy beside the organ's unknown half are a bound as well: nobody knows them exceeded.
+    assert cut.verdict is Verdict.UNKNOWN
+    assert cut.low <= low + 0.01

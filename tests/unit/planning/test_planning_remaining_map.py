@@ -89,3 +89,13 @@ def test_unknown_and_exhausted_voxels_are_counted(scene):
     assert math.isnan(nothing.organs[0].least_gy)
     with pytest.raises(InputError, match="at least one organ"):
         remaining_map([], masks, grid, n_fractions=5)
+
+
+def test_a_missing_course_leaves_nothing_known(scene):
+    grid, _, masks, given, _ = scene
+    limits = [limit_of("SacralPlex_R", 67.0, 2.0, given[2.0])]
+    found = remaining_map(limits, masks, grid, n_fractions=22, lacks_course=True)
+    (organ,) = found.organs
+    assert organ.n_unknown == organ.n_voxels > 0
+    assert math.isnan(organ.least_gy)
+    assert np.isnan(found.combined.values).all()
