@@ -39,8 +39,9 @@ from rerad.core import Dose, Mask, Structure
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.planning import OrganCap, PlanRequest, PlanSettings, make_plan
 from rerad.planning.budget import OrganLimit, make_budget
-from rerad.planning.plan_goals import is_point_maximum
-from rerad.radiobiology import to_eqd2
+from rerad.planning.caps import held_doses_gy
+from rerad.planning.plan_goals import reading_of
+from rerad.radiobiology import eqd2, to_eqd2
 
 METHODS = ("rerad", "uniform", "ignore and scale")
 BAR_GAIN_GY, BAR_OPTIMISER_GY, BAR_FINAL_GY = 3.0, 0.03, 0.5
@@ -162,7 +163,7 @@ def request_for(case: ReradCase, judge: Judge, method: str) -> PlanRequest:
                 alpha_beta_gy=limit.goal.alpha_beta_gy,
                 prior=prior,
                 excludes_targets=limit.structure in judge.accepted,
-                is_point_maximum=is_point_maximum(limit.goal),
+                reading=reading_of(inputs, limit.goal),
             )
         )
     settings = inputs.settings
@@ -191,17 +192,52 @@ def request_for(case: ReradCase, judge: Judge, method: str) -> PlanRequest:
     )
 
 
+def ceilings(case: ReradCase, request: PlanRequest) -> dict[str, float]:
+    """Return the D98 % of each target, in EQD2, if every voxel had all that its caps allow.
+
+    At most the dose where overdose begins; read from voxels. No plan of this method can be above
+    it, whatever beams and leaves can do.
+    """
+    grid, n_fractions = request.grid, request.n_fractions
+    most = np.full(grid.n_voxels, np.inf)
+    targets = np.zeros(grid.shape, dtype=bool)
+    for item in request.course.prescriptions:
+        mask = case.masks[item.structure]
+        targets[grid.region_of(mask.grid)] |= mask.fraction >= 0.5
+    for cap in request.organ_caps:
+        inside = case.masks[cap.structure].on(grid) > 0
+        if cap.excludes_targets:
+            inside &= ~targets
+        voxels = np.flatnonzero(inside)
+        allowed, _ = held_doses_gy(cap, grid, voxels, n_fractions)
+        most[voxels] = np.fmin(most[voxels], allowed)
+    found = {}
+    overdose = request.objectives.target_overdose_percent / 100.0
+    for item in request.course.prescriptions:
+        share = case.masks[item.structure].on(grid).ravel()
+        voxels = np.flatnonzero(share > 0)
+        dose = np.minimum(most[voxels], overdose * item.dose_gy)
+        coldest = np.argsort(dose)
+        volume = np.cumsum(share[voxels][coldest])
+        place = int(np.searchsorted(volume, 0.02 * volume[-1]))
+        alpha_beta = case.inputs.settings.tumor_alpha_beta_gy
+        found[item.structure] = float(eqd2(dose[coldest[place]], n_fractions, alpha_beta))
+    return found
+
+
 def plan_all_ways(case: ReradCase, uniform_from: str) -> dict:
     """Plan a case three times and judge each plan."""
     judge = Judge(case, uniform_from)
     found = {}
     for method in METHODS:
         began, cpu = time.perf_counter(), time.process_time()
-        outcome = make_plan(request_for(case, judge, method), quiet)
+        request = request_for(case, judge, method)
+        outcome = make_plan(request, quiet)
         factor = judge.largest_factor(outcome.dose) if method == "ignore and scale" else 1.0
         dose = outcome.dose.scaled(factor)
         found[method] = {
             "targets": judge.targets(dose),
+            "ceilings": ceilings(case, request),
             "organs": judge.organs(dose),
             "mu_factor": factor,
             "mu_per_gy": outcome.complexity.get("mu_per_gy", float("nan")),
@@ -245,9 +281,12 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
         f"{BAR_OPTIMISER_GY:g} Gy (of this plan's own dose) in the optimiser, over a cumulative "
         f"limit at most {BAR_FINAL_GY:g} Gy in the final dose.",
         "",
+        "Ceiling: the D98 % if every voxel of the target had all that the organs' caps allow it; "
+        "where target and organ share voxels no plan can be above it.",
+        "",
         "| case | rerad | uniform | ignore and scale (MU factor) | gain over uniform, scale "
-        "| excess: optimiser, final | bar |",
-        "|---|---|---|---|---|---|---|",
+        "| ceiling: rerad, uniform | excess: optimiser, final | bar |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
         inner = row["methods"]["rerad"]["optimiser_excess_gy"]
@@ -263,11 +302,12 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
                 f"| {name}: {target} | {d98['rerad']:.1f} | {d98['uniform']:.1f} | "
                 f"{d98['ignore and scale']:.1f} "
                 f"({row['methods']['ignore and scale']['mu_factor']:.2f}) | "
-                f"{gains[0]:+.1f}, {gains[1]:+.1f} | {inner:.3f}, {final:.2f} | "
+                f"{gains[0]:+.1f}, {gains[1]:+.1f} | {_ceilings(row, target)} | "
+                f"{inner:.3f}, {final:.2f} | "
                 f"{verdict} |"
             )
     for name in missing:
-        lines.append(f"| {name} | data not there | | | | | |")
+        lines.append(f"| {name} | data not there | | | | | | |")
     for name, row in rows.items():
         lines += ["", f"## {name}", "", row["text"] + ".", ""]
         lines += ["| | " + " | ".join(METHODS) + " |", "|---" * 4 + "|"]
@@ -287,6 +327,11 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
             )
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _ceilings(row: dict, target: str) -> str:
+    found = [row["methods"][method]["ceilings"][target] for method in METHODS[:2]]
+    return ", ".join(f"{value:.1f}" for value in found)
 
 
 def draw(rows: dict[str, dict], path: Path) -> None:

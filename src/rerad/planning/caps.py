@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import Dose, Finding, Severity
+from rerad.core import Dose, Finding, Grid, Severity
+from rerad.planning.limit_reading import LimitReading
 from rerad.planning.points import Points
-from rerad.radiobiology import physical_from_eqd2
+from rerad.radiobiology import eqd2, physical_from_eqd2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,9 +51,8 @@ class OrganCap:
         Tells limits of one structure apart.
     corners : tuple of CapCorner
         Of a robust plan: the limit is to hold at each of them; empty believes `prior`.
-    is_point_maximum : bool
-        Whether the limit is for the highest dose anywhere: then every voxel that such a reading
-        touches is capped, those beside the organ too.
+    reading : LimitReading or None
+        How the limit will be read; None is not read while the plan is made.
     """
 
     structure: str
@@ -63,12 +63,20 @@ class OrganCap:
     excludes_targets: bool
     tag: str = ""
     corners: tuple[CapCorner, ...] = ()
-    is_point_maximum: bool = False
+    reading: LimitReading | None = None
 
     @property
     def label(self) -> str:
         """Structure and tag, for names of objectives and caps."""
         return f"{self.structure} {self.tag}".strip()
+
+    @property
+    def drawn(self) -> LimitReading | None:
+        """How the limit is read between voxels; None where it is not.
+
+        Outside targets, where a breach in them is accepted, an organ is judged voxel by voxel.
+        """
+        return None if self.excludes_targets else self.reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ def corner_findings(
 
 
 def held_doses_gy(
-    cap: OrganCap, voxels: NDArray[np.int64], n_fractions: int
+    cap: OrganCap, grid: Grid, voxels: NDArray[np.int64], n_fractions: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the most that voxels may get under a limit, and the alpha/beta that says so.
 
@@ -147,9 +155,12 @@ def held_doses_gy(
     Parameters
     ----------
     cap : OrganCap
-        With or without corners.
+        With or without corners; where its limit is for the highest dose anywhere, voxels may get
+        what makes it hold between voxels too.
+    grid : Grid
+        The dose grid.
     voxels : ndarray of int, shape (N,)
-        Flat voxels of the dose grid.
+        Flat voxels of it.
     n_fractions : int
         Of the new plan.
 
@@ -164,11 +175,48 @@ def held_doses_gy(
     doses = np.empty((len(alpha_betas), len(voxels)))
     priors = (cap.prior, *(corner.prior for corner in cap.corners))
     for row, (prior, alpha_beta) in enumerate(zip(priors, alpha_betas, strict=True)):
-        given = 0.0 if prior is None else prior.values.ravel()[voxels].astype(np.float64)
-        left = np.broadcast_to(cap.aim_eqd2_gy - given, len(voxels))
+        given = np.zeros(len(voxels))
+        if prior is not None:
+            given = prior.values.ravel()[voxels].astype(np.float64)
+        left = cap.aim_eqd2_gy - given
+        if cap.drawn is not None and cap.drawn.is_maximum:
+            read = cap.drawn.allowed_eqd2_gy(prior, grid, cap.aim_eqd2_gy).ravel()[voxels]
+            left = np.where(read > 0, read, left)  # false for NaN: nothing leans on it
         doses[row] = physical_from_eqd2(
             left, n_fractions=n_fractions, alpha_beta_gy=float(alpha_beta)
         )
     is_held = np.all(doses > 0, axis=0)  # false for NaN too
     binding = np.where(is_held, np.argmin(doses, axis=0), 0)
     return doses[binding, np.arange(len(voxels))], alpha_betas[binding]
+
+
+def read_doses_gy(
+    cap: OrganCap, grid: Grid, now_gy: NDArray[np.float64], n_fractions: int
+) -> NDArray[np.float64]:
+    """Return the most that voxels may get so that a limit holds at its readings.
+
+    Parameters
+    ----------
+    cap : OrganCap
+        That is read between voxels; its corners do not count.
+    grid : Grid
+        The dose grid.
+    now_gy : ndarray of shape (K, J, I)
+        Physical dose of the new plan as it is; NaN where it is not known.
+    n_fractions : int
+        Of the new plan.
+
+    Returns
+    -------
+    ndarray of shape (K, J, I)
+        Physical dose in Gy; NaN where no reading leans, or only those that the limit leaves out.
+    """
+    if cap.drawn is None:
+        return np.full(grid.shape, np.nan)
+    now = eqd2(now_gy, n_fractions, cap.alpha_beta_gy)
+    # Voxels keep the margin; where a volume is left out, readings at the organ's edge need none.
+    limit = cap.aim_eqd2_gy if cap.drawn.is_maximum else cap.limit_eqd2_gy
+    left = cap.drawn.allowed_eqd2_gy(cap.prior, grid, limit, now)
+    return np.asarray(
+        physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy)
+    )

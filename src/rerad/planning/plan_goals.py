@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from rerad.core import Dose, DoseScope, Goal, Mask
-from rerad.evaluation import MetricKind, parse_metric
 from rerad.planning.budget import OrganLimit, discounted_prior
 from rerad.planning.inputs import PlanningInputs
 from rerad.planning.levels import is_near_maximum
+from rerad.planning.limit_reading import LimitReading
 from rerad.planning.plan_request import PlanGoal
 from rerad.planning.result import PriorCourse
 from rerad.planning.robust_corners import corners_of
@@ -83,7 +83,7 @@ def limit_caps(
                 limit.goal.alpha_beta_gy,
                 limit.recovery_fraction,
             ),
-            is_point_maximum=is_point_maximum(limit.goal),
+            reading=reading_of(inputs, limit.goal),
         )
         for limit in limits
         if limit.goal.at_most is not None and limit.goal.alpha_beta_gy is not None
@@ -111,7 +111,7 @@ def hard_cumulative_caps(
                 goal.alpha_beta_gy,
                 0.0,
             ),
-            is_point_maximum=is_point_maximum(goal),
+            reading=reading_of(inputs, goal),
         )
         for goal in inputs.goals
         if goal.is_hard
@@ -138,6 +138,9 @@ def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
     )
 
 
-def is_point_maximum(goal: Goal) -> bool:
-    """Return whether a limit is for the highest dose anywhere in the structure."""
-    return parse_metric(goal.metric).kind is MetricKind.MAX
+def reading_of(inputs: PlanningInputs, goal: Goal) -> LimitReading | None:
+    """Return how a limit will be read from a dose; None for an organ that is not drawn."""
+    if goal.structure not in inputs.structures:
+        return None
+    structure = inputs.structures[goal.structure]
+    return LimitReading(structure, goal.metric, inputs.settings.end_slab)

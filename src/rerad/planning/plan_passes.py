@@ -107,11 +107,42 @@ class Start:
         Of the caps of the problem.
     n_evaluations : int
         At most, at every level.
+    n_more : int
+        At most so many beyond, as long as a cap is exceeded; without levels.
     """
 
     fluence_mu: Floats | None
     multipliers: Multipliers | None
     n_evaluations: int
+    n_more: int = 0
+
+
+@dataclass(slots=True)
+class _UntilHeld:
+    """Lets a search go on beyond its evaluations until the caps hold; passes on what is told."""
+
+    problem: Problem
+    how: SolveSettings
+    n_least: int
+    told: SolverProgress
+    watch: Watch | None
+    n_done: int = 0
+    is_ended: bool = False
+
+    def progress(self, n_done: int, objective: float) -> None:
+        """Count evaluations."""
+        self.n_done = n_done
+        self.told(n_done, objective)
+
+    def look(self, fluence_mu: Floats, dose_gy: Floats) -> bool:
+        """Return whether the search may end."""
+        is_enough = bool(self.watch(fluence_mu, dose_gy)) if self.watch is not None else False
+        caps = self.problem.caps
+        self.is_ended = self.n_done >= self.n_least and all(
+            float(np.max(dose_gy[cap.indices] - cap.max_dose_gy)) <= self.how.cap_tolerance_gy
+            for cap in caps
+        )
+        return is_enough or self.is_ended
 
 
 def optimise(
@@ -139,6 +170,21 @@ def optimise(
     how = SolveSettings(max_evaluations=start.n_evaluations)
     told = replace(told, n_evaluations=start.n_evaluations * (len(levels) + 1))
     fluence, multipliers = start.fluence_mu, start.multipliers
+    if not levels and start.n_more:
+        how = replace(how, max_evaluations=start.n_evaluations + start.n_more)
+        until = _UntilHeld(problem, how, start.n_evaluations, told, watch)
+        found = solve(
+            problem,
+            how,
+            start=fluence,
+            multipliers=multipliers,
+            progress=until.progress,
+            watch=until.look,
+        )
+        if until.is_ended:
+            status = found.status.replace("good enough", "budget of evaluations spent")
+            found = replace(found, is_converged=False, status=status)
+        return found, ()
     if not levels:
         found = solve(
             problem, how, start=fluence, multipliers=multipliers, progress=told, watch=watch

@@ -24,12 +24,13 @@ from rerad.optimize import (
     SweepLeakage,
     uniform_start_mu,
 )
+from rerad.planning.caps import read_doses_gy
 from rerad.planning.inputs import Progress
 from rerad.planning.leaves import leakage_of
 from rerad.planning.levels import goal_levels, hard_bounds
 from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_request import PlanRequest
-from rerad.planning.points import Points, choose_points, touched
+from rerad.planning.points import Points, choose_points
 from rerad.planning.terms import (
     Anatomy,
     normal_tissue_term,
@@ -45,6 +46,9 @@ SHELL_MM = 10.0
 
 KEEP_ONE_IN = 32
 """Share of the remaining body voxels that the optimiser looks at."""
+
+LEAST_CAP_GY = 0.05
+"""Where readings leave less than this, in Gy of physical dose, the voxel's own cap holds."""
 
 
 Keep = Callable[[PlanState], None]
@@ -107,6 +111,41 @@ class PlanTask:
         dose = dose_in_body(dose, request.body)
         return dose, self.points.sample(np.nan_to_num(dose.values))
 
+    @property
+    def has_maxima(self) -> bool:
+        """Whether a capped limit is for the highest dose anywhere."""
+        names = {cap.name for cap in self.problem.caps}
+        return any(
+            f"{cap.label} cap" in names and cap.drawn is not None and cap.drawn.is_maximum
+            for cap in self.request.organ_caps
+        )
+
+    def caps_at(self, dose_gy: NDArray[np.float64]) -> tuple[DoseCap, ...]:
+        """Return the caps where a dose is known: limits hold as they are read, between voxels.
+
+        Parameters
+        ----------
+        dose_gy : ndarray of shape (n_points,)
+            Dose of the new plan: final, or what the optimiser sees.
+        """
+        request, points = self.request, self.points
+        drawn = {f"{cap.label} cap": cap for cap in request.organ_caps if cap.drawn is not None}
+        now = np.full(points.grid.n_voxels, np.nan)
+        now[points.indices] = np.maximum(dose_gy, 0.0)
+        now = now.reshape(points.grid.shape)
+        caps = []
+        for hard in self.problem.caps:
+            limit = drawn.get(hard.name)
+            if limit is not None:
+                read = read_doses_gy(limit, points.grid, now, request.n_fractions).ravel()
+                doses = read[points.indices[hard.indices]]
+                doses = np.where(doses > LEAST_CAP_GY, doses, hard.max_dose_gy)
+                if request.robustness is not None:  # what is read is believed, not the worst
+                    doses = np.minimum(doses, hard.max_dose_gy)
+                hard = replace(hard, max_dose_gy=doses)
+            caps.append(hard)
+        return tuple(caps)
+
     def restated(self, request: PlanRequest) -> "PlanTask":
         """Return the task of a request with other limits on the same anatomy and beams."""
         place = (self.anatomy, self.points, self.operator)
@@ -158,14 +197,15 @@ def plan_points(request: PlanRequest, anatomy: Anatomy) -> Points:
     names = {item.structure for item in request.course.prescriptions}
     names |= {cap.structure for cap in request.organ_caps}
     names |= {cap.structure for cap in request.physical_caps}
-    maxima = {cap.structure for cap in request.organ_caps if cap.is_point_maximum}
+    leaned_on = [
+        cap.drawn.leaned_on(request.masks[cap.structure], request.grid)
+        for cap in request.organ_caps
+        if cap.drawn is not None and cap.drawn.is_maximum
+    ]
     return choose_points(
         request.grid,
         body=request.body,
-        complete=[
-            touched(request.masks[name], request.grid) if name in maxima else request.masks[name]
-            for name in sorted(names)
-        ],
+        complete=[*(request.masks[name] for name in sorted(names)), *leaned_on],
         shell_distance_mm=anatomy.nearest_target_mm(),
         shell_mm=SHELL_MM,
         keep_one_in=KEEP_ONE_IN,
@@ -211,7 +251,13 @@ def _problem(
     ]
     caps: tuple[DoseCap, ...] = ()
     if weights.organ_limits_are_hard:
-        caps = organ_caps(anatomy, points, request.organ_caps, n_fractions)
+        caps = organ_caps(
+            anatomy,
+            points,
+            request.organ_caps,
+            n_fractions,
+            with_edges=request.robustness is None,
+        )
     caps = (*caps, *physical_hard_caps(anatomy, points, request.physical_caps))
     bounds = hard_bounds(request.goals, anatomy, points, weights, n_fractions)
     problem = Problem(operator, tuple(terms), caps=caps, value_caps=bounds, leakage=leakage)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from rerad.core import Grid, Mask
 from rerad.errors import InputError
@@ -103,27 +102,3 @@ def choose_points(
     position = np.full(grid.n_voxels, -1, dtype=np.int64)
     position[indices] = np.arange(len(indices))
     return Points(grid, indices, counts[indices], position)
-
-
-def touched(mask: Mask, grid: Grid) -> Mask:
-    """Return all voxels whose dose an interpolation inside a structure can read.
-
-    A dose between voxel centres is that of the eight around it, so a reading at the edge of a
-    structure mixes in voxels that hold nothing of it. Where a limit is for the highest dose
-    anywhere, they must hold it too; then every reading does, because it is their mean.
-
-    Parameters
-    ----------
-    mask : Mask
-        On a crop of `grid`.
-    grid : Grid
-        The dose grid.
-
-    Returns
-    -------
-    Mask
-        On `grid`; 1 in every voxel of the mask and in their neighbours, corners included.
-    """
-    inside = mask.on(grid) > 0
-    near = ndimage.binary_dilation(inside, structure=np.ones((3, 3, 3), dtype=bool))
-    return Mask(mask.name, mask.kind, near.astype(np.float32), grid)

@@ -38,7 +38,10 @@ def tolerance_prices(
             price,
             solution.dose_gy[cap.indices],
             alpha_beta_gy=held_doses_gy(
-                cumulative[_plain(cap.name)], voxels[cap.indices], request.n_fractions
+                cumulative[_plain(cap.name)],
+                request.grid,
+                voxels[cap.indices],
+                request.n_fractions,
             )[1],
             n_fractions=request.n_fractions,
         )

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from rerad.core import BeamGeometry, Mask
 from rerad.errors import InputError
-from rerad.optimize import LevelOutcome, Solution, Watch
+from rerad.optimize import LevelOutcome, Multipliers, Solution, Watch
 from rerad.planning.inputs import Progress
 from rerad.planning.leaf_refinement import refine
+from rerad.planning.limit_repair import hold_limits
 from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_passes import (
@@ -36,6 +37,9 @@ from rerad.planning.prices import tolerance_prices
 from rerad.planning.result import Convergence
 from rerad.planning.robust_plan import robust_passes
 from rerad.sequencing import check_deliverable
+
+N_AGAIN = 6
+"""The last pass may take so many times its evaluations more, while the optimiser exceeds a cap."""
 
 
 def coplanar_beams(
@@ -104,17 +108,31 @@ def make_plan(
         task, run, robust, shifted = robust_passes(task, request, state, progress)
         place = place[shifted.nominal_points]
     delivered, refined = refine(task, run.delivered, run.cost, run.held, progress)
+    delivered, not_held = hold_limits(task, delivered, run.cost, _caps_of(task, run), progress)
     check_deliverable(delivered.plan, request.machine)
     return PlanOutcome(
         plan=delivered.plan,
         dose=delivered.dose,
         convergence=_convergence(run, refined),
         complexity=complexity_of(delivered.plan, request.machine),
-        findings=(*task.findings, *delivered.findings, *unsettled(run.solution)),
+        findings=(
+            *task.findings,
+            *delivered.findings,
+            *unsettled(run.solution),
+            *not_held,
+        ),
         prices=tolerance_prices(request, place, run.solution),
         state=run.state,
         robust=robust,
     )
+
+
+def _caps_of(task: PlanTask, run: PlanRun) -> Multipliers | None:
+    """Return the caps at the points without shift; those of a robust plan push nothing yet."""
+    found = run.solution.multipliers
+    if run.held is not None or found is None:
+        return run.held
+    return Multipliers.start(task.problem.caps, found.stiffness)
 
 
 def _first_state(task: PlanTask, resume: PlanState | None) -> PlanState:
@@ -183,16 +201,40 @@ def _keep(task: PlanTask, state: PlanState) -> None:
 def _optimise(
     task: PlanTask, state: PlanState, number: int, progress: Progress
 ) -> tuple[Solution, tuple[LevelOutcome, ...]]:
-    """Find the fluence of one pass."""
+    """Find the fluence of one pass.
+
+    Where a limit is for the highest dose anywhere, what voxels at the organ's edge may get depends
+    on what their neighbours have: the search begins again once, from what it found. The last pass
+    goes on until the caps hold, a few times at most.
+    """
     settings = task.request.settings
-    budget = settings.max_evaluations // (1 if number == 0 else 2)
+    n_more = settings.max_evaluations // 2
+    budget = settings.max_evaluations if number == 0 else n_more
     label = f"optimising, pass {number + 1} of {settings.n_correction_passes + 1}"
     background = state.background_gy if np.any(state.background_gy) else None
     problem = replace(task.problem, background_dose_gy=background)
-    fluence = state.fluence_mu if len(state.fluence_mu) else None
-    start = Start(fluence, state.held(problem), budget)
+    watch = _watch(task, state)
+
     told = SolverProgress(progress, label, budget)
-    return optimise(problem, task.levels, start, told, _watch(task, state))
+    is_last = number == settings.n_correction_passes
+    extra = N_AGAIN * n_more if is_last else 0
+    if number > 0 and len(state.fluence_mu):
+        problem = replace(problem, caps=task.caps_at(problem.dose_gy(state.fluence_mu)))
+    fluence = state.fluence_mu if len(state.fluence_mu) else None
+    if not task.has_maxima:
+        start = Start(fluence, state.held(problem), budget, extra)
+        return optimise(problem, task.levels, start, told, watch)
+    first, _ = optimise(
+        problem, task.levels, Start(fluence, state.held(problem), budget), told, watch
+    )
+    held = first.multipliers
+    if held is None:
+        raise AssertionError(label)
+    problem = replace(problem, caps=task.caps_at(first.dose_gy))
+    held = Multipliers(problem.caps, held.values, held.stiffness)
+    start = Start(first.fluence_mu, held, n_more, extra)
+    found, levels = optimise(problem, task.levels, start, told, watch)
+    return replace(found, n_evaluations=first.n_evaluations + found.n_evaluations), levels
 
 
 def _watch(task: PlanTask, state: PlanState) -> Watch | None:

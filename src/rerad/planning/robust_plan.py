@@ -149,6 +149,7 @@ def scenarios_of(task: PlanTask, settings: RobustSettings, progress: Progress) -
     names |= {cap.structure for cap in request.organ_caps}
     names |= {cap.structure for cap in request.physical_caps}
     inside = [points.of_mask(request.masks[name])[0] for name in sorted(names)]
+    inside += [cap.indices for cap in task.problem.caps]  # beside organs too
     followed = np.unique(np.concatenate(inside))
     if len(shifts) > 1:
         progress(f"building the dose operators of {len(shifts) - 1} shifts", 0.0)

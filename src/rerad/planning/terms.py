@@ -21,8 +21,11 @@ from rerad.planning.caps import OrganCap as OrganCap
 from rerad.planning.caps import PhysicalCap as PhysicalCap
 from rerad.planning.caps import corner_findings, held_doses_gy, prior_readings
 from rerad.planning.inputs import ObjectiveSettings
-from rerad.planning.points import Points, touched
+from rerad.planning.points import Points
 from rerad.structures import distance_from
+
+FREE_GY = 1e4
+"""Cap in Gy of a voxel beside an organ as long as nobody knows what its readings need."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -273,21 +276,32 @@ def _limit_terms(
 
 
 def organ_caps(
-    anatomy: Anatomy, points: Points, caps: Sequence[OrganCap], n_fractions: int
+    anatomy: Anatomy,
+    points: Points,
+    caps: Sequence[OrganCap],
+    n_fractions: int,
+    *,
+    with_edges: bool = False,
 ) -> tuple[DoseCap, ...]:
     """Return the cumulative limits as hard caps on this plan's physical dose.
 
     A voxel without a known earlier dose, or with nothing left, cannot be capped: the first is
     reported, the second stays in the objective of :func:`organ_terms` and is reported. Where only
-    the worst case is unknown or leaves nothing, the limit holds for what is believed.
+    the worst case is unknown or leaves nothing, the limit holds for what is believed. Voxels
+    beside an organ that its readings lean on are capped where the limit is for the highest dose
+    anywhere; for other limits they are among the caps, but free, if asked for `with_edges`.
     """
     hard = []
     for cap in caps:
         mask = anatomy.masks[cap.structure]
-        if cap.is_point_maximum:
-            mask = touched(mask, anatomy.grid)
+        if cap.drawn is not None and (with_edges or cap.drawn.is_maximum):
+            mask = cap.drawn.leaned_on(mask, anatomy.grid)
         indices, _ = counted_points(anatomy, points, mask, excludes_targets=cap.excludes_targets)
-        doses_gy, _ = held_doses_gy(cap, points.indices[indices], n_fractions)
+        voxels = points.indices[indices]
+        doses_gy, _ = held_doses_gy(cap, anatomy.grid, voxels, n_fractions)
+        if cap.drawn is not None and not cap.drawn.is_maximum:
+            inside = anatomy.masks[cap.structure].on(anatomy.grid).ravel()[voxels] > 0
+            doses_gy = np.where(inside | np.isnan(doses_gy), doses_gy, FREE_GY)
         has_some = doses_gy > 0  # false for NaN too
         if np.any(has_some):
             hard.append(DoseCap(f"{cap.label} cap", indices[has_some], doses_gy[has_some]))

@@ -21,8 +21,8 @@ def silent(what: str, share: float) -> None:
 
 @pytest.fixture(scope="module")
 def result(make_inputs: Callable) -> CaseResult:
-    inputs = make_inputs(accepted_breaches=(("SacralPlex_R", "the target lies in it"),))
-    return run_pipeline(inputs, silent)
+    accepted = (("SacralPlex_R", "the target lies in it"),)
+    return run_pipeline(make_inputs(accepted_breaches=accepted, n_leaf_refinements=1), silent)
 
 
 def goals(result: CaseResult) -> dict:
@@ -43,7 +43,7 @@ def test_a_limit_beside_the_target_costs_coverage(
     result: CaseResult, make_inputs: Callable
 ) -> None:
     """The plexus goes on where the target ends: both cannot be had, and the limit goes first."""
-    free = run_pipeline(make_inputs(prior_gy=None), silent)
+    free = run_pipeline(make_inputs(prior_gy=None, n_leaf_refinements=1), silent)
     with_prior = goals(result)["PTV_4000", "D95%"].value
     assert 80 < with_prior < goals(free)["PTV_4000", "D95%"].value
 
@@ -111,7 +111,8 @@ def test_every_step_is_timed(result: CaseResult) -> None:
 
 
 def test_the_plan_is_deterministic(result: CaseResult, make_inputs: Callable) -> None:
-    inputs = make_inputs(accepted_breaches=(("SacralPlex_R", "the target lies in it"),))
+    accepted = (("SacralPlex_R", "the target lies in it"),)
+    inputs = make_inputs(accepted_breaches=accepted, n_leaf_refinements=1)
     again = run_pipeline(inputs, silent)
     np.testing.assert_array_equal(again.planned.physical.values, result.planned.physical.values)
 
@@ -162,7 +163,7 @@ def test_a_course_without_a_dose_makes_every_sum_a_lower_bound(
     make_inputs: Callable, result: CaseResult
 ) -> None:
     """A course known from paper only was given all the same: nothing is met, nothing is left."""
-    inputs = make_inputs()
+    inputs = make_inputs(prior_gy=66.0)  # alone above the plexus' limit
     paper = replace(inputs.priors[0].course, name="Paper", grade=RecordGrade.PAPER)
     history = replace(inputs.history, courses=(*inputs.history.courses, paper))
     done = run_pipeline(replace(inputs, history=history), silent)

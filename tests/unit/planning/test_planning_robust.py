@@ -309,8 +309,8 @@ def test_a_price_is_of_the_corner_that_leaves_least() -> None:
     cap = OrganCap(
         "Organ", 60.0, 60.0, 2.0, before(31.0, 31.0, 31.0, 31.0), False, corners=corners
     )
-    _, found = held_doses_gy(cap, np.arange(4), 22)
+    _, found = held_doses_gy(cap, grid, np.arange(4), 22)
     # the third has an unknown corner, the fourth a spent one: held for the dose as mapped
     np.testing.assert_array_equal(found, [1.5, 3.0, 2.0, 2.0])
     alone = replace(cap, corners=())
-    np.testing.assert_array_equal(held_doses_gy(alone, np.arange(4), 22)[1], [2.0] * 4)
+    np.testing.assert_array_equal(held_doses_gy(alone, grid, np.arange(4), 22)[1], [2.0] * 4)
