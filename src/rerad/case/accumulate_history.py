@@ -15,7 +15,6 @@ from rerad.accumulation import (
     CourseDose,
     CumulativeMaxima,
     OrganSum,
-    PhaseDose,
     phase_eqd2,
     proposed_strategy_settings,
 )
@@ -49,7 +48,9 @@ from rerad.planning.budget import (
     required_alpha_betas_gy,
     shortest_interval_months,
 )
+from rerad.planning.history import phase_of
 from rerad.planning.prior_mapping import map_prior
+from rerad.planning.returned_plan import require_planning_frame
 from rerad.radiobiology import limits_for
 from rerad.structures import EndSlab
 
@@ -111,7 +112,7 @@ def accumulate_case(
         if isinstance(found.transform, DisplacementField) and folder is not None:
             draw_deformed(folder, prior, inputs, found.transform)
         is_assured = is_assured and found.transform is not None
-        courses.append(_course(loaded, prior, found.transform))
+        courses.append(_course(prior, found.transform))
     plans = _plans(loaded)
     if today is not None:
         course, more = _today(today, inputs.image.grid.frame_uid)
@@ -182,35 +183,22 @@ def _plans(loaded: LoadedCase) -> tuple[PlanReference, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _course(loaded: LoadedCase, prior: PriorInput, transform: Transform | None) -> CourseDose:
+def _course(prior: PriorInput, transform: Transform | None) -> CourseDose:
     """Return an earlier course ready to be added."""
-    course, dose = prior.course, prior.study.dose
-    planned, delivered = course.n_fractions_planned, course.n_fractions_delivered
-    if dose is None or planned is None or delivered is None:
-        msg = (
-            f"{loaded.path}: {course.name}: its dose and both numbers of fractions must be known "
-            "to add it; ask the hospital that gave it"
-        )
-        raise CaseError(msg)
-    phase = PhaseDose(dose, planned, delivered, course.partial_fractions, course.name)
-    frame = dose.grid.frame_uid
+    phase = phase_of(prior)
+    frame = phase.dose.grid.frame_uid
     return CourseDose(
-        course.name,
+        prior.course.name,
         (phase,),
         transform if transform is not None else RigidTransform.identity(frame),
-        grade=course.grade,
+        grade=prior.course.grade,
     )
 
 
 def _today(today: DoseFile, frame_uid: str) -> tuple[CourseDose, tuple[PlanReference, ...]]:
     """Return a plan on the planning CT as the last course."""
     reference = dicom.read_dose_reference(today.path)
-    if reference.frame_uid != frame_uid:
-        msg = (
-            f"{today.path.name}: expected a dose in the frame of the planning CT {frame_uid}, got "
-            f"{reference.frame_uid}; give the dose that was planned on it"
-        )
-        raise CaseError(msg)
+    require_planning_frame(today.path.name, reference.frame_uid, frame_uid)
     if today.n_fractions_planned is None:
         msg = f"{today.path.name}: expected its planned number of fractions; state --fractions"
         raise CaseError(msg)

@@ -29,6 +29,7 @@ from rerad.planning.rest_plan import (
     rest_request,
     whole_robust_outcome,
 )
+from rerad.planning.returned_plan import require_planning_frame
 from rerad.planning.robust_verdicts import robust_findings
 from rerad.radiobiology import TimeFactor
 from rerad.radiobiology.records import RECORD_ROUNDING_GY
@@ -259,12 +260,7 @@ def _dose(case: Path, request: InterruptRequest, budget: CaseBudget) -> Dose | N
             return None
     dose = dicom.read_dose(path)
     frame = budget.grid.frame_uid
-    if dose.grid.frame_uid != frame:
-        msg = (
-            f"{path.name}: expected a dose in the frame of the planning CT {frame}, got "
-            f"{dose.grid.frame_uid}; give the dose of the plan that was interrupted"
-        )
-        raise CaseError(msg)
+    require_planning_frame(path.name, dose.grid.frame_uid, frame)
     return map_dose(dose, RigidTransform.identity(frame), budget.grid)
 
 

@@ -9,6 +9,7 @@ from rerad.case.schema import CaseFile
 from rerad.core import Image, Patient, Plan
 from rerad.errors import CaseError
 from rerad.planning.inputs import ReturnedPlan
+from rerad.planning.returned_plan import require_planning_frame
 
 if TYPE_CHECKING:
     from rerad.case.load import DataFolder
@@ -62,8 +63,10 @@ def read_returned(
     Raises
     ------
     CaseError
-        If plan or dose belong to another patient, to another frame of reference or not together,
-        or the number of fractions is not known or contradicts the plan.
+        If plan or dose belong to another patient or not together, the plan is on another frame of
+        reference, or the number of fractions is not known or contradicts the plan.
+    FrameMismatchError
+        If the dose is on another frame of reference.
     DicomError
         If a file cannot be used.
     """
@@ -84,13 +87,7 @@ def read_returned(
     if not n_fractions:
         msg = f"{dose_path.name}: expected its RTPLAN or its number of fractions, got neither"
         raise CaseError(msg)
-    frame = case.frame_uid
-    if reference.frame_uid != frame:
-        msg = (
-            f"{dose_path.name}: expected a dose in the frame of the planning CT {frame}, got "
-            f"{reference.frame_uid}; plan on the CT that the limits were exported for"
-        )
-        raise CaseError(msg)
+    require_planning_frame(dose_path.name, reference.frame_uid, case.frame_uid)
     return ReturnedPlan(label, dicom.read_dose(dose_path), n_fractions)
 
 

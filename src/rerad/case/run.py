@@ -29,6 +29,8 @@ from rerad.case.written_plan import require_as_written
 from rerad.core import Finding, Provenance, StepTime
 from rerad.errors import CaseError
 from rerad.planning import CaseListeners, CaseResult, GoalNow, PlanState, Progress, run_pipeline
+from rerad.planning.checks import record_findings
+from rerad.planning.history import phase_of
 from rerad.planning.pipeline import require_structures
 from rerad.reporting import write_report
 from rerad.reporting.figures_nerve import NervePictures
@@ -99,16 +101,11 @@ def check_case(case: Path) -> CheckReport:
     loaded = load_case(case)
     require_structures(loaded.inputs)
     for prior in loaded.inputs.priors:
-        course = prior.course
-        if course.n_fractions_planned is None or course.n_fractions_delivered is None:
-            msg = (
-                f"{loaded.path}: {course.name}: n_fractions_planned and n_fractions_delivered "
-                "must both be known to convert its dose to EQD2; ask the hospital that gave it"
-            )
-            raise CaseError(msg)
+        phase_of(prior)
     if loaded.file.nerves is not None:
         require_nerves(scan_of(loaded), loaded.file.nerves)
-    return CheckReport(loaded, loaded.inputs.findings)
+    findings = (*loaded.inputs.findings, *record_findings(loaded.inputs))
+    return CheckReport(loaded, findings)
 
 
 def scan_of(loaded: LoadedCase) -> NerveScan:

@@ -22,7 +22,7 @@ def check(case: CaseArgument, as_json: JsonOption = False) -> None:
     typer.echo(f"{report.loaded.path}: can be run")
     typer.echo(f"  planning CT   {inputs.image.grid.shape} voxels, {inputs.image.description}")
     typer.echo(f"  structures    {len(inputs.structures.structures)}")
-    for prior in inputs.priors:
-        typer.echo(f"  earlier       {prior.course.name}: {prior.course.grade}")
+    for course in inputs.history.courses:
+        typer.echo(f"  earlier       {course.name}: {course.grade}")
     for finding in findings:
         typer.echo(f"  {finding['severity']}: {finding['text']}")

@@ -62,7 +62,7 @@ def carry_priors(
     wanted = sorted(set(alpha_betas_gy))
     carried = []
     for prior in inputs.priors:
-        require_convertible(prior)
+        phase_of(prior)
         found = map_prior(prior, inputs, progress)
         progress(f"mapping {prior.course.name}", 0.9)
         if found.transform is None:
@@ -72,8 +72,14 @@ def carry_priors(
     return tuple(carried)
 
 
-def require_convertible(prior: PriorInput) -> None:
-    """Raise unless a course has a dose and both its numbers of fractions."""
+def phase_of(prior: PriorInput) -> PhaseDose:
+    """Return the dose of an earlier course with what was given of it.
+
+    Raises
+    ------
+    MissingDataError
+        If it has no dose, or planned or delivered fractions are unknown.
+    """
     course = prior.course
     planned, delivered = course.n_fractions_planned, course.n_fractions_delivered
     if prior.study.dose is None:
@@ -82,9 +88,11 @@ def require_convertible(prior: PriorInput) -> None:
     if planned is None or delivered is None:
         msg = (
             f"{course.name}: n_fractions_planned is {planned}, n_fractions_delivered is "
-            f"{delivered}; its dose cannot be turned into EQD2 without both"
+            f"{delivered}; its dose cannot be turned into EQD2 without both, so ask the hospital "
+            "that gave it"
         )
         raise MissingDataError(msg)
+    return PhaseDose(prior.study.dose, planned, delivered, course.partial_fractions, course.name)
 
 
 def carry_prior(
@@ -110,29 +118,25 @@ def carry_prior(
     RegistrationError
         If the map is not assured.
     """
-    require_convertible(prior)
+    phase = phase_of(prior)
     course, study, transform = prior.course, prior.study, found.transform
-    dose, planned = study.dose, course.n_fractions_planned
-    delivered = course.n_fractions_delivered
-    if dose is None or planned is None or delivered is None:  # excluded above
-        raise AssertionError(course.name)
     if transform is None:
         raise RegistrationError(" ".join(item.text for item in found.findings))
     field = transform if isinstance(transform, DisplacementField) else None
     rigid = transform.rigid if isinstance(transform, DisplacementField) else transform
-    phase = PhaseDose(dose, planned, delivered, course.partial_fractions, course.name)
     eqd2 = {
         alpha_beta: map_dose(phase_eqd2(phase, alpha_beta), transform, grid)
         for alpha_beta in sorted(set(alpha_betas_gy))
     }
-    n_given = delivered + sum(course.partial_fractions)
+    n_given = phase.n_fractions_delivered + sum(phase.partial_fractions)
+    given = phase.dose.scaled(n_given / phase.n_fractions_planned)
     return PriorCourse(
         course=course,
         study=study,
         transform=rigid,
         registration=found.rigid,
         image_on_planning=resample_image(study.image, grid, rigid, outside=AIR_HU),
-        physical_on_planning=map_dose(dose.scaled(n_given / planned), transform, grid),
+        physical_on_planning=map_dose(given, transform, grid),
         eqd2_on_planning=eqd2,
         deformation=field,
         deformable=found.deformable,

@@ -63,6 +63,9 @@ class PriorMap:
         At the landmarks of the case.
     findings : tuple of Finding
         What the reader must weigh.
+    start : RigidTransform or None
+        A rigid transform made here that is not good enough to sum doses on; a deformable
+        registration may start from it.
     """
 
     transform: Transform | None
@@ -70,6 +73,7 @@ class PriorMap:
     deformable: DeformableQuality | None = None
     landmarks: LandmarkFit | None = None
     findings: tuple[Finding, ...] = ()
+    start: RigidTransform | None = None
 
 
 def map_prior(prior: PriorInput, inputs: PlanningInputs, progress: Progress) -> PriorMap:
@@ -119,7 +123,7 @@ def _mapped(prior: PriorInput, inputs: PlanningInputs, progress: Progress) -> Pr
         found = _registered(prior, inputs, progress)
     if prior.mapping.is_deformable and here != there:
         progress(f"registering the CT of {name} deformably", 0.3)
-        found = _deformed(prior, inputs, found)
+        found = _deformed(prior, inputs, found, progress)
     if not prior.mapping.landmarks or found.transform is None:
         return found
     return _at_landmarks(found, prior)
@@ -137,7 +141,8 @@ def _registered(prior: PriorInput, inputs: PlanningInputs, progress: Progress) -
         return PriorMap(result.transform, result.quality, findings=result.quality.findings)
     reasons = " ".join(finding.text for finding in result.quality.findings)
     why = f"the registration of its CT to today's is not good enough to sum doses on. {reasons}"
-    return PriorMap(None, result.quality, findings=(_not_assured(name, why),))
+    said = (_not_assured(name, why),)
+    return PriorMap(None, result.quality, findings=said, start=result.transform)
 
 
 def _not_assured(name: str, why: str) -> Finding:
@@ -178,7 +183,9 @@ def as_given(name: str) -> Finding:
     return Finding(Severity.CAUTION, "registration-as-given", text, name)
 
 
-def _deformed(prior: PriorInput, inputs: PlanningInputs, found: PriorMap) -> PriorMap:
+def _deformed(
+    prior: PriorInput, inputs: PlanningInputs, found: PriorMap, progress: Progress
+) -> PriorMap:
     """Register deformably on top of what was found; keep the field only if it is assured.
 
     Bones that bend between two visits fail the rigid thresholds; a rigid transform that is not
@@ -186,13 +193,12 @@ def _deformed(prior: PriorInput, inputs: PlanningInputs, found: PriorMap) -> Pri
     """
     if isinstance(found.transform, DisplacementField):
         return found
-    start = found.transform
-    if start is None:
-        try:
-            seed = inputs.settings.seed
-            start = register_rigid(prior.study.image, inputs.image, seed=seed).transform
-        except RegistrationError:
-            return found
+    start: Transform | None = found.transform or found.start
+    if start is None and prior.mapping.given is not None:  # a field that was given and refused
+        own = _registered(prior, inputs, progress)
+        start = own.transform or own.start
+    if not isinstance(start, RigidTransform):
+        return found
     moving, fixed = prior.study.image, inputs.image
     guides, judges = _guides_and_judges(prior, inputs)
     field = register_deformable(moving, fixed, start, guides=guides)

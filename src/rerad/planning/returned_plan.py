@@ -19,6 +19,22 @@ from rerad.planning.result import ReturnedCheck as ReturnedCheck
 from rerad.radiobiology import fraction_size_finding, to_eqd2
 
 
+def require_planning_frame(label: str, dose_frame_uid: str, frame_uid: str) -> None:
+    """Raise unless a dose is in the frame of the planning CT.
+
+    Raises
+    ------
+    FrameMismatchError
+        If it is not.
+    """
+    if dose_frame_uid != frame_uid:
+        msg = (
+            f"{label}: expected a dose in the frame of the planning CT {frame_uid}, got "
+            f"{dose_frame_uid}; give a dose that was planned on this CT"
+        )
+        raise FrameMismatchError(msg)
+
+
 def check_returned_plan(plan: ReturnedPlan, judgement: Judgement) -> ReturnedCheck:
     """Judge a plan made elsewhere by everything that a plan made here is judged by.
 
@@ -44,12 +60,7 @@ def check_returned_plan(plan: ReturnedPlan, judgement: Judgement) -> ReturnedChe
         )
         raise InputError(msg)
     frame = judgement.dose_grid.frame_uid
-    if plan.dose.grid.frame_uid != frame:
-        msg = (
-            f"{plan.label}: expected a dose in the frame of the planning CT {frame}, got "
-            f"{plan.dose.grid.frame_uid}; plan on the CT that the limits were exported for"
-        )
-        raise FrameMismatchError(msg)
+    require_planning_frame(plan.label, plan.dose.grid.frame_uid, frame)
     same = RigidTransform.identity(frame)
     eqd2 = {
         alpha_beta: map_dose(

@@ -409,7 +409,10 @@ def test_a_field_that_is_assured_takes_the_place_of_a_rigid_transform(
         grid = moving.grid if start.to_frame_uid == moving.grid.frame_uid else fixed.grid
         return DisplacementField(np.full((*grid.shape, 3), shift_mm), grid, start)
 
+    calls = []
+
     def poor(*_args, **_more):
+        calls.append(1)
         quality = SimpleNamespace(is_acceptable=False, findings=())
         return SimpleNamespace(transform=rigid, quality=quality)
 
@@ -421,6 +424,7 @@ def test_a_field_that_is_assured_takes_the_place_of_a_rigid_transform(
     (total,) = result.sums
     assert np.nanmax(total.values) == pytest.approx(42.75, abs=0.01)
     assert isinstance(result.courses[0].transform, DisplacementField)
+    assert len(calls) == 1  # what failed is not done again: the field starts from it
     codes = {finding.code for finding in result.findings}
     assert "registration-not-assured" not in codes
     assert "deformable-quality" in codes

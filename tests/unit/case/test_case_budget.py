@@ -24,7 +24,7 @@ from rerad.cli.console import ExitCode
 from rerad.cli.main import app
 from rerad.core import Dose, DoseScope, Patient, RecordGrade
 from rerad.dicom import PlanReference, StudyHeader
-from rerad.errors import CaseError, DicomError, InputError
+from rerad.errors import CaseError, DicomError, FrameMismatchError, InputError
 from rerad.evaluation import Verdict
 from rerad.planning import prepare_case
 from rerad.planning.remaining_map import remaining_map
@@ -124,7 +124,7 @@ def test_files_of_another_patient_frame_or_plan_are_refused(point_case, tiny, tm
         check_returned(budget, other, None, 22)
     assert "SOMEONE" not in str(error.value)
     there = returned(tmp_path / "there.dcm", tiny.prior, 30.0)
-    with pytest.raises(CaseError, match="frame of the planning CT"):
+    with pytest.raises(FrameMismatchError, match="frame of the planning CT"):
         check_returned(budget, there, None, 22)
     with pytest.raises(CaseError, match="does not refer to the plan"):
         check_returned(

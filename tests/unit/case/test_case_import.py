@@ -109,7 +109,7 @@ def test_fractions_that_contradict_the_plan_are_refused(tiny_case: Path) -> None
 
 def test_unknown_delivered_fractions_stop_the_check(tiny_case: Path) -> None:
     edit(tiny_case, "n_fractions_delivered = 25", 'n_fractions_delivered = "unknown"')
-    with pytest.raises(CaseError, match="must both be known"):
+    with pytest.raises(ReradError, match="cannot be turned into EQD2 without both"):
         check_case(tiny_case)
 
 
