@@ -14,6 +14,7 @@ from rerad.core import Finding, Severity
 from rerad.errors import InputError
 from rerad.optimize import (
     DoseTerm,
+    Multipliers,
     NavigatedPlan,
     ParetoGoal,
     ParetoProgress,
@@ -32,6 +33,7 @@ from rerad.optimize import (
 from rerad.planning.inputs import Progress
 from rerad.planning.leaf_refinement import refine
 from rerad.planning.levels import LEVEL_SLACK, REACHED_SHARE
+from rerad.planning.limit_repair import hold_limits
 from rerad.planning.mimic import mimic_problem
 from rerad.planning.pass_record import PlanState
 from rerad.planning.pipeline import PreparedCase
@@ -177,7 +179,12 @@ def plan_of(
     wanted = problem.dose_gy(chosen.fluence_mu)
     progress("sequencing and recalculating the chosen plan", 0.5)
     delivered = _corrected(task, chosen.fluence_mu, wanted, places, progress)
-    delivered, refined = refine(task, delivered, mimic_problem(task, wanted), None, progress)
+    cost = mimic_problem(task, wanted)
+    delivered, refined = refine(task, delivered, cost, None, progress)
+    held = None
+    if task.problem.caps and state.stiffness > 0:
+        held = Multipliers.start(task.problem.caps, state.stiffness)
+    delivered, not_held = hold_limits(task, delivered, cost, held, progress)
     check_deliverable(delivered.plan, task.request.machine)
     seen = pass_agreement(task, wanted, delivered.at_points_gy)
     used = int(np.count_nonzero(chosen.shares > 1e-6))
@@ -197,8 +204,8 @@ def plan_of(
         dose=delivered.dose,
         convergence=convergence,
         complexity=complexity_of(delivered.plan, task.request.machine),
-        findings=(*task.findings, *delivered.findings, *_unmet(axes, chosen)),
-        state=replace(state, fluence_mu=chosen.fluence_mu),
+        findings=(*task.findings, *delivered.findings, *_unmet(axes, chosen), *not_held),
+        state=now,
         robust=_robust(task, places, (trusting, now)),
     )
 

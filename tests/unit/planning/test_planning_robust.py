@@ -275,6 +275,8 @@ def test_priorities_stay_priorities_in_a_robust_plan(inputs: PlanningInputs) -> 
     assert price["SacralPlex_R"].robust_gy < min(1.0, price["SacralPlex_R"].nominal_gy)
     hard = next(v for v in done.robust.verdicts if v.worst.goal.is_hard)
     assert hard.worst.value < 25.5
+    said = next(f for f in done.findings if f.code == "hard-goal-without-shift")
+    assert "(Bladder D20%)" in said.text
     assert hard.scenario in {"no shift", "shift (-3, 0, 0) mm", "shift (3, 0, 0) mm"}
 
 

@@ -90,6 +90,11 @@ def test_the_chosen_plan_gives_what_was_promised(finished: tuple, found: tuple) 
     assert values["PTV_4000", "D95%"] < was["PTV_4000", "D95%"]
     assert "trade between" in chosen.convergence.status
     assert not any(finding.code == "wish-not-met" for finding in chosen.findings)
+    # what the state holds is this plan's: its model and its background make its final dose
+    task = prepare_task(prepared.request, silent, Listeners())
+    model = task.problem.delivered_gy(chosen.state.fluence_mu)
+    final = task.points.sample(np.nan_to_num(chosen.dose.values))
+    np.testing.assert_allclose(model + chosen.state.background_gy, final, atol=1e-3)
 
 
 def test_a_wish_that_no_plan_has_is_said(finished: tuple, found: tuple) -> None:
