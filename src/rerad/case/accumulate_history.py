@@ -135,7 +135,11 @@ def accumulate_case(
         origin=(loaded.patient, inputs.image.study_uid, plans),
         progress=progress,
     )
-    organs = result.organs if not missing else tuple(_at_least(row) for row in result.organs)
+    organs = result.organs
+    if bands:
+        organs = tuple(_at_most(row) for row in organs)
+    if missing:
+        organs = tuple(_at_least(row) for row in organs)
     return replace(
         result,
         organs=organs,
@@ -165,6 +169,11 @@ def _own_alpha_betas(
         }
         own[structure.name] = frozenset(found) or late
     return own
+
+
+def _at_most(row: OrganSum) -> OrganSum:
+    """Return an organ's sum as what it is where a course is a bound: an upper bound."""
+    return replace(row, low_gy=0.0, high_gy=float(np.fmax(row.high_gy, row.value_gy)))
 
 
 def _at_least(row: OrganSum) -> OrganSum:

@@ -67,6 +67,7 @@ def _option(option: ResidualOption) -> dict[str, object]:
                 "structure": organ.structure,
                 "metric": organ.metric,
                 "value_gy": known(organ.value_gy),
+                "at_least_gy": known(organ.at_least_gy),
                 "limit_gy": organ.limit_gy,
                 "is_within": organ.is_within,
                 "is_accepted": organ.is_accepted,

@@ -189,6 +189,8 @@ def _print(result: Accumulation, written: tuple[Path, ...]) -> None:
             band = f"{row.low_gy:.2f} - {row.high_gy:.2f}"
             if math.isinf(row.high_gy):
                 band = f"{row.low_gy:.2f} or more"
+            elif row.low_gy == 0:
+                band = f"{row.high_gy:.2f} or less" if math.isfinite(row.high_gy) else "unknown"
         numbers = (
             m.sum_of_maxima_gy,
             m.sum_in_overlap_gy,

@@ -126,7 +126,7 @@ def _verdict(option: ResidualOption) -> str:
 def _value(organ: OrganState) -> str:
     """Return an organ's cumulative dose in words."""
     if not math.isfinite(organ.value_gy):
-        return "unknown"
+        return f"unknown, at least {organ.at_least_gy:.2f}"
     word = "at least " if organ.is_lower_bound else "at most " if organ.is_upper_bound else ""
     return f"{word}{organ.value_gy:.2f}"
 

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from rerad.core import Dose, Mask, RecordGrade, Structure
-from rerad.evaluation import dose_at, dvh_of_points, evaluate_metric, parse_metric, points_of
+from rerad.evaluation import (
+    Dvh,
+    dose_at,
+    dvh_of_points,
+    evaluate_metric,
+    metric_bounds,
+    parse_metric,
+    points_of,
+)
 from rerad.planning.budget import OrganLimit
 from rerad.planning.history import BOUNDED
 from rerad.planning.interrupted_plan import InterruptedPlan
@@ -41,6 +49,8 @@ class OrganState:
         Poorest record of the earlier courses in the value; None if there were none.
     is_lower_bound : bool
         Whether a course on record is missing from the value.
+    at_least_gy : float
+        What is known of the value where it is not; else the same.
     """
 
     structure: str
@@ -50,6 +60,7 @@ class OrganState:
     is_accepted: bool = False
     grade: RecordGrade | None = None
     is_lower_bound: bool = False
+    at_least_gy: float = float("nan")
 
     @property
     def is_upper_bound(self) -> bool:
@@ -60,7 +71,7 @@ class OrganState:
     def is_within(self) -> bool | None:
         """Whether the limit is kept; None where that cannot be told."""
         if np.isnan(self.value_gy):
-            return None
+            return False if self.at_least_gy > self.limit_gy + _TOLERANCE_GY else None
         if self.value_gy > self.limit_gy + _TOLERANCE_GY:
             return False
         return None if self.is_lower_bound else True
@@ -79,6 +90,8 @@ class OrganAtPoints:
         Volume of each point.
     had_gy : ndarray of shape (n,)
         EQD2 of earlier courses and of the fractions given; NaN where unknown.
+    given_gy : ndarray of shape (n,)
+        EQD2 of the fractions given alone.
     fraction_gy, squared_gy2 : ndarray of shape (n,)
         Planned dose of one fraction, and its square.
     is_accepted, is_lower_bound : bool
@@ -89,6 +102,7 @@ class OrganAtPoints:
     points_mm: NDArray[np.float64]
     volumes_cc: NDArray[np.float64]
     had_gy: NDArray[np.float64]
+    given_gy: NDArray[np.float64]
     fraction_gy: NDArray[np.float64]
     squared_gy2: NDArray[np.float64]
     is_accepted: bool = False
@@ -99,27 +113,37 @@ class OrganAtPoints:
         goal = self.limit.goal
         ratio = goal.alpha_beta_gy or np.nan
         each = scale * ratio * self.fraction_gy + scale**2 * self.squared_gy2
-        return self.state_of(self.had_gy + n * each / (2.0 + ratio))
+        return self._state_with(n * each / (2.0 + ratio))
 
     def state_with(self, more: Dose) -> OrganState:
         """Return the metric with the EQD2 of a new plan for the rest added."""
-        return self.state_of(self.had_gy + dose_at(more, self.points_mm))
+        return self._state_with(dose_at(more, self.points_mm))
 
-    def state_of(self, total_gy: NDArray[np.float64]) -> OrganState:
-        """Return the metric of a cumulative EQD2 at the points."""
+    def _state_with(self, more_gy: NDArray[np.floating]) -> OrganState:
+        """Return the metric with an EQD2 at the points added."""
         goal = self.limit.goal
-        histogram = dvh_of_points(
-            self.limit.structure, "EQD2", total_gy.astype(np.float32), self.volumes_cc
-        )
+        metric = parse_metric(goal.metric)
+        histogram = self._histogram(self.had_gy + more_gy)
+        value = at_least = evaluate_metric(metric, histogram)
+        if np.isnan(value):
+            # Where earlier dose is unknown, or only a bound of it is known, this course counts.
+            is_open = np.isnan(self.had_gy) | (self.limit.grade in BOUNDED)
+            known = np.where(is_open, self.given_gy, self.had_gy)
+            at_least = metric_bounds(metric, self._histogram(known + more_gy))[0]
         return OrganState(
             self.limit.structure,
             goal.metric,
-            evaluate_metric(parse_metric(goal.metric), histogram),
+            value,
             goal.at_most if goal.at_most is not None else np.nan,
             self.is_accepted,
             self.limit.grade,
             self.is_lower_bound,
+            at_least,
         )
+
+    def _histogram(self, total_gy: NDArray[np.floating]) -> Dvh:
+        values = total_gy.astype(np.float32)
+        return dvh_of_points(self.limit.structure, "EQD2", values, self.volumes_cc)
 
     def largest_scale(self, n: int, highest: float) -> float:
         """Return the largest scale that keeps the limit; NaN if unknown, 0 if none does."""
@@ -183,12 +207,13 @@ def organs_at_points(
             fraction = dose_at(replace(plan.dose, values=each), points).astype(np.float64)
             squared = dose_at(replace(plan.dose, values=each**2), points).astype(np.float64)
             had = dose_at(plan.given_eqd2(plan.dose, alpha_beta), points).astype(np.float64)
+        given = had
         if limit.prior is not None:
             had = had + dose_at(limit.prior, points)
         is_accepted = limit.structure in accepted
         found.append(
             OrganAtPoints(
-                limit, points, volumes, had, fraction, squared, is_accepted, is_lower_bound
+                limit, points, volumes, had, given, fraction, squared, is_accepted, is_lower_bound
             )
         )
     return tuple(found)

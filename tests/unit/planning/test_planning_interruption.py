@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rerad.core import Course, Dose, DoseScope, Goal, Prescription, RecoveryBasis
+from rerad.core import (
+    Course,
+    Dose,
+    DoseScope,
+    Goal,
+    Prescription,
+    RecordGrade,
+    RecoveryBasis,
+)
 from rerad.errors import InputError, MissingDataError
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.planning.budget import OrganLimit
@@ -124,6 +132,15 @@ def test_unknown_earlier_dose_stays_unknown(scene):
     assert math.isnan(found.options[0].organs[0].value_gy)
     assert found.options[0].is_within_limits is None
     assert found.options[-1].limited_by == ""
+    # What is known all the same is not lost: 15 fractions of this course were given.
+    given = pytest.approx(38.1818 * 15 / 22, abs=0.01)
+    assert found.options[0].organs[0].at_least_gy == given
+    bound = replace(limit, prior=unknown, grade=RecordGrade.DVH_OR_POINTS)
+    found = solve(plan(grid), [bound], masks, n_choices=(7,))
+    assert found.options[0].organs[0].at_least_gy == given
+    low = replace(bound, goal=replace(bound.goal, at_most=20.0))
+    found = solve(plan(grid), [low], masks, n_choices=(7,))
+    assert found.options[0].is_within_limits is False
 
 
 def test_without_the_plan_every_organ_has_the_prescription(scene):
