@@ -184,7 +184,7 @@ def as_lower_bound(result: GoalResult) -> GoalResult:
 
 
 def as_upper_bound(result: GoalResult, low: float) -> GoalResult:
-    """Return a result for a sum that holds a course as an upper bound.
+    """Return a result for a sum that holds a course as an upper bound, or of unknown dose.
 
     An upper limit is judged on the bound: met on it is met; exceeded on it is called exceeded,
     although less may have been given. Where no value can be stated, only what is exceeded without
@@ -195,9 +195,8 @@ def as_upper_bound(result: GoalResult, low: float) -> GoalResult:
     result : GoalResult
         Of the sum with the bound.
     low : float
-        Lowest value without the bounded course.
+        Lowest value without the bounded course, unknown earlier dose taken as none.
     """
-    low = min(low, result.low) if not isnan(result.low) else low
     verdict = result.verdict
     if isnan(result.value) or result.goal.at_least is not None:
         verdict = _verdict(result.goal, low, result.high)

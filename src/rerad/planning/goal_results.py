@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
+
+import numpy as np
 
 from rerad.core import Dose, DoseScope, Goal, StructureKind, StructureSet
 from rerad.evaluation import (
@@ -203,8 +206,11 @@ def _cumulative_goal(
         is_accepted=goal.structure.removesuffix(SHARED_SUFFIX) in judgement.accepted,
     )
     result = replace(result, grade=judgement.grade)
-    for recorded in earlier.recorded:
-        known = own if recorded is None else recorded + own
+    open_ended = (earlier.believed,) if isnan(result.value) else ()
+    for recorded in earlier.recorded or open_ended:
+        known = own
+        if recorded is not None:  # unknown earlier dose was nothing at least
+            known = own + replace(recorded, values=np.nan_to_num(recorded.values))
         histogram = judgement.histogram(known, goal.structure)
         low = evaluate_goal(goal, histogram, prescription_gy=None).low
         result = as_upper_bound(result, low)
