@@ -87,12 +87,17 @@ def phase_of(prior: PriorInput) -> PhaseDose:
         raise MissingDataError(msg)
     if planned is None or delivered is None:
         msg = (
-            f"{course.name}: n_fractions_planned is {planned}, n_fractions_delivered is "
-            f"{delivered}; its dose cannot be turned into EQD2 without both, so ask the hospital "
-            "that gave it"
+            f"{course.name}: n_fractions_planned is {_stated(planned)}, n_fractions_delivered is "
+            f"{_stated(delivered)}; its dose cannot be turned into EQD2 without both, so ask the "
+            "hospital that gave it"
         )
         raise MissingDataError(msg)
     return PhaseDose(prior.study.dose, planned, delivered, course.partial_fractions, course.name)
+
+
+def _stated(count: int | None) -> str:
+    """Return a number of fractions in words."""
+    return "unknown" if count is None else str(count)
 
 
 def carry_prior(
@@ -165,6 +170,14 @@ def prior_findings(
         inconsistent = inconsistent_fraction_dose(prior.course)
         if inconsistent is not None:
             findings.append(inconsistent)
+        planned, given = prior.course.n_fractions_planned, prior.course.n_fractions_delivered
+        n_begun = (given or 0) + len(prior.course.partial_fractions)
+        if planned is not None and n_begun > planned:
+            text = (
+                f"{name}: {n_begun} fractions were given of {planned} planned; each was counted "
+                "at the planned dose per fraction, so check both numbers."
+            )
+            findings.append(Finding(Severity.SERIOUS, "more-than-planned", text, name))
         unknown = np.isnan(prior.physical_on_planning.values) & body
         share = float(np.count_nonzero(unknown)) / max(1, int(np.count_nonzero(body)))
         if share > 0:

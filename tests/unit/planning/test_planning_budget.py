@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rerad.core import RecordGrade, RecoveryBasis
@@ -15,6 +16,7 @@ from rerad.planning.budget import (
     shortest_interval_months,
     spelling_findings,
 )
+from rerad.planning.history import prior_findings
 from rerad.radiobiology import physical_from_eqd2
 
 
@@ -194,3 +196,14 @@ def test_a_bounded_course_is_an_upper_bound_and_nothing_of_it_was_given_at_least
     assert row.grade is RecordGrade.DVH_OR_POINTS
     plain = {(r.structure, r.rule_set): r for r in make_budget(inputs, [recorded])[0]}
     assert not any(s.is_upper_bound for s in plain["SacralPlex_R", "slevin2021"].scenarios)
+
+
+def test_more_fractions_than_planned_are_said(make_inputs: Callable, carry: Callable) -> None:
+    inputs = make_inputs()
+    prior = carry(inputs.priors[0], 2.0)
+    body = np.ones(inputs.image.grid.shape, dtype=np.float32)
+    assert "more-than-planned" not in {f.code for f in prior_findings([prior], body)}
+    course = replace(prior.course, n_fractions_delivered=25, partial_fractions=(0.5,))
+    found = prior_findings([replace(prior, course=course)], body)
+    said = next(f for f in found if f.code == "more-than-planned")
+    assert "26 fractions were given of 25 planned" in said.text

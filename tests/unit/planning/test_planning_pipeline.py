@@ -155,7 +155,7 @@ def test_missing_things_are_named(make_inputs: Callable, structures: StructureSe
         run_pipeline(no_outline, silent)
     unknown = replace(inputs.priors[0].course, n_fractions_delivered=None)
     undelivered = replace(inputs, priors=(replace(inputs.priors[0], course=unknown),))
-    with pytest.raises(MissingDataError, match="n_fractions_delivered is None"):
+    with pytest.raises(MissingDataError, match="n_fractions_delivered is unknown"):
         run_pipeline(undelivered, silent)
 
 
