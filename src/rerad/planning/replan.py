@@ -38,7 +38,7 @@ from rerad.planning.result import Convergence
 from rerad.planning.robust_plan import robust_passes
 from rerad.sequencing import check_deliverable
 
-N_AGAIN = 6
+N_AGAIN = 10
 """The last pass may take so many times its evaluations more, while the optimiser exceeds a cap."""
 
 
