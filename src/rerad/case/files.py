@@ -95,6 +95,12 @@ def first_problem(path: Path, error: ValidationError, *, inside: str = "") -> st
         text = f"{path}: key {key!r} is missing"
     else:
         text = f"{path}: {key}: {_wanted(found)}, got {first.get('input')!r}"
+        if key.endswith("n_fractions_delivered") and isinstance(first.get("input"), float):
+            text += "; write the whole fractions, and the broken one as partial_fractions = [0.5]"
+            if key.startswith("current_course"):
+                text = (
+                    text.rpartition(";")[0] + "; rerad interrupt --delivered takes such a number"
+                )
     more = len(problems) - 1
     return f"{text} (and {more} more)" if more else text
 

@@ -51,6 +51,7 @@ def export_limits(
         print_json(
             {
                 "status": "done",
+                "grades": {limit.structure: limit.grade for limit in budget.limits},
                 "files": [str(path) for path in files],
                 "volumes": [
                     {
@@ -86,6 +87,8 @@ def export_limits(
             f"left {dose.organ}: {dose.n_limited} voxels with a limit, of which 0 Gy for "
             f"{dose.n_spent} spent and {dose.n_unknown} unknown; {dose.ceiling_gy:g} Gy elsewhere"
         )
+    for grade in dict.fromkeys(limit.grade for limit in budget.limits if limit.grade):
+        typer.echo(f"record   the poorest in these sums: {grade}")
     for finding in budget.findings:
         typer.echo(f"{finding.severity}: {finding.text}")
     for path in files:

@@ -275,7 +275,9 @@ def test_export_on_the_command_line_with_its_page(point_case, tmp_path):
     words = ["export-limits", str(point_case), "--level-gy", "35", "--out", str(tmp_path / "lim")]
     result = RUNNER.invoke(app, [*words, "--json", "-q"])
     assert result.exit_code == ExitCode.DONE, result.stderr
-    files = [Path(name) for name in json.loads(result.stdout)["files"]]
+    document = json.loads(result.stdout)
+    assert document["grades"] == {"SacralPlex_R": "DVH or point doses only"}
+    files = [Path(name) for name in document["files"]]
     assert all(path.is_file() for path in files)
     page = next(path for path in files if path.suffix == ".pdf").read_bytes()
     assert page.startswith(b"%PDF")

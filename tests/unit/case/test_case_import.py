@@ -113,6 +113,12 @@ def test_unknown_delivered_fractions_stop_the_check(tiny_case: Path) -> None:
         check_case(tiny_case)
 
 
+def test_half_a_fraction_is_told_where_it_belongs(tiny_case: Path) -> None:
+    edit(tiny_case, "n_fractions_delivered = 25", "n_fractions_delivered = 13.5")
+    with pytest.raises(CaseError, match=r"write the whole fractions.*partial_fractions"):
+        check_case(tiny_case)
+
+
 def test_unknown_planned_fractions_of_today_stop_the_check(tiny_case: Path) -> None:
     edit(tiny_case, "n_fractions_planned = 22", 'n_fractions_planned = "unknown"')
     with pytest.raises(MissingDataError, match="planned number of fractions"):
