@@ -195,8 +195,8 @@ def request_for(case: ReradCase, judge: Judge, method: str) -> PlanRequest:
 def ceilings(case: ReradCase, request: PlanRequest) -> dict[str, float]:
     """Return the D98 % of each target, in EQD2, if every voxel had all that its caps allow.
 
-    At most the dose where overdose begins; read from voxels. No plan of this method can be above
-    it, whatever beams and leaves can do.
+    At most the dose where overdose begins. Read from voxels; a D98 % read between them can be
+    a little above it on a coarse grid.
     """
     grid, n_fractions = request.grid, request.n_fractions
     most = np.full(grid.n_voxels, np.inf)
@@ -281,8 +281,8 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
         f"{BAR_OPTIMISER_GY:g} Gy (of this plan's own dose) in the optimiser, over a cumulative "
         f"limit at most {BAR_FINAL_GY:g} Gy in the final dose.",
         "",
-        "Ceiling: the D98 % if every voxel of the target had all that the organs' caps allow it; "
-        "where target and organ share voxels no plan can be above it.",
+        "Ceiling: the D98 % if every voxel of the target had all that the organs' caps allow it, "
+        "whatever beams and leaves can do; read from voxels, between them it can be a little more.",
         "",
         "| case | rerad | uniform | ignore and scale (MU factor) | gain over uniform, scale "
         "| ceiling: rerad, uniform | excess: optimiser, final | bar |",
