@@ -282,7 +282,7 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
         f"limit at most {BAR_FINAL_GY:g} Gy in the final dose.",
         "",
         "Ceiling: the D98 % if every voxel of the target had all that the organs' caps allow it, "
-        "whatever beams and leaves can do; read from voxels, between them it can be a little more.",
+        "whatever beams and leaves do; read from voxels, between them it can be a little more.",
         "",
         "| case | rerad | uniform | ignore and scale (MU factor) | gain over uniform, scale "
         "| ceiling: rerad, uniform | excess: optimiser, final | bar |",
