@@ -373,7 +373,7 @@ def main() -> None:
 def make_plan_once(case: ReradCase) -> None:
     """Compile: plan coarsely, so that no row pays for it."""
     request = request_for(case, Judge(case), "rerad")
-    settings = replace(request.settings, max_evaluations=5, n_correction_passes=0)
+    settings = replace(request.settings, max_evaluations=30, n_correction_passes=0)
     if hasattr(settings, "n_leaf_refinements"):
         settings = replace(settings, n_leaf_refinements=1)
     make_plan(replace(request, settings=settings), quiet)

@@ -106,11 +106,11 @@ class SweepLeakage:
     def dose_gy(self, open_mu: Floats) -> Floats:
         """Return the dose of the leakage at the points: :math:`T M_b` through each field."""
         share = (self.transmission * self.metersets_mu(open_mu)).astype(np.float32)
-        return np.asarray(share @ self.dose_per_mu_gy, dtype=np.float64)
+        return np.asarray(np.einsum("b,bn->n", share, self.dose_per_mu_gy), dtype=np.float64)
 
     def gradient(self, open_mu: Floats, by_dose: Floats) -> Floats:
         """Return the derivative of ``by_dose @ dose_gy(x)`` by the open times."""
-        by_mu = self.dose_per_mu_gy @ by_dose.astype(np.float32)
+        by_mu = np.einsum("bn,n->b", self.dose_per_mu_gy, by_dose.astype(np.float32))
         return self._slopes(open_mu, self.transmission * by_mu.astype(np.float64))[1]
 
     def metersets_and_slopes(self, open_mu: Floats) -> tuple[Floats, Floats]:

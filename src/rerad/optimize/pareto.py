@@ -40,6 +40,14 @@ ParetoProgress = Callable[[int, int, float], None]
 """Called with the number of plans, the number wanted, and the gap (NaN for the first)."""
 
 
+_DEPTH = 10.0
+"""The first plans' goals are counted from where they would be if so many times the probed change
+came off: half of what dose makes of them, so that tolerances are shares of that and not of what
+was there before."""
+
+STIFFER = 4.0
+"""Caps of a plan between others, whose multipliers are nearly right, over those of the first."""
+
 _FLOOR = 0.1
 """Goals are minimised counted from so many ranges below their best, never from a far zero."""
 
@@ -113,7 +121,10 @@ class ParetoSettings:
     least_weight: float = 0.02
     solve: SolveSettings = field(
         default_factory=lambda: SolveSettings(
-            max_evaluations=300, relative_tolerance=5e-3, patience=5
+            max_evaluations=300,
+            relative_tolerance=2e-3,
+            patience=15,
+            keeps_stiffness=False,
         )
     )
 
@@ -158,8 +169,18 @@ class _Surface:
         base += sum(t.value_and_gradient(fluence)[0] for t in self.problem.fluence_terms)
         return np.array([goal.value(dose) for goal in self.goals]), base
 
-    def add(self, weights: Floats, start: Floats, multipliers: Multipliers | None) -> None:
-        """Solve for weights, scaled here to a sum of one, and keep the plan."""
+    def add(
+        self,
+        weights: Floats,
+        start: Floats,
+        multipliers: Multipliers | None,
+        *,
+        stiffer: float = 1.0,
+    ) -> None:
+        """Solve for weights, scaled here to a sum of one, and keep the plan.
+
+        Caps may be stiffer from the first step where the start is close.
+        """
         weights = weights / weights.sum()
         weighted = [
             Weighted(term, float(weight), float(floor) if number == 0 else 0.0)
@@ -167,10 +188,9 @@ class _Surface:
             for number, term in enumerate(goal.terms)
         ]
         problem = replace(self.problem, terms=(*self.problem.terms, *weighted))
-        if multipliers is not None:
-            first = _first_stiffness(problem, self.settings.solve)
-            multipliers = replace(multipliers, stiffness=first)
-        found: Solution = solve(problem, self.settings.solve, start=start, multipliers=multipliers)
+        how = self.settings.solve
+        how = replace(how, cap_stiffness=stiffer * how.cap_stiffness)
+        found: Solution = solve(problem, how, start=start, multipliers=multipliers)
         fluence = found.fluence_mu.astype(np.float32)
         values, base = self.values_of(fluence.astype(np.float64))
         self.plans.append(
@@ -190,7 +210,8 @@ class _Surface:
         plans = [self.plans[member] for member in members]
         start = np.mean([plan.fluence_mu for plan in plans], axis=0, dtype=np.float64)
         held = [plan.multipliers for plan in plans if plan.multipliers is not None]
-        self.add(weights, np.asarray(start), _mean_multipliers(held) if held else None)
+        multipliers = _mean_multipliers(held) if held else None
+        self.add(weights, np.asarray(start), multipliers, stiffer=STIFFER)
 
     def scaled(self) -> tuple[Floats, Floats, Floats]:
         """Return plans, normals and bounds of the supports, in ranges of the goals from the best.
@@ -205,27 +226,14 @@ class _Surface:
         return points, normals, (normals @ points.T).min(axis=1)
 
 
-def _first_stiffness(problem: Problem, settings: SolveSettings) -> float:
-    """Return the stiffness that a solve begins with.
-
-    It grows while a solve goes on. The next one starts from the multipliers that were found but
-    not from the stiffness: caps that are stiff from the first step hold it where it is.
-    """
-    curvature = problem.curvature_by_dose()
-    seen = curvature[curvature > 0]
-    return settings.cap_stiffness * (float(seen.mean()) if len(seen) else 1.0)
-
-
 def _mean_multipliers(given: Sequence[Multipliers]) -> Multipliers:
-    """Return the mean of multipliers of the same caps, at the least stiffness."""
+    """Return the mean of multipliers of the same caps."""
     values = zip(*(held.values for held in given), strict=True)
     sums = zip(*(held.sum_values for held in given), strict=True)
     return replace(
         given[0],
         values=tuple(np.asarray(np.mean(parts, axis=0)) for parts in values),
-        stiffness=min(held.stiffness for held in given),
         sum_values=tuple(float(np.mean(parts)) for parts in sums),
-        sum_stiffness=min(held.sum_stiffness for held in given),
     )
 
 
@@ -235,6 +243,7 @@ def pareto_set(
     settings: ParetoSettings,
     *,
     start: Floats,
+    multipliers: Multipliers | None = None,
     progress: ParetoProgress | None = None,
 ) -> ParetoSet:
     """Find plans that spread over the trade between two or three goals.
@@ -249,6 +258,8 @@ def pareto_set(
         How many plans, and how close.
     start : ndarray of shape (n_beamlets,)
         Fluence to start from: a plan made for a middle of the goals.
+    multipliers : Multipliers or None
+        Of that plan, with the same caps.
     progress : callable or None
         Told after every plan.
 
@@ -270,7 +281,7 @@ def pareto_set(
         msg = f"expected two or three goals of different names, got {names or 'none'}"
         raise InputError(msg)
     surface = _Surface(problem, goals, settings)
-    _anchors(surface, np.asarray(start, dtype=np.float64), progress)
+    _anchors(surface, np.asarray(start, dtype=np.float64), multipliers, progress)
     gap = np.nan
     while True:
         gap, weights, members = _widest(surface)
@@ -282,7 +293,12 @@ def pareto_set(
     return _frozen(surface, gap)
 
 
-def _anchors(surface: _Surface, start: Floats, progress: ParetoProgress | None) -> None:
+def _anchors(
+    surface: _Surface,
+    start: Floats,
+    multipliers: Multipliers | None,
+    progress: ParetoProgress | None,
+) -> None:
     """Minimise each goal nearly alone.
 
     Until there are plans to measure the trade by, goals are counted relative to what they change
@@ -291,14 +307,13 @@ def _anchors(surface: _Surface, start: Floats, progress: ParetoProgress | None) 
     values, _ = surface.values_of(start)
     lower, _ = surface.values_of((1.0 - _PROBE) * start)
     size = np.abs(values - lower)
-    surface.floors = np.minimum(values, lower) - _FLOOR * size
+    surface.floors = values - _DEPTH * size
     if not np.all(np.isfinite(size)) or np.any(size <= 0):
         msg = (
             f"expected goals that change when the first fluence falls by {100 * _PROBE:g} %, got "
             f"{values.tolist()} and {lower.tolist()}"
         )
         raise ComputationError(msg)
-    multipliers = None
     for number in range(len(values)):
         weights = np.full(len(values), surface.settings.least_weight)
         weights[number] = 1.0 - surface.settings.least_weight * (len(values) - 1)

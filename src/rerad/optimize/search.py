@@ -36,6 +36,13 @@ SLOW = 0.6
 """An update of the multipliers that leaves more than this share of the excess calls for stiffer
 caps. Stiffness is dear: it bends the problem, and the search crawls long before the optimum."""
 
+STILL = 2.0
+"""The objective is at rest between updates of the multipliers when it moves by no more than so
+many times the relative tolerance."""
+
+FREE_STEPS = 20
+"""Steps between looks at the whole patient where no multipliers have to be updated."""
+
 MARGIN_SHARE, MOST_MARGIN_GY = 0.25, 0.2
 LEAST_MARGIN_GY = 0.05
 """Doses are never expected to change by less until the next look at the whole patient. This
@@ -73,6 +80,10 @@ class SolveSettings:
         Factor on the stiffness where an update left the excess nearly as it was; see `STIFFEST`.
     cap_interval : int
         Steps between updates of the multipliers.
+    keeps_stiffness : bool
+        Whether multipliers to start from bring the stiffness that they were found at. Without, it
+        begins at `cap_stiffness`: right where they belong to a problem of other weights, since
+        caps that are stiff from the first step hold a search where it is.
     """
 
     max_evaluations: int = 500
@@ -83,7 +94,8 @@ class SolveSettings:
     sum_tolerance: float = 2e-3
     cap_stiffness: float = 0.05
     cap_growth: float = 1.5
-    cap_interval: int = 12
+    cap_interval: int = 15
+    keeps_stiffness: bool = True
 
     def __post_init__(self) -> None:
         counts = (self.max_evaluations, self.patience, self.memory, self.cap_interval)
@@ -198,7 +210,7 @@ class Search:
         values = self._window(place)
         while self.n_evaluations < settings.max_evaluations:
             start = place
-            place, is_still = self._walk(start, settings.patience, values)
+            place, is_still = self._walk(start, FREE_STEPS, values)
             if self._arrive(place):
                 return True
             hoped, place = place.value, self._look(place.unknowns)
@@ -262,7 +274,7 @@ class Search:
     def _is_still(self, objectives: deque[float], slack_cost: float) -> bool:
         """Return whether the objective moves no more and multipliers belong to tight caps."""
         size = abs(objectives[-1])
-        limit = 2 * self.settings.relative_tolerance * size
+        limit = STILL * self.settings.relative_tolerance * size
         moved = max(objectives) - min(objectives)
         return len(objectives) == 3 and moved <= limit and slack_cost <= limit
 
@@ -287,7 +299,7 @@ class Search:
     def _look(self, scaled: Floats) -> Place:
         """Evaluate where the search has arrived, and choose the points to go on with."""
         self._small = None
-        if self._is_divided and np.isfinite(self._change_gy):
+        if self._is_divided:
             margin_gy = max(LEAST_MARGIN_GY, min(MOST_MARGIN_GY, MARGIN_SHARE * self._change_gy))
             self._small = self._sets.choose(self.dose_gy, margin_gy, self.multipliers)
         return Place(scaled, *self._evaluate(scaled))
@@ -340,7 +352,7 @@ def first_multipliers(search: Search, given: Multipliers | None) -> Multipliers:
         if sizes != [len(cap.indices) for cap in problem.caps]:
             msg = f"expected multipliers for {len(problem.caps)} caps of this problem, got {sizes}"
             raise InputError(msg)
-        if len(given.sums) == len(problem.value_caps):
+        if settings.keeps_stiffness and len(given.sums) == len(problem.value_caps):
             return replace(given, caps=problem.caps, sums=problem.value_caps)
     search.stiffest_sum = STIFFEST_SUM * search.size
     first = Multipliers.start(
@@ -352,4 +364,6 @@ def first_multipliers(search: Search, given: Multipliers | None) -> Multipliers:
     if given is None:
         return first
     # Multipliers of another problem are a beginning; its stiffness is in other units.
-    return replace(first, values=given.values)
+    has_sums = len(given.sums) == len(problem.value_caps)
+    sum_values = given.sum_values if has_sums else first.sum_values
+    return replace(first, values=given.values, sum_values=sum_values)

@@ -201,11 +201,13 @@ class _Part:
         by_dose = np.array(self.by_dose).reshape(-1, len(kept))
         background, leakage = whole.background_dose_gy, whole.leakage
         if background is not None:
-            background = np.concatenate([background[kept], by_dose @ background])
+            of_sums = np.einsum("rn,n->r", by_dose, background)
+            background = np.concatenate([background[kept], of_sums])
         if leakage is not None:
             of_points = leakage.dose_per_mu_gy[:, kept]
-            of_sums = leakage.dose_per_mu_gy @ by_dose.T.astype(np.float32)
-            leakage = replace(leakage, dose_per_mu_gy=np.hstack([of_points, of_sums]))
+            # Not a product by a linear algebra library: its threads would wait beside ours.
+            per_mu = np.einsum("bn,rn->br", leakage.dose_per_mu_gy, by_dose.astype(np.float32))
+            leakage = replace(leakage, dose_per_mu_gy=np.hstack([of_points, per_mu]))
         small_held = None if held is None else self.multipliers(held, value_caps)
         small = replace(
             whole,

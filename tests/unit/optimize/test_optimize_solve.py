@@ -217,6 +217,6 @@ def test_sum_of_objectives_is_held_while_another_falls():
 def test_watch_sees_fluence_and_dose():
     seen = []
     solve(problem(), SolveSettings(), watch=lambda fluence, dose: seen.append((fluence, dose)))
-    assert len(seen) > 3
+    assert len(seen) >= 3
     for fluence, dose in seen:
         assert dose == pytest.approx(MATRIX @ fluence)
