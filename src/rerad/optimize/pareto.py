@@ -123,7 +123,8 @@ class ParetoSettings:
         default_factory=lambda: SolveSettings(
             max_evaluations=300,
             relative_tolerance=2e-3,
-            patience=15,
+            patience=10,
+            cap_interval=10,
             keeps_stiffness=False,
         )
     )

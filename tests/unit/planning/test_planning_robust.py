@@ -264,7 +264,7 @@ def test_priorities_stay_priorities_in_a_robust_plan(inputs: PlanningInputs) -> 
     goals = ("1: PTV_4000 D95% >= 95%", "2: Bladder Dmean <= 8 Gy", "Bladder D20% <= 25 Gy must")
     shifted = replace(NOTHING, setup_shift_mm=(3.0, 0.0, 0.0))
     settings = replace(
-        inputs.settings, robustness=shifted, max_evaluations=40, n_leaf_refinements=0
+        inputs.settings, robustness=shifted, max_evaluations=120, n_leaf_refinements=0
     )
     asked = tuple(parse_goal(text) for text in goals)
     done = run_pipeline(replace(inputs, goals=asked, settings=settings), silent)
