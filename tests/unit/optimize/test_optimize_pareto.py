@@ -155,7 +155,7 @@ def slice_set(n_goals, n_plans):
     middle = Problem(problem.operator, (*base, goals[0].terms[0]), caps=(CAP,))
     start = solve(middle, SolveSettings()).fluence_mu
     # Goals with corners settle slowly: far more evaluations than it takes where they are smooth.
-    how = replace(ParetoSettings().solve, max_evaluations=2000, relative_tolerance=2e-4)
+    how = replace(ParetoSettings().solve, max_evaluations=2000, relative_tolerance=1e-5)
     choice = ParetoSettings(n_plans=n_plans, gap=0.002, solve=how)
     return problem, goals, pareto_set(problem, goals, choice, start=start)
 
