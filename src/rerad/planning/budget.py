@@ -229,7 +229,7 @@ def _cases(inputs: PlanningInputs, organ: str, rule_set: str) -> list[Assumption
         shortest_interval_months(inputs),
         level=settings.spine_level,
     )
-    if inputs.priors:
+    if inputs.priors or inputs.courses_without_dose:
         return list(found)
     return [replace(item, recovery_fraction=0.0) for item in found]
 

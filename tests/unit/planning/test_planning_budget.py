@@ -207,3 +207,14 @@ def test_more_fractions_than_planned_are_said(make_inputs: Callable, carry: Call
     found = prior_findings([replace(prior, course=course)], body)
     said = next(f for f in found if f.code == "more-than-planned")
     assert "26 fractions were given of 25 planned" in said.text
+
+
+def test_recovery_is_told_where_the_earlier_dose_is_unknown(
+    make_inputs: Callable, rows_of: Callable
+) -> None:
+    """The dose that recovers is not known; how much of it would recover is."""
+    inputs = replace(make_inputs(), priors=())
+    assert [course.name for course in inputs.courses_without_dose] == ["Course 1"]
+    row = rows_of(inputs)["SacralPlex_R", "umich"]
+    assert [item.recovery_fraction for item in row.scenarios] == [0.0, 0.1, 0.25, 0.5, 0.5]
+    assert all(math.isnan(item.remaining_eqd2_gy) for item in row.scenarios)
