@@ -29,11 +29,19 @@ def _dot(a, slot, b):
 
 
 @njit(cache=True, inline="always")
-def _add(factor, a, slot, b):
-    """Add `factor` times row `slot` of `a` to `b`."""
+def _add(factor, a, slot, is_free, b):
+    """Add `factor` times row `slot` of `a`, where free, to `b`."""
     row = a[slot]
     for i in range(np.uint64(len(b))):
-        b[i] += factor * row[i]
+        b[i] += factor * (row[i] * is_free[i])
+
+
+@njit(cache=True, inline="always")
+def _free_change(changes, slot, is_free, free):
+    """Write a change where unknowns are free, 0 elsewhere."""
+    row = changes[slot]
+    for i in range(np.uint64(len(free))):
+        free[i] = row[i] * is_free[i]
 
 
 @njit(cache=True)
@@ -54,35 +62,22 @@ def two_loops(steps, changes, is_free, order, least, direction):
     direction : float64 array of shape (N,)
         Minus the gradient where free, else 0; overwritten with the step.
     """
-    n_free = 0
-    free = np.empty(len(is_free), np.int64)
-    for i in range(len(is_free)):
-        if is_free[i] != 0.0:
-            free[n_free] = i
-            n_free += 1
-    n = -(-n_free // LANES) * LANES
-    own_steps, own_changes = np.zeros((2, len(order), n), np.float32)
     curvatures, shares = np.zeros((2, len(order)))
-    scale, small = 1.0, np.zeros(n)
-    for k in range(n_free):
-        small[k] = direction[free[k]]
-    for k in range(len(order)):
-        slot, squares, products = order[k], 0.0, 0.0
-        for i in range(n_free):
-            own_steps[k, i], own_changes[k, i] = steps[slot, free[i]], changes[slot, free[i]]
-        change = own_changes[k].astype(np.float64)
-        products, squares = _dot(own_steps, k, change), _dot(own_changes, k, change)
-        if products > least * squares:
-            curvatures[k], scale = products, products / squares
+    change = np.empty(len(direction))
+    scale, has_scale = 1.0, False
     for k in range(len(order) - 1, -1, -1):
-        if curvatures[k] > 0.0:
-            shares[k] = _dot(own_steps, k, small) / curvatures[k]
-            _add(-shares[k], own_changes, k, small)
-    for i in range(n):
-        small[i] *= scale
+        slot = order[k]
+        _free_change(changes, slot, is_free, change)
+        product, square = _dot(steps, slot, change), _dot(changes, slot, change)
+        if product > least * square:
+            curvatures[k] = product
+            if not has_scale:
+                scale, has_scale = product / square, True
+            shares[k] = _dot(steps, slot, direction) / product
+            _add(-shares[k], changes, slot, is_free, direction)
+    for i in range(len(direction)):
+        direction[i] *= scale
     for k in range(len(order)):
         if curvatures[k] > 0.0:
-            back = _dot(own_changes, k, small) / curvatures[k]
-            _add(shares[k] - back, own_steps, k, small)
-    for k in range(n_free):
-        direction[free[k]] = small[k]
+            back = _dot(changes, order[k], direction) / curvatures[k]
+            _add(shares[k] - back, steps, order[k], is_free, direction)

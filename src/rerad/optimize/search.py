@@ -87,7 +87,7 @@ class SolveSettings:
     """
 
     max_evaluations: int = 500
-    relative_tolerance: float = 5e-4
+    relative_tolerance: float = 7e-4
     patience: int = 10
     memory: int = 50
     cap_tolerance_gy: float = 0.02
