@@ -157,7 +157,7 @@ def export_limits(
     if referred is None:
         carrier = folder / "RTPLAN_limits.dcm"
         referred = dicom.write_limits_plan(
-            dicom.LimitsPlan(budget.n_fractions, written.instance_uid),
+            dicom.LimitsPlan(budget.n_fractions, written.instance_uid, _record(budget)),
             budget.loaded.patient,
             carrier,
             study=replace(header, series_number=302),
@@ -286,12 +286,18 @@ def _write_doses(
             ),
             plans=(plan,),
             comment=f"{dicom.REMAINING_MARK} {n} fx; {ceiling:g} Gy=no limit",
+            derivation=dicom.DoseDerivation(grade=_record(budget)),
             unknown_as_zero=True,
         )
         spent = limited & ~unknown & (dose.values <= 0)
         counts = (int(np.count_nonzero(part)) for part in (limited, unknown, spent))
         written.append(LimitDose(path, name, ceiling, *counts))
     return tuple(written)
+
+
+def _record(budget: CaseBudget) -> str:
+    """Return the grade of the poorest record of earlier courses, in words; empty for none."""
+    return ", ".join(dict.fromkeys(str(limit.grade) for limit in budget.limits if limit.grade))
 
 
 def _own_plan(budget: CaseBudget, path: Path) -> PlanReference:

@@ -41,10 +41,13 @@ class LimitsPlan:
         Fractions that the remaining dose is meant for, at least 1.
     structure_set_uid : str
         Of the volumes that were written with it.
+    grade : str
+        Poorest record of the earlier courses, in words; empty for none.
     """
 
     n_fractions: int
     structure_set_uid: str
+    grade: str = ""
 
 
 def write_limits_plan(
@@ -87,7 +90,8 @@ def write_limits_plan(
     new.RTPlanLabel = LABEL
     new.RTPlanDate = dicom_date(study.study_date)
     new.RTPlanTime = dicom_time(study.study_time)
-    text = f"No beams: holds the dose that may still be given. {RESEARCH_NOTE}"
+    record = f"Poorest record of earlier courses: {plan.grade}. " if plan.grade else ""
+    text = f"No beams: holds the dose that may still be given. {record}{RESEARCH_NOTE}"
     new.RTPlanDescription = require_text_length(text, 1024, "plan description")
     new.PlanIntent = "RESEARCH"
     new.RTPlanGeometry = "PATIENT"

@@ -114,3 +114,14 @@ def test_readers_that_are_not_rerad_find_no_fault(exported, tiny, tmp_path, tool
         assert (done.returncode, errors) == (0, []), path.name
         if tool != "dciodvfy":
             assert done.stderr == "", path.name
+
+
+def test_plan_and_doses_carry_the_grade_of_the_record(exported):
+    """Whoever gets the objects alone must see that the earlier course was known from points."""
+    folder, _ = exported
+    words = "poorest record of earlier courses: dvh or point doses only"
+    plan = pydicom.dcmread(folder / "RTPLAN_limits.dcm")
+    assert words in plan.RTPlanDescription.lower()
+    doses = [pydicom.dcmread(path) for path in folder.glob("RTDOSE_*.dcm")]
+    assert doses
+    assert all(words in dose.DerivationDescription.lower() for dose in doses)
