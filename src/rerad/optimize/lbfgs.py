@@ -29,6 +29,10 @@ Evaluate = Callable[[Floats], tuple[float, Floats]]
 
 _ARMIJO = 1e-4
 _SHORTEST = 1e-10
+_LONGEST = 10.0
+"""Steps are at most so many times as long as the unknowns, or as the gradient, which is a step
+where a well scaled problem bends by one. Where nothing bends, a quasi-Newton step has no end."""
+
 _LEAST_CURVATURE = 1e-10
 
 
@@ -133,7 +137,8 @@ def bounded_step(
         slope = float(np.dot(direction, gradient))
         if not slope < 0.0:
             return None
-    share = 1.0
+    longest = _LONGEST * max(float(np.linalg.norm(x)), float(np.linalg.norm(gradient)))
+    share = min(1.0, longest / float(np.linalg.norm(direction)))
     while share > _SHORTEST:
         reached = np.clip(x + share * direction, 0.0, upper)
         step = reached - x

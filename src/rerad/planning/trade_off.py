@@ -50,7 +50,7 @@ from rerad.sequencing import check_deliverable
 BASE_SHARE = 0.1
 """A finished plan's whole objective counts as much as this share of the prescription in Gy."""
 
-ROBUST_EFFORT = 4
+ROBUST_EFFORT = 10
 """Evaluations a plan of a robust case may take, over those of others: its caps settle later."""
 
 

@@ -68,3 +68,21 @@ def test_pairs_without_curvature_are_forgotten():
     memory.learn(np.array([1.0, 0.0, 0.0]), np.array([-1.0, 0.0, 0.0]))
     gradient = np.array([1.0, 2.0, 3.0])
     assert memory.direction(gradient, np.ones(3, dtype=bool)) == pytest.approx(-gradient)
+
+
+def test_where_nothing_bends_a_step_has_an_end():
+    """Nearly straight: the quasi-Newton step would be some 1e9 long, and doses with it."""
+    tried = []
+
+    def evaluate(x):
+        tried.append(x)
+        return float(-x.sum() + 5e-10 * (x**2).sum()), -1.0 + 1e-9 * x
+
+    memory = CurvatureMemory(5, 4)
+    memory.learn(np.ones(4), 1e-9 * np.ones(4))
+    start = np.full(4, 2.0)
+    value, gradient = evaluate(start)
+    reached = bounded_step(Place(start, value, gradient), evaluate, memory, np.inf)
+    assert reached is not None
+    assert reached.value < value
+    assert np.linalg.norm(tried[1] - start) <= 10.0 * np.linalg.norm(start) * (1 + 1e-12)
