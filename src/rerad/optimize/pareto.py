@@ -244,7 +244,6 @@ def pareto_set(
     settings: ParetoSettings,
     *,
     start: Floats,
-    multipliers: Multipliers | None = None,
     progress: ParetoProgress | None = None,
 ) -> ParetoSet:
     """Find plans that spread over the trade between two or three goals.
@@ -259,8 +258,6 @@ def pareto_set(
         How many plans, and how close.
     start : ndarray of shape (n_beamlets,)
         Fluence to start from: a plan made for a middle of the goals.
-    multipliers : Multipliers or None
-        Of that plan, with the same caps.
     progress : callable or None
         Told after every plan.
 
@@ -282,7 +279,7 @@ def pareto_set(
         msg = f"expected two or three goals of different names, got {names or 'none'}"
         raise InputError(msg)
     surface = _Surface(problem, goals, settings)
-    _anchors(surface, np.asarray(start, dtype=np.float64), multipliers, progress)
+    _anchors(surface, np.asarray(start, dtype=np.float64), progress)
     gap = np.nan
     while True:
         gap, weights, members = _widest(surface)
@@ -294,12 +291,7 @@ def pareto_set(
     return _frozen(surface, gap)
 
 
-def _anchors(
-    surface: _Surface,
-    start: Floats,
-    multipliers: Multipliers | None,
-    progress: ParetoProgress | None,
-) -> None:
+def _anchors(surface: _Surface, start: Floats, progress: ParetoProgress | None) -> None:
     """Minimise each goal nearly alone.
 
     Until there are plans to measure the trade by, goals are counted relative to what they change
@@ -315,6 +307,7 @@ def _anchors(
             f"{values.tolist()} and {lower.tolist()}"
         )
         raise ComputationError(msg)
+    multipliers = None
     for number in range(len(values)):
         weights = np.full(len(values), surface.settings.least_weight)
         weights[number] = 1.0 - surface.settings.least_weight * (len(values) - 1)

@@ -137,11 +137,9 @@ class _UntilHeld:
     def look(self, fluence_mu: Floats, dose_gy: Floats) -> bool:
         """Return whether the search may end."""
         is_enough = bool(self.watch(fluence_mu, dose_gy)) if self.watch is not None else False
-        caps = self.problem.caps
-        self.is_ended = self.n_done >= self.n_least and all(
-            float(np.max(dose_gy[cap.indices] - cap.max_dose_gy)) <= self.how.cap_tolerance_gy
-            for cap in caps
-        )
+        held = Multipliers.start(self.problem.caps, 1.0)
+        is_held = held.violation_gy(dose_gy) <= self.how.cap_tolerance_gy
+        self.is_ended = self.n_done >= self.n_least and is_held
         return is_enough or self.is_ended
 
 
