@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from rerad.core.arrays import frozen_array
 from rerad.errors import InputError
-from rerad.optimize.objectives import part_of
 from rerad.optimize.terms import (
     Bools,
     Floats,
@@ -29,6 +28,7 @@ from rerad.optimize.terms import (
     checked_positive,
     checked_shares,
     checked_values,
+    part_of,
 )
 
 

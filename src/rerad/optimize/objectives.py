@@ -6,7 +6,6 @@ of its own: doses and importances come from the caller.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +19,7 @@ from rerad.optimize.terms import (
     checked_positive,
     checked_shares,
     checked_values,
+    part_of,
 )
 
 
@@ -234,21 +234,3 @@ def _added(
         dose_gy, term.indices, threshold, term.weights, factor, sign, gradient
     )
     return float(found)
-
-
-class _Shared(Protocol):
-    """What objectives on shares of a volume have."""
-
-    @property
-    def weights(self) -> Floats: ...
-    @property
-    def importance(self) -> float: ...
-
-
-def part_of(term: _Shared, chosen: Bools) -> tuple[Floats, float]:
-    """Return shares and importance at chosen points, so that each point counts as before."""
-    shares = term.weights[chosen]
-    total = float(shares.sum())
-    if total <= 0.0:
-        return np.ones(len(shares)), np.finfo(np.float64).tiny
-    return shares, term.importance * total

@@ -169,3 +169,21 @@ def checked_positive(name: str, what: str, value: float) -> float:
         msg = f"objective {name}: expected {what} above 0, got {value}"
         raise InputError(msg)
     return float(value)
+
+
+class _Shared(Protocol):
+    """What objectives on shares of a volume have."""
+
+    @property
+    def weights(self) -> Floats: ...
+    @property
+    def importance(self) -> float: ...
+
+
+def part_of(term: _Shared, chosen: Bools) -> tuple[Floats, float]:
+    """Return shares and importance at chosen points, so that each point counts as before."""
+    shares = term.weights[chosen]
+    total = float(shares.sum())
+    if total <= 0.0:
+        return np.ones(len(shares)), np.finfo(np.float64).tiny
+    return shares, term.importance * total
