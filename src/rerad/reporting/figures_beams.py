@@ -141,7 +141,7 @@ def _draw_bar(figure: Figure, top: float, height: float) -> None:
 def draw_convergence(result: CaseResult) -> Figure:
     """Draw the objective against the number of evaluations."""
     figure = style.new_figure(1.7, 4.3)
-    axes = figure.add_axes((0.12, 0.2, 0.85, 0.74))
+    axes = figure.add_axes((0.17, 0.2, 0.8, 0.74))
     values = np.asarray(result.convergence.objective, dtype=float)
     axes.plot(np.arange(1, len(values) + 1), values, color=style.ACCENT, lw=1.3)
     if len(values) and np.all(values > 0) and values.max() / values.min() > 20:
