@@ -4,7 +4,10 @@ Command, from a checkout after `make environment`::
 
     NUMBA_NUM_THREADS=2 .venv/bin/python benchmarks/bench_tg119.py --json FILE
 
-Both cases (`rerad.phantoms.make_c_shape`, `make_multi_target`) go the way of every plan: voxels,
+With `--peer-python PATH` (benchmarks/README.md) also the C-shape of pyRadPlan's wheel, planned
+with the settings of the C-shape (`tg119_wheel.py`).
+
+All cases (`rerad.phantoms.make_c_shape`, `make_multi_target`) go the way of every plan: voxels,
 operator, optimisation, leaf sequence, final dose, corrections (`rerad.planning.make_plan`). Then
 the monitor units of all beams are scaled by one factor, so that the C-shape's PTV has a D95 % of
 50 Gy (the multi-target's central PTV a D99 % of 50 Gy), and the dose is calculated again from the
@@ -19,10 +22,13 @@ import argparse
 import json
 import os
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rerad.core import Course, Dose, DoseScope, Goal, Plan
+from tg119_wheel import read_out, wheel_case
+
+from rerad.core import Course, Dose, DoseScope, Goal, Mask, Plan
 from rerad.dosecalc import dose_in_body, final_dose, load_machine
 from rerad.evaluation import dvh, evaluate_metric
 from rerad.imaging import load_hounsfield_curve
@@ -47,6 +53,7 @@ from rerad.tables import load_table
 
 FRAME = "1.2.826.0.1.119"
 N_FRACTIONS = 25
+CASES = ("c-shape", "wheel", "multi-target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ class Trial:
     grown_mm : float
         The optimiser sees the target with the highest dose this much longer at either end, so
         that its ends are covered between voxel centres too; read is the target as drawn.
+    isocenter_mm : tuple of float
+        Of all beams.
     """
 
     gantry_angles_deg: tuple[float, ...]
@@ -93,6 +102,26 @@ class Trial:
     column_width_mm: float = 2.5
     collimator_angle_deg: float = 0.0
     grown_mm: float = 0.0
+    isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Task:
+    """A case, how it is planned, and masks to read beside the contours.
+
+    Parameters
+    ----------
+    case : Tg119Case
+        Image, contours, doses.
+    trial : Trial
+        How it is planned.
+    voxel_masks : mapping of str to Mask
+        Where the structures were given as voxels: those.
+    """
+
+    case: Tg119Case
+    trial: Trial
+    voxel_masks: Mapping[str, Mask] = field(default_factory=dict)
 
 
 C_SHAPE = Trial(
@@ -167,7 +196,9 @@ def make_request(case: Tg119Case, trial: Trial, arguments: argparse.Namespace) -
         masks=masks,
         body=masks[body.name],
         machine=load_machine(arguments.machine),
-        beams=coplanar_beams(trial.gantry_angles_deg, trial.collimator_angle_deg, (0.0, 0.0, 0.0)),
+        beams=coplanar_beams(
+            trial.gantry_angles_deg, trial.collimator_angle_deg, trial.isocenter_mm
+        ),
         organ_caps=(),
         physical_caps=(),
         objectives=ObjectiveSettings(**{**table["objectives"], **trial.objectives}),
@@ -207,19 +238,25 @@ def normalised(
     return plan, dose_in_body(dose, request.body), factor
 
 
-def is_met(goal: str, value: float) -> bool | None:
-    """Return whether a goal is met; None where there is none. The scaled dose counts to 0.05."""
+def is_met(goal: str, value: float, *, is_scaled_to: bool) -> bool | None:
+    """Return whether a goal is met; None where there is none.
+
+    What the monitor units are scaled to counts to 0.05 Gy (the dose is calculated again), all else
+    as it is.
+    """
     if not goal:
         return None
     sign, limit = goal.split()
-    limit_gy = float(limit)
+    over = value - float(limit)
+    slack = 0.05 if is_scaled_to else 0.0
     if sign == "=":
-        return abs(value - limit_gy) <= 0.05
-    return value <= limit_gy if sign == "<=" else value >= limit_gy - 0.05
+        return abs(over) <= slack
+    return over <= slack if sign == "<=" else over >= -slack
 
 
-def run(case: Tg119Case, trial: Trial, arguments: argparse.Namespace) -> dict:
+def run(task: Task, arguments: argparse.Namespace) -> dict:
     """Plan one case and read it."""
+    case, trial = task.case, task.trial
     began, cpu = time.perf_counter(), time.process_time()
     request = make_request(case, trial, arguments)
     outcome = make_plan(request, lambda _what, _share: None)
@@ -233,11 +270,18 @@ def run(case: Tg119Case, trial: Trial, arguments: argparse.Namespace) -> dict:
                 "metric": row.metric,
                 "goal": row.goal,
                 "value_gy": value,
-                "is_met": is_met(row.goal, value),
+                "is_met": is_met(
+                    row.goal,
+                    value,
+                    is_scaled_to=(row.structure, row.metric) == trial.normalise[:2],
+                ),
                 "published_mean_gy": row.mean_gy,
                 "published_sd_gy": row.sd_gy,
             }
         )
+        if row.structure in task.voxel_masks:
+            of_voxels = dvh(dose, task.voxel_masks[row.structure])
+            rows[-1]["by_voxel_centres_gy"] = evaluate_metric(row.metric, of_voxels)
     prescribed = max(item.dose_gy for item in case.prescriptions)
     return {
         "case": case.name,
@@ -279,6 +323,13 @@ def show(result: dict) -> None:
             f"  {row['structure'] + ' ' + row['metric']:18s}{row['value_gy']:8.2f}"
             f"{row['goal']:>9s} {verdict:7s}{published:>30s}"
         )
+    by_voxels = [row for row in result["rows"] if "by_voxel_centres_gy" in row]
+    if by_voxels:
+        numbers = (
+            f"{row['structure']} {row['metric']} {row['by_voxel_centres_gy']:.2f}"
+            for row in by_voxels
+        )
+        print("  read at the voxel centres of the masks instead: " + "; ".join(numbers))
 
 
 def parse() -> argparse.Namespace:
@@ -290,24 +341,38 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--refinements", type=int, default=3, help="of leaf positions")
     parser.add_argument("--dose-rate", type=float, default=200.0, help="MU per minute")
     parser.add_argument("--machine", default="generic_6mv")
-    parser.add_argument("--case", choices=("c-shape", "multi-target"), help="only this one")
+    parser.add_argument("--case", choices=CASES, help="only this one")
+    parser.add_argument(
+        "--peer-python", type=Path, help="Python that can import pyRadPlan, for the case `wheel`"
+    )
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
     return parser.parse_args()
+
+
+def tasks(arguments: argparse.Namespace) -> dict[str, Task]:
+    """Return the cases asked for; the wheel's only where there is a Python to read it."""
+    found = {}
+    if arguments.case in (None, "c-shape"):
+        found["c-shape"] = Task(make_c_shape(FRAME), C_SHAPE)
+    if arguments.case in (None, "wheel") and arguments.peer_python is not None:
+        wheel = wheel_case(read_out(arguments.peer_python), FRAME)
+        trial = replace(C_SHAPE, isocenter_mm=wheel.isocenter_mm)
+        found["wheel"] = Task(wheel.case, trial, wheel.voxel_masks)
+    elif arguments.case in (None, "wheel"):
+        print("wheel: skipped, since --peer-python names no Python that can import pyRadPlan")
+    if arguments.case in (None, "multi-target"):
+        found["multi-target"] = Task(make_multi_target(FRAME), MULTI_TARGET)
+    return found
 
 
 def main() -> None:
     """Plan, print, write."""
     arguments = parse()
     load_before = os.getloadavg()[0]
-    cases = {
-        "c-shape": (make_c_shape(FRAME), C_SHAPE),
-        "multi-target": (make_multi_target(FRAME), MULTI_TARGET),
-    }
     results = []
-    for name, (case, trial) in cases.items():
-        if arguments.case in (None, name):
-            results.append(run(case, trial, arguments))
-            show(results[-1])
+    for task in tasks(arguments).values():
+        results.append(run(task, arguments))
+        show(results[-1])
     settings = {k: str(v) for k, v in vars(arguments).items()}
     print(f"\nload average {load_before:.1f} before; {settings}")
     if arguments.json:

@@ -9,7 +9,9 @@ It times, with the peer's own functions, the influence matrix (`calc_dose_influe
 evaluation of objective and gradient (its fluence problem, called as its optimiser calls it), and
 writes FOLDER/peer.json (times, sizes, versions, load) and FOLDER/peer.npz (water-equivalent
 density on the dose grid as its ray tracer sees it, voxels, structures, beamlet centres, weights,
-doses of its matrix, kernels).
+doses of its matrix, kernels). With `--phantom-only` it writes FOLDER/phantom.npz (CT in HU and
+masks of the wheel's structures, as they are) and nothing else: `benchmarks/bench_tg119.py` plans
+on them.
 """
 
 import argparse
@@ -41,6 +43,9 @@ def parse() -> argparse.Namespace:
         "--uncut-mm",
         type=float,
         help="also calculate the doses directly, without a matrix, with this lateral cutoff",
+    )
+    parser.add_argument(
+        "--phantom-only", action="store_true", help="write CT and masks as they are, nothing else"
     )
     return parser.parse_args()
 
@@ -191,6 +196,21 @@ def direct_doses(ct, cst, stf, plan, weights: np.ndarray, cutoff_mm: float) -> n
     return np.array(doses)
 
 
+def write_phantom(path: Path) -> None:
+    """Write the CT in HU and the mask of every structure, [z, y, x], on the CT's own grid."""
+    import SimpleITK
+    from pyRadPlan import load_tg119
+
+    ct, cst = load_tg119()
+    np.savez_compressed(
+        path,
+        hu=np.rint(SimpleITK.GetArrayFromImage(ct.cube_hu)).astype(np.int16),
+        origin_mm=np.asarray(ct.grid.origin, dtype=float),
+        spacing_mm=np.array([ct.grid.resolution[axis] for axis in "xyz"], dtype=float),
+        **{f"mask_{voi.name}": SimpleITK.GetArrayFromImage(voi.mask) > 0 for voi in cst.vois},
+    )
+
+
 def peak_rss_mb() -> float:
     """Return the largest resident memory of this process so far."""
     status = Path("/proc/self/status").read_text()
@@ -209,6 +229,9 @@ def main() -> None:
     """Time, calculate, write."""
     arguments = parse()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.phantom_only:
+        write_phantom(arguments.out / "phantom.npz")
+        return
     load_before = os.getloadavg()
     ct, cst, stf, plan = load_case(arguments.grid)
     rss_before = peak_rss_mb()
