@@ -4,8 +4,13 @@ r"""One robust mode, the worst case: what is not known about the past, and where
    dose, so their worst case is one cap per voxel: :func:`worst_case_cap` on the maps of
    :func:`rerad.accumulation.worst_prior_within`. It is exact and costs no dose calculation.
 2. *Set-up of the new plan.* Scenarios are shifts of the isocentre in the patient, systematic over
-   the course. :class:`ShiftedDose` is the dose in all of them; hard caps hold in each, and
-   what targets lack is judged by the worst scenario (:class:`WorstCase`).
+   the course. :class:`ShiftedDose` is the dose in all of them; hard caps and bounds on sums hold
+   in each, and what targets lack is judged by the worst scenario (:class:`WorstCase`).
+
+A bound :math:`f(D) \le b` becomes one bound :math:`f(D_s) \le b` for each scenario, each with its
+multiplier: together they say :math:`\max_s f(D_s) \le b`, exactly and without smoothing. The
+dose of a scenario is linear in the fluence (with leakage convex, and `f` rises with dose), so
+where `f` is convex each bound leaves a convex set of fluences, and so do all of them together.
 
 Worst case and not expectation [1]_: a limit on a nerve is to hold for this patient, and no
 probabilities have to be invented. How far anything may be off, the caller says.
@@ -23,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rerad.errors import InputError
+from rerad.optimize.constraints import ValueCap
 from rerad.optimize.problem import Problem
 from rerad.optimize.shifted_dose import Shift, ShiftedDose
 from rerad.optimize.terms import Bools, DoseTerm, Floats, as_local, checked_indices, term_at
@@ -244,7 +250,12 @@ class WorstCase:
 
 
 def robust_problem(
-    nominal: Problem, shifted: ShiftedDose, *, worst_case: Sequence[str], power: float = 8.0
+    nominal: Problem,
+    shifted: ShiftedDose,
+    *,
+    worst_case: Sequence[str],
+    without_shift: Sequence[str] = (),
+    power: float = 8.0,
 ) -> Problem:
     """Return the problem in which caps hold in every scenario and some objectives are worst case.
 
@@ -257,6 +268,9 @@ def robust_problem(
     worst_case : sequence of str
         Names of the objectives judged by their worst scenario: those of the targets. The others
         stay as they are, without shift.
+    without_shift : sequence of str
+        Names of the bounds on sums that hold without shift only; all others hold in every
+        scenario, as caps do.
     power : float
         See :class:`WorstCase`.
 
@@ -270,13 +284,10 @@ def robust_problem(
     Raises
     ------
     InputError
-        If a name is unknown, or a point of a cap or such an objective is not followed.
+        If a name is unknown, or a point of a cap, bound or such an objective is not followed.
     """
-    known = {term.name for term in nominal.terms}
-    if set(worst_case) - known:
-        missing = ", ".join(sorted(set(worst_case) - known))
-        msg = f"expected names of objectives of the problem, got {missing}"
-        raise InputError(msg)
+    _known("objectives", worst_case, [term.name for term in nominal.terms])
+    _known("bounds", without_shift, [bound.name for bound in nominal.value_caps])
     terms = tuple(
         WorstCase(term.name, _in_scenarios(term, shifted), power)
         if term.name in worst_case
@@ -286,13 +297,17 @@ def robust_problem(
     caps = tuple(
         replace(
             cap,
-            name=cap.name
-            if scenario == 0
-            else f"{cap.name}, isocentre shifted by {_label(shift)}",
+            name=_name_in(scenario, cap.name, shift),
             indices=shifted.points_in(scenario, cap.indices, cap.name),
         )
         for scenario, shift in enumerate(shifted.shifts_mm)
         for cap in nominal.caps
+    )
+    bounds = tuple(
+        _bound_in(bound, shifted, scenario)
+        for scenario in range(shifted.n_scenarios)
+        for bound in nominal.value_caps
+        if scenario == 0 or bound.name not in without_shift
     )
     background, leakage = nominal.background_dose_gy, nominal.leakage
     if background is not None:
@@ -305,18 +320,44 @@ def robust_problem(
         operator=shifted,
         terms=terms,
         caps=caps,
+        value_caps=bounds,
         background_dose_gy=background,
         leakage=leakage,
     )
 
 
+def _name_in(scenario: int, name: str, shift_mm: Shift) -> str:
+    """Return what a cap or bound is called in a scenario: without shift as before."""
+    if scenario == 0:
+        return name
+    return f"{name}, isocentre shifted by " + "({:g}, {:g}, {:g}) mm".format(*shift_mm)
+
+
+def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `InputError` for names that the problem does not have."""
+    missing = sorted(set(names) - set(known))
+    if missing:
+        msg = f"expected names of {what} of the problem, got {', '.join(missing)}"
+        raise InputError(msg)
+
+
+def _bound_in(bound: ValueCap, shifted: ShiftedDose, scenario: int) -> ValueCap:
+    """Return a bound at the points of one scenario; itself without shift."""
+    if scenario == 0:
+        return bound
+    terms = tuple(_in_scenario(term, shifted, scenario) for term in bound.terms)
+    name = _name_in(scenario, bound.name, shifted.shifts_mm[scenario])
+    return replace(bound, name=name, terms=terms)
+
+
 def _in_scenarios(term: DoseTerm, shifted: ShiftedDose) -> tuple[DoseTerm, ...]:
     """Return the objective at the points of each scenario."""
-    return tuple(
-        replace(term, indices=shifted.points_in(scenario, term.indices, term.name))  # type: ignore[type-var]
-        for scenario in range(shifted.n_scenarios)
-    )
+    return tuple(_in_scenario(term, shifted, scenario) for scenario in range(shifted.n_scenarios))
 
 
-def _label(shift_mm: Shift) -> str:
-    return "({:g}, {:g}, {:g}) mm".format(*shift_mm)
+def _in_scenario(term: DoseTerm, shifted: ShiftedDose, scenario: int) -> DoseTerm:
+    """Return an objective at the points of one scenario; itself without shift."""
+    if scenario == 0:
+        return term
+    indices = shifted.points_in(scenario, term.indices, term.name)
+    return replace(term, indices=indices)  # type: ignore[type-var]

@@ -51,7 +51,8 @@ class ShiftedDose:
     """Dose of one fluence with the isocentre at several places: a `LinearDose` over all of them.
 
     Points of the first operator come first (no shift, all points), then for each further operator
-    the followed points: those whose dose matters in every scenario, targets and capped organs.
+    the followed points: those whose dose matters in every scenario, targets, capped organs and
+    what bounds are read from.
 
     Parameters
     ----------
@@ -154,8 +155,8 @@ class ShiftedDose:
         if np.any(found < 0):
             msg = (
                 f"{name}: {np.count_nonzero(found < 0)} of {len(found)} points are not among "
-                "those followed in the shifted scenarios; follow every point of targets and of "
-                "capped organs"
+                "those followed in the shifted scenarios; follow every point of targets, of "
+                "capped organs and of bounds"
             )
             raise InputError(msg)
         return n_nominal + (scenario - 1) * len(self.followed) + found

@@ -41,6 +41,9 @@ LEVEL_SLACK = 0.02
 REACHED_SHARE = 1e-4
 """Squared relative miss at which a level counts as reached: 1 % of the dose asked for."""
 
+HARD = ", hard"
+"""After the name of a goal's number where it is a bound."""
+
 
 def goal_levels(
     goals: Sequence[PlanGoal],
@@ -97,8 +100,24 @@ def hard_bounds(
     points: Points,
     settings: ObjectiveSettings,
     n_fractions: int,
-) -> tuple[ValueCap, ...]:
-    """Return hard goals on means, gEUD and volumes as bounds; near-maxima are caps elsewhere.
+) -> tuple[tuple[ValueCap, ...], tuple[DoseTerm, ...], list[Finding]]:
+    """Return hard goals on means, gEUD and volumes as bounds.
+
+    Near-maxima in Gy are caps on every voxel elsewhere.
+
+    Parameters
+    ----------
+    goals, anatomy, points, settings, n_fractions
+        As for :func:`goal_levels`.
+
+    Returns
+    -------
+    bounds : tuple of ValueCap
+        Convex; a number relative to what it may be.
+    terms : tuple of DoseTerm
+        Objectives in the place of goals of which the earlier dose alone leaves nothing.
+    findings : list of Finding
+        Such goals, and those held for what is believed because the worst case leaves nothing.
 
     Raises
     ------
@@ -106,26 +125,73 @@ def hard_bounds(
         If a hard goal asks for more instead of less, or has no convex form.
     """
     build = _GoalTerms(anatomy, points, settings, n_fractions)
-    bounds = []
+    bounds: list[ValueCap] = []
+    terms: list[DoseTerm] = []
+    findings: list[Finding] = []
     for item in goals:
-        goal = item.goal
-        if not goal.is_hard or is_near_maximum(goal):
+        if not item.goal.is_hard or _is_capped(item.goal):
             continue
-        if goal.at_most is None:
-            msg = (
-                f"goal {goal.structure} {goal.text}: only an upper bound can be a hard limit; a "
-                "dose that a target must have may be impossible, so give it a priority instead"
-            )
-            raise InputError(msg)
-        term = build.plain(item)
-        if term is None:
-            msg = (
-                f"goal {goal.structure} {goal.text}: it cannot be held as a hard limit; give it "
-                "a priority instead"
-            )
-            raise InputError(msg)
-        bounds.append(ValueCap(f"{term.name}, hard", (term,), 1.0))
-    return tuple(bounds)
+        term, before_gy = _hard_number(build, item), np.nan
+        if item.corners and _without_dose(term) >= 1.0:
+            item = replace(item, corners=())
+            term, before_gy = _hard_number(build, item), _before_gy(term)
+        if _without_dose(term) >= 1.0:
+            findings.append(_spent(item.goal, _before_gy(term), is_worst=False))
+            terms += build.terms(item)
+            continue
+        if not np.isnan(before_gy):
+            findings.append(_spent(item.goal, before_gy, is_worst=True))
+        bounds.append(ValueCap(f"{term.name}{HARD}", (term,), 1.0))
+    return tuple(bounds), tuple(terms), findings
+
+
+def _is_capped(goal: Goal) -> bool:
+    """Return whether a hard goal is a cap on every voxel: near-maxima, but for percents."""
+    return is_near_maximum(goal) and goal.unit == "Gy"
+
+
+def _hard_number(build: "_GoalTerms", item: PlanGoal) -> TailMean | Geud | MeanDose:
+    """Return the number that a hard goal bounds, relative to the bound, or raise `InputError`."""
+    goal = item.goal
+    if goal.at_most is None:
+        msg = (
+            f"goal {goal.structure} {goal.text}: only an upper bound can be a hard limit; a "
+            "dose that a target must have may be impossible, so give it a priority instead"
+        )
+        raise InputError(msg)
+    term = build.plain(item)
+    if not isinstance(term, TailMean | Geud | MeanDose):
+        msg = (
+            f"goal {goal.structure} {goal.text}: it cannot be held as a hard limit; give it "
+            "a priority instead"
+        )
+        raise InputError(msg)
+    return term
+
+
+def _without_dose(term: TailMean | Geud | MeanDose) -> float:
+    """Return a bounded number where the new plan gives nothing; 1 is all that it may be."""
+    return term.value_and_gradient(np.zeros(len(term.indices)))[0]
+
+
+def _before_gy(term: TailMean | Geud | MeanDose) -> float:
+    return _without_dose(term) * term.aim.scale_gy
+
+
+def _spent(goal: Goal, before_gy: float, *, is_worst: bool) -> Finding:
+    """Say that what was given before leaves nothing of a hard goal."""
+    what = f"{goal.structure} {goal.text}: without any new dose the number that is held is"
+    if is_worst:
+        text = (
+            f"{what} {before_gy:.1f} Gy in the worst case of the earlier dose, which leaves "
+            "nothing; this hard goal was held for the earlier dose as mapped only."
+        )
+        return Finding(Severity.CAUTION, "worst-case-not-held", text, goal.structure)
+    text = (
+        f"{what} {before_gy:.1f} Gy already, so no plan can hold this hard goal; it was worked "
+        "on as an objective instead. Correct it, or accept that it is exceeded."
+    )
+    return Finding(Severity.SERIOUS, "hard-goal-spent", text, goal.structure)
 
 
 def goal_number(

@@ -77,7 +77,7 @@ def mimic_problem(task: PlanTask, wanted_gy: Floats) -> Problem:
     Parameters
     ----------
     task : PlanTask
-        Targets, limited organs, importances.
+        Targets, organs with limits or hard goals, importances.
     wanted_gy : ndarray of shape (n_points,)
         Dose at the points, without shift.
     """
@@ -86,6 +86,8 @@ def mimic_problem(task: PlanTask, wanted_gy: Floats) -> Problem:
     targets = {item.structure for item in request.course.prescriptions}
     organs = {cap.structure for cap in request.organ_caps}
     organs |= {cap.structure for cap in request.physical_caps}
+    hard = {item.goal.structure for item in request.goals if item.goal.is_hard}
+    organs |= hard & set(request.masks)
     terms: list[DoseTerm] = []
     for name in sorted(targets):
         where, volume = points.of_mask(request.masks[name])

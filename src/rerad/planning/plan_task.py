@@ -259,9 +259,11 @@ def _problem(
             with_edges=request.robustness is None,
         )
     caps = (*caps, *physical_hard_caps(anatomy, points, request.physical_caps))
-    bounds = hard_bounds(request.goals, anatomy, points, weights, n_fractions)
+    bounds, spent, said = hard_bounds(request.goals, anatomy, points, weights, n_fractions)
+    terms += [term for term in spent if term.name not in {other.name for other in terms}]
     problem = Problem(operator, tuple(terms), caps=caps, value_caps=bounds, leakage=leakage)
-    return replace(problem, fluence_terms=_fluence_terms(request, problem, operator)), findings
+    problem = replace(problem, fluence_terms=_fluence_terms(request, problem, operator))
+    return problem, [*findings, *said]
 
 
 def _fluence_terms(

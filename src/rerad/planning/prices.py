@@ -1,10 +1,21 @@
 """What a Gy more of tolerance would buy: the multipliers of hard caps, laid on the patient."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.optimize import Solution, price_on_grid, price_per_eqd2_gy
+from rerad.optimize import (
+    Geud,
+    MeanDose,
+    Multipliers,
+    Solution,
+    TailMean,
+    price_on_grid,
+    price_per_eqd2_gy,
+)
 from rerad.planning.caps import held_doses_gy
+from rerad.planning.levels import HARD
 from rerad.planning.plan_request import PlanRequest
 from rerad.planning.result import TolerancePrices
 
@@ -14,7 +25,7 @@ UNIT = "objective per Gy"
 def tolerance_prices(
     request: PlanRequest, voxels: NDArray[np.int64], solution: Solution
 ) -> TolerancePrices | None:
-    """Return what tolerance would buy, in EQD2 for cumulative limits; None without hard caps.
+    """Return what tolerance would buy, in EQD2 for cumulative limits; None without hard limits.
 
     Parameters
     ----------
@@ -27,7 +38,10 @@ def tolerance_prices(
         With multipliers.
     """
     held = solution.multipliers
-    if held is None or not held.caps:
+    if held is None:
+        return None
+    of_goals = tuple(_of_hard_goals(held))
+    if not held.caps and not of_goals:
         return None
     cumulative = {f"{cap.label} cap": cap for cap in request.organ_caps}
     organs: dict[str, float] = {}
@@ -50,11 +64,26 @@ def tolerance_prices(
     for name, price in prices.items():
         organ = _plain(name).removesuffix(" cap")
         organs[organ] = organs.get(organ, 0.0) + float(price.sum())
+    for name, price_per_gy in of_goals:
+        organs[name] = organs.get(name, 0.0) + price_per_gy
     return TolerancePrices(
         map=price_on_grid(request.grid, voxels, held.caps, prices, unit=UNIT),
         organs=organs,
         objective=solution.objective,
     )
+
+
+def _of_hard_goals(held: Multipliers) -> Iterator[tuple[str, float]]:
+    r"""Yield each hard goal on a mean, gEUD or volume with its price, once for every shift.
+
+    A bound is :math:`c / s \le b` for a number `c` in Gy, so a Gy more of it raises `b` by
+    :math:`1 / s`; of a volume at a dose it is a Gy more of that dose.
+    """
+    for bound, multiplier in zip(held.sums, held.sum_values, strict=True):
+        name = _plain(bound.name)
+        (term, *others) = bound.terms
+        if name.endswith(HARD) and isinstance(term, TailMean | Geud | MeanDose) and not others:
+            yield name.removesuffix(HARD), multiplier / (bound.at_most * term.aim.scale_gy)
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import BeamGeometry, Finding, Mask, Severity
+from rerad.core import BeamGeometry, Mask
 from rerad.errors import InputError
 from rerad.optimize import LevelOutcome, Multipliers, Solution, Watch
 from rerad.planning.inputs import Progress
@@ -120,26 +120,11 @@ def make_plan(
             *delivered.findings,
             *unsettled(run.solution),
             *not_held,
-            *_only_without_shift(task, request),
         ),
         prices=tolerance_prices(request, place, run.solution),
         state=run.state,
         robust=robust,
     )
-
-
-def _only_without_shift(task: PlanTask, request: PlanRequest) -> tuple[Finding, ...]:
-    """Name the hard bounds that a robust plan does not hold where the patient lies elsewhere."""
-    robustness = request.robustness
-    names = [bound.name.removesuffix(", hard") for bound in task.problem.value_caps]
-    if robustness is None or not any(robustness.setup_shift_mm) or not names:
-        return ()
-    text = (
-        f"Held without shift of the patient only, not in the shifts of this robust plan: hard "
-        f"goals on means, gEUD or volumes ({', '.join(names)}). Cumulative limits and hard "
-        "near-maxima hold in every shift; the worst-case verdicts say what became of the rest."
-    )
-    return (Finding(Severity.CAUTION, "hard-goal-without-shift", text),)
 
 
 def _caps_of(task: PlanTask, run: PlanRun) -> Multipliers | None:

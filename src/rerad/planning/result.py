@@ -308,10 +308,10 @@ class TolerancePrices:
     Parameters
     ----------
     map : PriceMap
-        Voxel by voxel.
+        Voxel by voxel, of what every voxel is held to.
     organs : mapping of str to float
-        Fall of the objective if a whole organ had a Gy more: the sum over its voxels; by the
-        name of the limit.
+        Fall of the objective if a whole organ had a Gy more, the sum over its voxels, or a hard
+        goal on a mean, gEUD or volume; by the name of the limit, in every shift of a robust plan.
     objective : float
         Value of the objective that falls, for comparison.
     """
@@ -319,6 +319,11 @@ class TolerancePrices:
     map: PriceMap
     organs: Mapping[str, float]
     objective: float
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether any voxel has a price above 0."""
+        return bool((self.map.values > 0).any())
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,8 +1,9 @@
 """The robust passes: from a plan that believes everything to one that holds in every scenario.
 
 They begin where the trusting passes ended. Limits are those of the worst corner of alpha/beta,
-recovery and place of the earlier dose; with set-up shifts they hold in each of them, and what
-targets lack is judged by the worst. Then leaves, final dose, and one more pass on the difference.
+recovery and place of the earlier dose; with set-up shifts they hold in each of them, as hard goals
+on means, gEUD and volumes do, and what targets lack is judged by the worst. Then leaves, final
+dose, and one more pass on the difference.
 """
 
 from dataclasses import replace
@@ -142,7 +143,11 @@ def _robust_pass(
 
 
 def scenarios_of(task: PlanTask, settings: RobustSettings, progress: Progress) -> ShiftedDose:
-    """Build the dose of every place of the isocentre."""
+    """Build the dose of every place of the isocentre.
+
+    Followed in all of them are targets, organs with a limit, every capped voxel (beside organs
+    too) and what hard goals are read from.
+    """
     shifts = axis_shifts(settings.setup_shift_mm)
     request, points = task.request, task.points
     names = {item.structure for item in request.course.prescriptions}
@@ -150,6 +155,7 @@ def scenarios_of(task: PlanTask, settings: RobustSettings, progress: Progress) -
     names |= {cap.structure for cap in request.physical_caps}
     inside = [points.of_mask(request.masks[name])[0] for name in sorted(names)]
     inside += [cap.indices for cap in task.problem.caps]  # beside organs too
+    inside += [term.indices for bound in task.problem.value_caps for term in bound.terms]
     followed = np.unique(np.concatenate(inside))
     if len(shifts) > 1:
         progress(f"building the dose operators of {len(shifts) - 1} shifts", 0.0)
@@ -226,7 +232,8 @@ def price_of(
 ) -> RobustPrice:
     """Compare the trusting plan with the robust one: final dose, and its change by shifts."""
     request, points = task.request, task.points
-    bare = robust_problem(replace(task.problem, terms=(), caps=()), shifted, worst_case=())
+    bare = replace(task.problem, terms=(), caps=(), value_caps=())
+    bare = robust_problem(bare, shifted, worst_case=())
     where = shifted.nominal_points
     first, second = (
         bare.delivered_gy(state.fluence_mu) + state.background_gy[where] for state in states

@@ -213,7 +213,8 @@ def robust_findings(robust: RobustOutcome | None) -> list[Finding]:
     findings = [Finding(Severity.NOTE, "robust-plan", text)]
     for item in robust.verdicts:
         goal, verdict = item.worst.goal, item.worst.verdict
-        if verdict is Verdict.EXCEEDED and goal.scope is DoseScope.CUMULATIVE:
+        is_limit = goal.is_hard or goal.scope is DoseScope.CUMULATIVE
+        if verdict is Verdict.EXCEEDED and is_limit:
             text = (
                 f"{item.structure} {goal.text} does not hold in every scenario: "
                 f"{value_text(item.worst)} in the worst ({item.scenario})."

@@ -128,7 +128,10 @@ def trade_off(
     """
     state = state.latest
     task, axes = _task(prepared, state, names, progress)
-    problem = _in_every_place(_base(task, axes, state, settings), _places(task, progress))
+    hard = [bound.name for bound in task.problem.value_caps]
+    base = _base(task, axes, state, settings)
+    kept = [bound.name for bound in base.value_caps if bound.name not in hard]
+    problem = _in_every_place(base, _places(task, progress), kept)
     goals = [ParetoGoal(axis.name, (_renamed(axis.term),), axis.unit) for axis in axes]
     how = ParetoSettings(n_plans=settings.n_plans)
     if task.request.robustness is not None:
@@ -219,8 +222,8 @@ def _corrected(
 ) -> Delivered:
     """Sequence a fluence; once more, if passes are asked for, with what its leaves changed.
 
-    The second fluence is to give the wanted dose under the hard caps, with the difference between
-    final dose and model held as background.
+    The second fluence is to give the wanted dose under the hard caps and bounds, with the
+    difference between final dose and model held as background.
     """
     delivered = deliver(task, fluence_mu)
     settings = task.request.settings
@@ -229,6 +232,7 @@ def _corrected(
     problem = replace(
         mimic_problem(task, wanted_gy),
         caps=task.problem.caps,
+        value_caps=task.problem.value_caps,
         leakage=task.problem.leakage,
         background_dose_gy=delivered.at_points_gy - task.problem.delivered_gy(fluence_mu),
     )
@@ -257,9 +261,16 @@ def _places(task: PlanTask, progress: Progress) -> ShiftedDose | None:
     return None if settings is None else scenarios_of(task, settings, progress)
 
 
-def _in_every_place(problem: Problem, places: ShiftedDose | None) -> Problem:
-    """Return the problem with its hard caps in every place; objectives stay without shift."""
-    return problem if places is None else robust_problem(problem, places, worst_case=())
+def _in_every_place(
+    problem: Problem, places: ShiftedDose | None, kept: Sequence[str] = ()
+) -> Problem:
+    """Return the problem with its hard caps and bounds in every place.
+
+    Objectives, and the coverage that is `kept`, stay without shift.
+    """
+    if places is None:
+        return problem
+    return robust_problem(problem, places, worst_case=(), without_shift=kept)
 
 
 def _robust(

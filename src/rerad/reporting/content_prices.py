@@ -59,7 +59,7 @@ def _prices(prices: TolerancePrices) -> list[Block]:
             title="",
             header=(
                 Cell("Limit"),
-                Cell("Fall of the objective", "for 1 Gy more, whole organ"),
+                Cell("Fall of the objective", "for 1 Gy more, whole organ or goal"),
                 Cell("Share of the objective"),
             ),
             rows=rows,
@@ -67,10 +67,10 @@ def _prices(prices: TolerancePrices) -> list[Block]:
             widths=(2.4, 1.6, 1.4),
             note=f"Objective at the end: {total:.4g}. A limit that costs nothing is tight "
             "nowhere. Prices of limits on cumulative dose are for a Gy of EQD2, others for a Gy "
-            "of dose.",
+            "of dose; of a volume at a dose, for a Gy more of that dose.",
         )
     )
-    if any(price > 0 for price in prices.organs.values()):
+    if prices.is_mapped:
         blocks.append(
             Picture(
                 "price",
@@ -90,7 +90,7 @@ def price_sentence(prices: TolerancePrices) -> str:
         return "No hard limit is tight: more tolerance would buy nothing."
     share = f" ({100 * price / prices.objective:.0f} %)" if prices.objective > 0 else ""
     return (
-        f"{name} is the dearest limit: 1 Gy EQD2 more in it would lower the objective by about "
+        f"{name} is the dearest limit: 1 Gy more of it would lower the objective by about "
         f"{price:.3g} of {prices.objective:.3g}{share}. This is first order, from the multipliers "
         "of the optimiser's caps: it holds for small changes, and many voxels at once buy at most "
         "their sum. It says what a limit costs, not that it may be exceeded."

@@ -69,7 +69,7 @@ def figure_makers(result: CaseResult, nerves: NervePictures | None = None) -> di
     if result.planned.cumulative_dvhs:
         makers["dvh_cumulative"] = lambda: figures_dvh.draw_dvh_cumulative(result)
     prices = result.prices
-    if prices is not None and any(price > 0 for price in prices.organs.values()):
+    if prices is not None and prices.is_mapped:
         makers["price"] = lambda: draw_price(result, prices.map)
     makers["beams"] = lambda: figures_beams.draw_beams(result)
     makers["convergence"] = lambda: figures_beams.draw_convergence(result)

@@ -87,8 +87,10 @@ def test_hard_goals_are_caps_or_bounds_and_never_a_wish_for_more(make_inputs: Ca
         ("Bladder", 30.0, True)
     ]
     goals, *rest = stage(make_inputs, "Bladder Dmean <= 8 Gy must")
-    bounds = hard_bounds(goals, *rest)
+    bounds, instead, findings = hard_bounds(goals, *rest)
     assert [bound.at_most for bound in bounds] == [1.0]
+    assert not instead
+    assert not findings
     dose = np.full(len(rest[1].indices), 4.0)
     assert bounds[0].excess(dose) == pytest.approx(4.0 / 8.0 - 1.0)
     wish, *rest = stage(make_inputs, "PTV_4000 D95% >= 95% must")
