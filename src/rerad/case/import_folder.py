@@ -4,13 +4,17 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from rerad import dicom
-from rerad.case.export_limits import LIMITS_SET
 from rerad.case.files import CASE_FILE_NAME, write_case
+from rerad.case.folder_courses import (
+    FolderCourses,
+    GivenCourse,
+    courses_of,
+    newest_first,
+)
 from rerad.case.history_schema import CourseTable, PrescriptionTable, PriorCourseTable
 from rerad.case.schema import (
     BeamsTable,
@@ -21,7 +25,7 @@ from rerad.case.schema import (
     PlanningTable,
 )
 from rerad.core import StructureKind, StructureSet
-from rerad.dicom import FolderItem, FolderScan
+from rerad.dicom import FolderScan
 from rerad.errors import CaseError, ReradError
 from rerad.structures import suggest_name
 from rerad.tables import load_table
@@ -67,16 +71,6 @@ class ImportReport:
     hints: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _PlanningStudy:
-    """A CT and what refers to it."""
-
-    ct: FolderItem
-    structures: FolderItem | None = None
-    plan: FolderItem | None = None
-    dose: FolderItem | None = None
-
-
 def import_folder(folder: Path, case: Path) -> ImportReport:
     """Look at a folder and write a commented case file.
 
@@ -105,29 +99,28 @@ def import_folder(folder: Path, case: Path) -> ImportReport:
         raise CaseError(msg)
     scan = dicom.scan_folder(folder)
     _require_one_patient(scan, folder)
-    studies = _planning_studies(scan)
-    today, earlier = _split(studies, folder)
-    structures, unread = _read_structures(today)
+    found = courses_of(scan, folder)
+    structures, unread = _read_structures(found)
     relative = os.path.relpath(folder.resolve(), case.resolve())
-    file = _proposal(scan, today, earlier, structures, relative)
-    lines = _lines(scan, today, earlier, file)
+    file = _proposal(scan, found, structures, relative)
+    lines = _lines(scan, found, file)
     case.mkdir(parents=True, exist_ok=True)
     write_case(file, path)
     return ImportReport(
         case_file=path,
         lines=lines,
         skipped=tuple((str(item.path), item.reason) for item in scan.skipped),
-        missing=(*unread, *_missing(file, today, structures)),
+        missing=(*unread, *_missing(file, found, structures)),
         hints=_hints(structures),
     )
 
 
-def _read_structures(study: _PlanningStudy) -> tuple[StructureSet | None, tuple[str, ...]]:
+def _read_structures(found: FolderCourses) -> tuple[StructureSet | None, tuple[str, ...]]:
     """Return today's structures, or why they cannot be used."""
-    if study.structures is None:
+    if found.structures is None:
         return None, ()
     try:
-        return dicom.read_structure_set(study.structures.paths[0]), ()
+        return dicom.read_structure_set(found.structures.paths[0]), ()
     except ReradError as error:
         return None, (f"today's structure set cannot be used: {error}",)
 
@@ -143,72 +136,8 @@ def _require_one_patient(scan: FolderScan, folder: Path) -> None:
         raise CaseError(msg)
 
 
-def _of_kind(scan: FolderScan, kind: str) -> list[FolderItem]:
-    """Return the items of one kind, newest first, undated last."""
-    items = [item for item in scan.items if item.kind == kind]
-    return sorted(items, key=lambda item: item.date or date.min, reverse=True)
-
-
-def _planning_studies(scan: FolderScan) -> list[_PlanningStudy]:
-    """Return every CT with the structures, plan and dose that belong to it."""
-    studies = []
-    for ct in _of_kind(scan, "CT"):
-        structures = [s for s in _of_kind(scan, "RTSTRUCT") if _is_drawn_on(s, ct)]
-        structures = [s for s in structures if not s.description.startswith(LIMITS_SET)]
-        drawn = {item.uid for item in structures}
-        plans = [p for p in _of_kind(scan, "RTPLAN") if drawn & set(p.references)]
-        plans = [p for p in plans if not p.description.startswith(dicom.LIMITS_LABEL)]
-        planned = {item.uid for item in plans}
-        doses = [
-            d
-            for d in _of_kind(scan, "RTDOSE")
-            if (planned & set(d.references) or d.frame_uid == ct.frame_uid)
-            and not any("remaining tolerance" in problem for problem in d.problems)
-        ]
-        dose = doses[0] if doses else None
-        plan = next((p for p in plans if dose and p.uid in dose.references), None)
-        plan = plan or (plans[0] if plans else None)
-        chosen = next((s for s in structures if plan and s.uid in plan.references), None)
-        chosen = chosen or (structures[0] if structures else None)
-        studies.append(_PlanningStudy(ct, chosen, plan, dose))
-    return studies
-
-
-def _is_drawn_on(structures: FolderItem, ct: FolderItem) -> bool:
-    """Return whether a structure set refers to a CT series, or at least shares its frame."""
-    return ct.uid in structures.references or structures.frame_uid == ct.frame_uid
-
-
-def _split(
-    studies: Sequence[_PlanningStudy], folder: Path
-) -> tuple[_PlanningStudy, list[_PlanningStudy]]:
-    """Return today's study and the earlier ones: today's has structures and no dose yet."""
-    without_dose = [study for study in studies if study.dose is None]
-    candidates = [study for study in without_dose if study.structures] or without_dose
-    if not candidates:
-        raise CaseError(_no_planning_ct(studies, folder))
-    today = candidates[0]
-    return today, [study for study in studies if study is not today and study.dose is not None]
-
-
-def _no_planning_ct(studies: Sequence[_PlanningStudy], folder: Path) -> str:
-    """Say why no CT can be today's, with what is wrong with those that are there."""
-    if not studies:
-        return f"{folder}: expected a planning CT, got no CT series at all; name another folder"
-    problems = [problem for study in studies for problem in study.ct.problems]
-    said = f" ({'; '.join(problems)})" if problems else ""
-    return (
-        f"{folder}: expected a planning CT without a dose for today's plan, but every CT series "
-        f"({len(studies)}) has one{said}; add today's CT and structures"
-    )
-
-
 def _proposal(
-    scan: FolderScan,
-    today: _PlanningStudy,
-    earlier: Sequence[_PlanningStudy],
-    structures: StructureSet | None,
-    folder: str,
+    scan: FolderScan, found: FolderCourses, structures: StructureSet | None, folder: str
 ) -> CaseFile:
     """Return a case file with what the files say, and proposals for what they cannot."""
     table = load_table("planning_proposal")
@@ -219,10 +148,10 @@ def _proposal(
         patient=PatientTable(summary="unknown: say who the patient is and why treatment is asked"),
         data=DataTable(
             folder=folder,
-            planning_ct_series_uid=today.ct.uid,
-            structure_set_uid=today.structures.uid if today.structures else "",
-            pet_series_uid=_shown_on(scan, "PT", today, earlier),
-            mr_series_uid=_shown_on(scan, "MR", today, earlier),
+            planning_ct_series_uid=found.ct.uid,
+            structure_set_uid=found.structures.uid if found.structures else "",
+            pet_series_uid=_shown_on(scan, "PT", found),
+            mr_series_uid=_shown_on(scan, "MR", found),
         ),
         current_course=CourseTable(
             name="Course to be planned",
@@ -235,7 +164,7 @@ def _proposal(
         beams=BeamsTable(**_tuples(table["beams"])),
         objectives=ObjectivesTable(**table["objectives"]),
         prior_course=tuple(
-            _prior_course(number + 1, study) for number, study in enumerate(earlier)
+            _prior_course(number + 1, given) for number, given in enumerate(found.earlier)
         ),
         goals=tuple(_target_goals(prescriptions, table["target_goal"])),
     )
@@ -268,9 +197,9 @@ def _prescriptions(structures: StructureSet | None) -> tuple[PrescriptionTable, 
     return tuple(sorted(found, key=lambda item: -item.dose_gy))
 
 
-def _prior_course(number: int, study: _PlanningStudy) -> PriorCourseTable:
+def _prior_course(number: int, given: GivenCourse) -> PriorCourseTable:
     """Return an earlier course as far as its files tell."""
-    plan = dicom.read_plan(study.plan.paths[0]) if study.plan else None
+    plan = dicom.read_plan(given.plan.paths[0]) if given.plan else None
     return PriorCourseTable(
         name=f"Earlier course {number}",
         prescriptions=tuple(
@@ -280,26 +209,24 @@ def _prior_course(number: int, study: _PlanningStudy) -> PriorCourseTable:
         n_fractions_planned=plan.n_fractions_planned if plan else "unknown",
         n_fractions_delivered="unknown",
         order=number,
-        ct_series_uid=study.ct.uid,
-        structure_set_uid=study.structures.uid if study.structures else "",
-        plan_uid=study.plan.uid if study.plan else "",
-        dose_uid=study.dose.uid if study.dose else "",
+        ct_series_uid=given.ct.uid,
+        structure_set_uid=given.structures.uid if given.structures else "",
+        plan_uid=given.plan.uid if given.plan else "",
+        dose_uid=given.dose.uid,
     )
 
 
-def _shown_on(
-    scan: FolderScan, kind: str, today: _PlanningStudy, earlier: Sequence[_PlanningStudy]
-) -> str:
+def _shown_on(scan: FolderScan, kind: str, found: FolderCourses) -> str:
     """Return the first PET or MR in the CT's frame, else one that can be brought there.
 
     That is one of a frame that no earlier course has, with a registration among the files or, for
     a PET, the CT of the PET/CT.
     """
-    items = _of_kind(scan, kind)
-    here = next((item.uid for item in items if item.frame_uid == today.ct.frame_uid), "")
+    items = newest_first(scan, kind)
+    here = next((item.uid for item in items if item.frame_uid == found.ct.frame_uid), "")
     if here:
         return here
-    taken = {study.ct.frame_uid for study in earlier}
+    taken = {given.ct.frame_uid for given in found.earlier}
     partners = {item.frame_uid for item in scan.of_kind("CT")} if kind == "PT" else set()
     has_registration = bool(scan.of_kind("REG"))
     return next(
@@ -328,12 +255,10 @@ def _uses(file: CaseFile) -> dict[str, str]:
     return uses
 
 
-def _lines(
-    scan: FolderScan, today: _PlanningStudy, earlier: Sequence[_PlanningStudy], file: CaseFile
-) -> tuple[ImportLine, ...]:
+def _lines(scan: FolderScan, found: FolderCourses, file: CaseFile) -> tuple[ImportLine, ...]:
     """Say for every item what it is used for, or why it is not."""
     uses = _uses(file)
-    frames = {study.ct.frame_uid for study in (today, *earlier)}
+    frames = {found.ct.frame_uid, *(given.ct.frame_uid for given in found.earlier)}
     lines = []
     for item in scan.items:
         use = uses.get(item.uid, "")
@@ -351,11 +276,11 @@ def _lines(
 
 
 def _missing(
-    file: CaseFile, today: _PlanningStudy, structures: StructureSet | None
+    file: CaseFile, found: FolderCourses, structures: StructureSet | None
 ) -> tuple[str, ...]:
     """Return what the user must still say, each naming its key."""
-    missing = []
-    if today.structures is None:
+    missing = list(found.doubts)
+    if found.structures is None:
         missing.append("data.structure_set_uid: no structure set is drawn on today's CT")
     elif structures and not any(s.kind is StructureKind.EXTERNAL for s in structures.structures):
         missing.append("today's structure set has no structure of type EXTERNAL (body outline)")

@@ -1,8 +1,10 @@
 """Importing a folder: everything is named, nothing is guessed, nothing is half written."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from rerad.case import check_case, import_folder, load_case, read_case
@@ -62,6 +64,72 @@ def test_files_that_are_not_dicom_are_said_to_be_skipped(tiny, tmp_path: Path) -
     (tiny.folder / "notes.txt").write_text("hello", encoding="utf-8")
     report = import_folder(tiny.folder, tmp_path / "case")
     assert [Path(path).name for path, _ in report.skipped] == ["notes.txt"]
+
+
+def rewrite(folder: Path, change: Callable[[pydicom.Dataset], None]) -> None:
+    """Change every DICOM file of a folder."""
+    for path in sorted(folder.rglob("*.dcm")):
+        dataset = pydicom.dcmread(path)
+        change(dataset)
+        dataset.save_as(path, enforce_file_format=True)
+
+
+def one_frame(dataset: pydicom.Dataset) -> None:
+    """Put an object into the one frame of reference of all."""
+    dataset.FrameOfReferenceUID = "1.2.3.4"
+    for item in dataset.get("ReferencedFrameOfReferenceSequence", ()):
+        item.FrameOfReferenceUID = "1.2.3.4"
+    for item in dataset.get("StructureSetROISequence", ()):
+        item.ReferencedFrameOfReferenceUID = "1.2.3.4"
+
+
+def second_dose(tiny, name: str, *, plan_uid: str = "") -> str:
+    """Write the earlier dose once more, of a plan of its own unless one is named."""
+    dose = pydicom.dcmread(tiny.folder / "rd1.dcm")
+    dose.SOPInstanceUID = dose.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{len(name)}"
+    if not plan_uid:
+        plan = pydicom.dcmread(tiny.folder / "rp1.dcm")
+        plan.SOPInstanceUID = plan.file_meta.MediaStorageSOPInstanceUID = plan_uid = "1.2.3.99"
+        plan.FractionGroupSequence[0].NumberOfFractionsPlanned = 5
+        plan.save_as(tiny.folder / "rp2.dcm", enforce_file_format=True)
+    dose.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = plan_uid
+    dose.save_as(tiny.folder / name, enforce_file_format=True)
+    return str(dose.SOPInstanceUID)
+
+
+def test_two_cts_of_one_frame_keep_what_was_drawn_and_planned_on_each(tiny, tmp_path) -> None:
+    rewrite(tiny.folder, one_frame)
+    case = read_case(import_folder(tiny.folder, tmp_path / "case").case_file)
+    assert case.data.planning_ct_series_uid == tiny.today.series_uid
+    assert case.current_course.prescriptions[0].structure == "PTV_4000"
+    assert [item.ct_series_uid for item in case.prior_course] == [tiny.prior.series_uid]
+
+
+def test_every_dose_given_on_a_ct_is_a_course_of_its_own(tiny, tmp_path: Path) -> None:
+    boost = second_dose(tiny, "boost.dcm")
+    case = read_case(import_folder(tiny.folder, tmp_path / "case").case_file)
+    found = {item.dose_uid: item.n_fractions_planned for item in case.prior_course}
+    assert found == {tiny.prior_dose.instance_uid: 25, boost: 5}
+    assert {item.ct_series_uid for item in case.prior_course} == {tiny.prior.series_uid}
+
+
+def test_two_doses_of_one_plan_are_one_course_and_said(tiny, tmp_path: Path) -> None:
+    again = second_dose(tiny, "rd1-again.dcm", plan_uid=tiny.prior_plan.instance_uid)
+    report = import_folder(tiny.folder, tmp_path / "case")
+    doses = [item.dose_uid for item in read_case(report.case_file).prior_course]
+    assert len(doses) == 1
+    left_out = ({again, tiny.prior_dose.instance_uid} - set(doses)).pop()
+    assert any(f"RTDOSE {left_out}: a second dose of plan" in text for text in report.missing)
+
+
+def test_the_only_ct_is_todays_and_its_dose_was_given_before(tiny, tmp_path: Path) -> None:
+    for path in (tiny.folder / "today", tiny.folder / "rs2.dcm"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    report = import_folder(tiny.folder, tmp_path / "case")
+    case = read_case(report.case_file)
+    assert case.data.planning_ct_series_uid == tiny.prior.series_uid
+    assert case.prior_course[0].ct_series_uid == tiny.prior.series_uid
+    assert "the only CT has a dose already" in report.missing[0]
 
 
 def test_a_filled_case_can_be_checked(tiny_case: Path, tiny) -> None:
