@@ -149,7 +149,7 @@ A clinical goal as clinicians write it, one line each:
 | structure | needed | as named in the structure set; `"in quotes"` if the name holds a space |
 | metric | needed | see the table below |
 | `[EQD2]` or `[Gy]` | may be left out | EQD2 of all courses, raw sum; else this plan's dose |
-| `<=` `>=` (or `<` `>` `≤` `≥`) and the limit | needed | `<` is read as `<=` |
+| `<=` `>=` (or `<` `>` `≤` `≥` `⩽` `⩾`) and the limit | needed | `<` is read as `<=` |
 | `Gy` `%` `cc` | needed | after `[EQD2]` or `[Gy]`, Gy may be left out; an index has none |
 | `ab=2.5` | for `[EQD2]` | alpha/beta in Gy; see below where it may be left out |
 | `must` | may be left out | a limit that holds at every priority; it has no priority itself |
@@ -173,6 +173,7 @@ A clinical goal as clinicians write it, one line each:
 - There is no default alpha/beta. A line on EQD2 without one takes the tumour's of the case for a
   prescribed target, and the rule set's for an organ that the rule set knows with one value; the
   report says so. Otherwise it is an error.
+- `must` is for upper bounds on doses and volumes only, one for each metric of a structure.
 - A metric that is not known is refused with the list of those that are and the nearest of them.
 """
 """How a goal is written; docs/methods/goals.md has the formulas."""

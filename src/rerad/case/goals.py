@@ -51,12 +51,18 @@ def require_judgeable(file: CaseFile, path: Path, structures: StructureSet) -> N
     Raises
     ------
     CaseError
-        If a goal is in percent of a prescription that is not there, or on the conformity of what
-        is no prescribed target.
+        If a goal's structure is not drawn, if it is in percent of a prescription that is not
+        there, or on the conformity of what is no prescribed target; if it is hard and no plan
+        could be held to it, or a hard goal on the same number stands before it.
     """
     prescribed = [item.structure for item in file.current_course.prescriptions]
+    hard: dict[tuple[str, str, DoseScope], str] = {}
     for key, goal in _numbered(file, path):
         problem = goal_problem(goal, structures, prescribed)
+        if problem is None and goal.is_hard:
+            same = hard.setdefault((goal.structure, goal.metric, goal.scope), key)
+            if same != key:
+                problem = f"{same} is a hard limit on the same; keep the stricter one"
         if problem is not None:
             msg = f"{path}: {key}: goal {format_goal(goal)!r}: {problem}"
             raise CaseError(msg)
@@ -112,6 +118,12 @@ def _offered(structure: str, file: CaseFile) -> tuple[float | None, str]:
 def _from_table(table: GoalTable) -> Goal:
     """Return a goal of a table."""
     is_cumulative = table.scope == "cumulative"
+    if table.alpha_beta_gy is not None and not is_cumulative:
+        msg = (
+            f"goal {table.structure} {table.metric}: alpha/beta has no meaning for this plan's "
+            'physical dose; write scope = "cumulative", or leave alpha_beta_gy out'
+        )
+        raise InputError(msg)
     return Goal(
         structure=table.structure,
         metric=table.metric,

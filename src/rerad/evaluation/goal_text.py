@@ -34,8 +34,8 @@ _WORDS = {
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
 _NAME = r'(?:"[^"]+"|[^\s"]+)'
 _LINE = re.compile(
-    rf"(?:(?P<priority>\d+)\s*:\s*)?(?P<structure>{_NAME})\s+(?P<metric>[^<>≤≥=]+?)\s*"
-    rf"(?P<sign><=|>=|[<>≤≥])\s*(?P<limit>{_NUMBER})(?P<rest>.*)"
+    rf"(?:(?P<priority>\d+)\s*:\s*)?(?P<structure>{_NAME})\s+(?P<metric>[^<>≤≥⩽⩾=]+?)\s*"
+    rf"(?P<sign><=|>=|[<>≤≥⩽⩾])\s*(?P<limit>{_NUMBER})(?P<rest>.*)"
 )
 _REST = re.compile(
     r"\s*(?:(?P<unit>Gy|%|cc)(?![\w%])"
@@ -43,6 +43,7 @@ _REST = re.compile(
     r"|\(priority\s+(?P<priority>\d+)\)"
     r"|(?P<must>must)(?!\w)|(?P<discounted>discounted)(?!\w)|(?P<other>\S+))"
 )
+_CUBIC = re.compile(r"(?:cm3|cm³|ccm|ml)$", re.IGNORECASE)
 _BRACKET = re.compile(r"\s*\[([^\]]*)\]$")
 _EXAMPLE = "1: PTV_4000 D95% >= 95%"
 _SOURCE = " -- "
@@ -87,13 +88,13 @@ def parse_goal(text: str, *, alpha_beta_gy: float | None = None) -> Goal:
         msg = f"goal {text!r}: expected structure, metric, sign and limit, such as {_EXAMPLE!r}"
         raise InputError(msg)
     tail = _Tail.of(text, found["rest"], found["priority"])
-    metric, is_eqd2, bracket_unit = _read_metric(text, found["metric"])
+    metric, is_eqd2, bracket_unit = _read_metric(text, found["structure"], found["metric"])
     unit = _unit(text, metric, is_eqd2, (bracket_unit, tail.unit))
     limit = float(found["limit"])
     if metric.kind is MetricKind.VOLUME_AT_DOSE and unit == "%" and limit > 100:
         msg = f"goal {text!r}: expected at most 100 % of the volume, got {limit:g} %"
         raise InputError(msg)
-    is_upper = found["sign"] in {"<", "<=", "≤"}
+    is_upper = found["sign"] in {"<", "<=", "≤", "⩽"}
     return Goal(
         structure=found["structure"].strip('"'),
         metric=metric.name,
@@ -179,18 +180,30 @@ def suggest_metric(text: str) -> str | None:
     ('D95%', 'V20Gy', 'gEUD8')
     """
     plain = re.sub(r"[\s\[\]()]", "", text)
+    if _is_understood(in_cc := _CUBIC.sub("cc", plain)) and in_cc != plain:
+        return in_cc
     if found := re.fullmatch(rf"([DV])({_NUMBER})", plain, re.IGNORECASE):
         letter, size = found[1].upper(), found[2]
         if letter == "V":
             return f"V{size}Gy"
-        return f"D{size}cc" if float(size) < 1 else f"D{size}%"
+        near_size = f"D{size}cc" if float(size) < 1 else f"D{size}%"
+        return near_size if _is_understood(near_size) else None
     number = re.search(_NUMBER, plain)
     candidates = list(_NAMED)
     if number is not None:
         candidates += [template.format(n=number[0]) for template in _TEMPLATES]
     by_lower = {name.lower(): name for name in candidates}
     near = get_close_matches(plain.lower(), list(by_lower), n=1, cutoff=_CLOSE_ENOUGH)
-    return by_lower[near[0]] if near else None
+    return by_lower[near[0]] if near and _is_understood(by_lower[near[0]]) else None
+
+
+def _is_understood(name: str) -> bool:
+    """Return whether a metric, or a word for one, is read."""
+    try:
+        parse_metric(_WORDS.get(name.lower(), name))
+    except InputError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,12 @@ class _Tail:
         said: dict[str, str] = {} if first_priority is None else {"priority": first_priority}
         for word in _REST.finditer(rest.rstrip()):
             kind = str(word.lastgroup)
+            if kind == "other" and word[0].strip().lower().startswith(("eqd2", "[eqd2")):
+                msg = (
+                    f"goal {text!r}: EQD2 stands behind the metric, not behind the limit, as in "
+                    "D0.1cc[EQD2] <= 70 ab=2.5"
+                )
+                raise InputError(msg)
             if kind == "other" or (kind == "unit" and said.keys() - {"priority"}):
                 msg = (
                     f"goal {text!r}: {word[0].strip()!r} is not understood; behind the limit may "
@@ -228,7 +247,7 @@ class _Tail:
         )
 
 
-def _read_metric(text: str, written: str) -> tuple[Metric, bool, str | None]:
+def _read_metric(text: str, structure: str, written: str) -> tuple[Metric, bool, str | None]:
     """Return the metric, whether it is one of EQD2, and the unit that its brackets state."""
     name, brackets = written.strip(), []
     while found := _BRACKET.search(name):
@@ -244,6 +263,12 @@ def _read_metric(text: str, written: str) -> tuple[Metric, bool, str | None]:
     try:
         metric = parse_metric(_WORDS.get(name.lower(), name))
     except InputError as error:
+        if structure.endswith(":"):
+            msg = (
+                f"goal {text!r}: {structure!r} is no priority; expected a whole number of 1 or "
+                f"more, such as {_EXAMPLE!r}"
+            )
+            raise InputError(msg) from error
         near = suggest_metric(name)
         hint = f"; did you mean {near}" if near is not None else ""
         msg = (

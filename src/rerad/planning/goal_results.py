@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from math import isnan
 
 import numpy as np
@@ -23,8 +24,12 @@ from rerad.planning.judgement import (
     OUTSIDE_SUFFIX,
     SHARED_SUFFIX,
     Judgement,
+    organ_of_part,
     other_side,
 )
+
+_NEVER_HARD = frozenset({MetricKind.HOMOGENEITY, MetricKind.MIN})
+"""Metrics without a convex number that an upper bound could hold."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,17 +62,20 @@ def goal_problem(goal: Goal, structures: StructureSet, prescribed: Sequence[str]
     goal : Goal
         Of the case.
     structures : StructureSet
-        Drawn on the planning CT; a structure that is not there is for others to refuse.
+        Drawn on the planning CT.
     prescribed : sequence of str
         Targets with a prescription.
     """
     metric, name = parse_metric(goal.metric), goal.structure
     is_prescribed = name in prescribed
-    if name in structures and structures[name].kind is StructureKind.SUPPORT:
+    missing = _missing(name, structures)
+    if missing is not None:
+        return missing
+    if structures[name].kind is StructureKind.SUPPORT:
         return f"{name} is a support, not a part of the patient"
     if metric.kind is MetricKind.CONFORMITY and not is_prescribed:
         return f"{metric.name} is of a prescribed target, and {name} is none"
-    is_target = name in structures and structures[name].kind.is_target
+    is_target = structures[name].kind.is_target
     is_relative = metric.size_unit == "%" and metric.kind in {
         MetricKind.VOLUME_AT_DOSE,
         MetricKind.SPILLAGE,
@@ -78,6 +86,41 @@ def goal_problem(goal: Goal, structures: StructureSet, prescribed: Sequence[str]
             f"{goal.text} is in percent of the prescription, and the target {name} has none; "
             "name a prescribed target, or write Gy"
         )
+    return _hard_problem(goal) if goal.is_hard else None
+
+
+def _missing(name: str, structures: StructureSet) -> str | None:
+    """Say that a structure is not drawn, with the nearest that is; None if it is drawn."""
+    if name in structures:
+        return f"nothing is drawn for {name}" if structures[name].is_empty else None
+    organ = organ_of_part(name)
+    if organ != name and organ in structures:
+        return (
+            f"{name} is a part of {organ}; parts are judged by the goals of the whole organ where "
+            "[[accepted_breach]] names it, so write the goal for the organ"
+        )
+    by_lower = {known.lower(): known for known in structures.names}
+    near = get_close_matches(name.lower(), list(by_lower), n=1)
+    hint = f"did you mean {by_lower[near[0]]}" if near else f"it has {', '.join(structures.names)}"
+    return f"{name} is not in the structure set {structures.label!r}; {hint}"
+
+
+def _hard_problem(goal: Goal) -> str | None:
+    """Say why a goal cannot be held as a hard limit, whatever the plan; None if it may be."""
+    metric, instead = parse_metric(goal.metric), "give it a priority instead of must"
+    if goal.at_most is None:
+        return (
+            "only an upper bound can be a hard limit, since a dose that a target must have may be "
+            f"impossible; {instead}"
+        )
+    is_volume = metric.kind is MetricKind.VOLUME_AT_DOSE
+    if goal.at_most <= 0 or (is_volume and metric.size <= 0):
+        return f"nothing can be held at {goal.metric} <= {goal.at_most:g}; write a number above 0"
+    if is_volume and goal.unit == "%" and goal.at_most >= 100:
+        return "100 % of the volume is no limit; write less"
+    is_concave = metric.kind is MetricKind.GENERALIZED_MEAN and metric.size < 1
+    if is_concave or metric.is_of_shape or metric.kind in _NEVER_HARD:
+        return f"{metric.name} cannot be held as a hard limit; {instead}"
     return None
 
 

@@ -104,7 +104,8 @@ class GoalLook:
 
     def _now(self, goal: Goal, prior: Dose | None, dose_gy: Floats, points: Points) -> GoalNow:
         name = goal.structure
-        if name in self._judgement.accepted:
+        is_limit = goal.scope is DoseScope.CUMULATIVE and goal.at_most is not None
+        if is_limit and name in self._judgement.accepted:
             name += OUTSIDE_SUFFIX
         value = self._value(goal, name, prior, (dose_gy, points))
         if np.isnan(value):
@@ -174,6 +175,9 @@ def _metric_value(
     elif metric.kind is MetricKind.DOSE_AT_VOLUME:
         share = metric.size / 100 if metric.size_unit == "%" else metric.size / total_cc
         value = dose_at_hottest(dose, volume, [min(share, 1.0)])[0]
+    elif metric.kind is MetricKind.HOMOGENEITY:
+        hot, median, cold = dose_at_hottest(dose, volume, [0.02, 0.5, 0.98])
+        value = (hot - cold) / median if median > 0 else value
     elif metric.kind is MetricKind.GENERALIZED_MEAN:
         highest = max(float(dose.max()), 1e-9)
         mean = np.average((dose / highest) ** metric.size, weights=volume)

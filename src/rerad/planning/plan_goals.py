@@ -1,6 +1,7 @@
 """The case's own goals as the planner needs them: hard caps, and goals with their earlier dose."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rerad.core import Dose, DoseScope, Goal, Mask
 from rerad.planning.budget import OrganLimit, discounted_prior
@@ -125,17 +126,22 @@ def hard_cumulative_caps(
 def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
     """Return the goals that bound a near-maximum of this plan's own dose, hard or not.
 
-    Goals with a priority are worked on at their level instead.
+    Goals with a priority are worked on at their level instead. Where a structure has several on
+    one metric, such as a wish below a hard limit, the later ones are told apart by their number;
+    what is said twice counts once.
     """
-    return tuple(
-        PhysicalCap(goal.structure, goal.at_most, goal.is_hard, goal.metric)
-        for goal in goals
-        if goal.scope is DoseScope.PLAN
-        and goal.at_most is not None
-        and goal.unit == "Gy"
-        and goal.priority is None
-        and is_near_maximum(goal)
-    )
+    caps: dict[str, PhysicalCap] = {}
+    for goal in goals:
+        is_of_plan = goal.scope is DoseScope.PLAN and goal.unit == "Gy" and goal.priority is None
+        if goal.at_most is None or not is_of_plan or not is_near_maximum(goal):
+            continue
+        cap = PhysicalCap(goal.structure, goal.at_most, goal.is_hard, goal.metric)
+        first = caps.setdefault(cap.label, cap)
+        if first != cap:
+            hard = ", hard" if goal.is_hard else ""
+            cap = replace(cap, metric=f"{goal.text}{hard}")
+            caps.setdefault(cap.label, cap)
+    return tuple(caps.values())
 
 
 def reading_of(inputs: PlanningInputs, goal: Goal) -> LimitReading | None:

@@ -121,7 +121,7 @@ def trade_axes(
     -------
     tuple of TradeAxis
         In the order of the names. Of an organ whose breach is accepted, the part outside the
-        targets counts.
+        targets counts for cumulative goals, as in their verdict; physical ones are of the whole.
 
     Raises
     ------
@@ -165,7 +165,8 @@ def _axis(judgement: Judgement, task: PlanTask, item: PlanGoal) -> TradeAxis:
         tail = _cold_tail(task, goal)
         return TradeAxis(axis_name(goal), goal, Lack(tail, asked), per_unit, asked)
     anatomy = task.anatomy
-    if goal.structure in judgement.accepted:
+    is_cumulative = goal.scope is DoseScope.CUMULATIVE
+    if is_cumulative and goal.structure in judgement.accepted:
         outside = judgement.outside_targets(goal.structure)
         anatomy = replace(anatomy, masks={**anatomy.masks, goal.structure: outside})
     request = task.request

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rerad.case import read_case, write_case
@@ -9,7 +10,14 @@ from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_schema import PrescriptionTable
 from rerad.case.published_case import FURTHER_GOALS
 from rerad.case.schema import CaseFile, GoalTable
-from rerad.core import DoseScope, RecoveryBasis, Structure, StructureKind, StructureSet
+from rerad.core import (
+    Contour,
+    DoseScope,
+    RecoveryBasis,
+    Structure,
+    StructureKind,
+    StructureSet,
+)
 from rerad.errors import CaseError
 from rerad.evaluation import format_goal, parse_goal
 
@@ -92,12 +100,88 @@ def test_tables_are_refused_by_name_too(file: CaseFile) -> None:
         goals_of(with_goals(file, tables=(odd,)), CASE)
 
 
+SQUARE = Contour(0.0, np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]))
+
+
+def drawn_today(*names: str, contours: tuple[Contour, ...] = (SQUARE,)) -> StructureSet:
+    kinds = {"GTV": StructureKind.GTV, "PTV_4000": StructureKind.PTV}
+    return StructureSet(
+        "today",
+        tuple(
+            Structure(name, kinds.get(name, StructureKind.OAR), "1.2", contours, 3.0)
+            for name in names
+        ),
+    )
+
+
 def test_what_no_plan_could_answer_is_refused_before_planning(file: CaseFile) -> None:
-    drawn = StructureSet("today", (Structure("GTV", StructureKind.GTV, "1.2", (), 3.0),))
+    drawn = drawn_today("GTV")
     changed = with_goals(file, "GTV D95% >= 95%")
     with pytest.raises(CaseError, match=r"case\.toml: goals\.0: .*the target GTV has none"):
         require_judgeable(changed, CASE, drawn)
     require_judgeable(with_goals(file, "GTV D95% >= 38 Gy"), CASE, drawn)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("rectum", "rectum is not in the structure set 'today'; did you mean Rectum"),
+        ("Spleen", "'today'; it has Rectum, SacralPlex_R"),
+        ("SacralPlex_R-PTV", "is a part of SacralPlex_R; parts are judged by the goals of the"),
+    ],
+)
+def test_a_structure_that_is_not_drawn_is_named_with_its_line(
+    file: CaseFile, name: str, problem: str
+) -> None:
+    drawn = drawn_today("Rectum", "SacralPlex_R")
+    with pytest.raises(CaseError) as refused:
+        require_judgeable(with_goals(file, f"{name} Dmean <= 9 Gy"), CASE, drawn)
+    assert str(refused.value).startswith(f"case.toml: goals.0: goal '{name} Dmean <= 9 Gy': ")
+    assert problem in str(refused.value)
+
+
+def test_a_structure_with_nothing_drawn_is_named_with_its_line(file: CaseFile) -> None:
+    drawn = drawn_today("Rectum", contours=())
+    with pytest.raises(CaseError, match=r"goals\.0: goal .*: nothing is drawn for Rectum"):
+        require_judgeable(with_goals(file, "Rectum Dmean <= 9 Gy"), CASE, drawn)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("PTV_4000 D95% >= 38 Gy must", "only an upper bound can be a hard limit"),
+        ("Rectum Dmean <= 0 Gy must", "nothing can be held at Dmean <= 0"),
+        ("Rectum V0Gy <= 5 cc must", "nothing can be held at V0Gy <= 5"),
+        ("Rectum V20Gy <= 100 % must", "100 % of the volume is no limit"),
+        ("Rectum D2cm <= 20 Gy must", "D2cm cannot be held as a hard limit"),
+        ("Rectum HI <= 0.2 must", "HI cannot be held as a hard limit"),
+        ("Rectum gEUD0.5 <= 20 Gy must", "gEUD0.5 cannot be held as a hard limit"),
+        ("Rectum Dmin <= 1 Gy must", "Dmin cannot be held as a hard limit"),
+        ("Rectum Dmean <= 20 Gy must", "goals.0 is a hard limit on the same; keep the stricter"),
+        ("Rectum Dmean[EQD2] <= 20 Gy ab=3 must", None),
+        ("Rectum Dmax <= 20 Gy must", None),
+        ("PTV_4000 D2% <= 42 Gy must", None),
+        ("Rectum gEUD8 <= 20 Gy must", None),
+        ("Rectum V20Gy <= 30 % must", None),
+    ],
+)
+def test_a_hard_limit_that_no_plan_is_held_to_is_refused_before_planning(
+    file: CaseFile, line: str, problem: str | None
+) -> None:
+    drawn = drawn_today("Rectum", "PTV_4000")
+    changed = with_goals(file, "Rectum Dmean <= 25 Gy must", line)
+    if problem is None:
+        require_judgeable(changed, CASE, drawn)
+        return
+    with pytest.raises(CaseError, match=r"case\.toml: goals\.1: goal .*") as refused:
+        require_judgeable(changed, CASE, drawn)
+    assert problem in str(refused.value)
+
+
+def test_alpha_beta_in_a_table_on_physical_dose_is_not_dropped_in_silence(file: CaseFile) -> None:
+    odd = TABLE.model_copy(update={"alpha_beta_gy": 3.0})
+    with pytest.raises(CaseError, match=r'goal\.0: .*write scope = "cumulative", or leave'):
+        goals_of(with_goals(file, tables=(odd,)), CASE)
 
 
 def test_the_demo_enforces_nothing_new_by_its_goals() -> None:

@@ -31,6 +31,8 @@ PLAN, SUM = DoseScope.PLAN, DoseScope.CUMULATIVE
         ("Rectum gEUD8[EQD2] <= 60 Gy ab=3", "Rectum", "gEUD8", SUM, 60, None, "Gy", 3.0),
         ("PTV near-max <= 107 %", "PTV", "D2%", PLAN, 107, None, "%", None),
         ("PTV near-min ≥ 95%", "PTV", "D98%", PLAN, None, 95, "%", None),
+        ("PTV D98% ⩾ 95%", "PTV", "D98%", PLAN, None, 95, "%", None),
+        ("Cord Dmax⩽45 Gy", "Cord", "Dmax", PLAN, 45, None, "Gy", None),
         ("PTV CI >= 0.7", "PTV", "CI", PLAN, None, 0.7, "", None),
         ("PTV CI95% >= 0.7", "PTV", "CI95%", PLAN, None, 0.7, "", None),
         ("PTV HI <= 0.15", "PTV", "HI", PLAN, 0.15, None, "", None),
@@ -71,6 +73,21 @@ def test_priorities_and_hard_limits(text, priority, is_hard):
     assert (goal.priority, goal.is_hard) == (priority, is_hard)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("-1: PTV D95% >= 95%", "'-1:' is no priority; expected a whole number of 1 or more"),
+        ("P1: PTV D95% >= 95%", "'P1:' is no priority"),
+        ("Cord Dmax <= 50 Gy EQD2 ab=2", "EQD2 stands behind the metric, not behind the limit"),
+        ("Cord Dmax <= 50 EQD2", "EQD2 stands behind the metric"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_said(text, problem):
+    with pytest.raises(InputError) as refused:
+        parse_goal(text)
+    assert problem in str(refused.value)
+
+
 def test_the_source_of_a_number_stands_behind_two_dashes():
     goal = parse_goal("PTV D2% <= 107% -- ICRU 50: 107 % -- old")
     assert goal.citation == "ICRU 50: 107 % -- old"
@@ -102,6 +119,11 @@ def test_alpha_beta_comes_from_the_line_or_the_caller_and_from_nowhere_else():
         ("nearmax", "near-max"),
         ("R50", "R50%"),
         ("D2mm", "D2cm"),
+        ("D0.1cm3", "D0.1cc"),
+        ("D0.1ml", "D0.1cc"),
+        ("D0cc", None),
+        ("D200%", None),
+        ("gEUD0", None),
         ("BrainScore", None),
     ],
 )
