@@ -25,6 +25,7 @@ from rerad.case.pet_schema import facts_of
 from rerad.case.plan_state import state_hash
 from rerad.case.prior_mapping import mapping_of
 from rerad.case.returned import WhoseCase, returned_of
+from rerad.case.robustness import robustness_findings
 from rerad.case.schema import CaseFile
 from rerad.core import (
     Course,
@@ -41,7 +42,7 @@ from rerad.core import (
 )
 from rerad.dicom.scanner import read_scanner
 from rerad.dosecalc import load_machine
-from rerad.errors import CaseError
+from rerad.errors import CaseError, InputError
 from rerad.imaging import curve_findings
 from rerad.planning import (
     LimitChoice,
@@ -165,18 +166,27 @@ def load_case(case: Path) -> LoadedCase:
             _isocenter(structures, current, image, path),
         ),
         goals=goals,
-        settings=_settings(file),
+        settings=_settings(file, path),
         objectives=ObjectiveSettings(**file.objectives.model_dump()),
         assumptions=file.assumptions,
         findings=tuple(data.findings),
     )
     require_judgeable(file, path, structures)
-    inputs = replace(inputs, returned=returned_of(file, data, patient, image))
+    said = (*inputs.findings, *robustness_findings(inputs, path))
+    inputs = replace(inputs, returned=returned_of(file, data, patient, image), findings=said)
     return LoadedCase(path, file, patient, inputs, tuple(data.records), medium, text, fused)
 
 
-def _settings(file: CaseFile) -> PlanningSettings:
+def _settings(file: CaseFile, path: Path) -> PlanningSettings:
     """Return the choices of the plan."""
+    try:
+        return _choices(file)
+    except InputError as error:
+        msg = f"{path}: {error}"
+        raise CaseError(msg) from error
+
+
+def _choices(file: CaseFile) -> PlanningSettings:
     planning = file.planning
     return PlanningSettings(
         rule_set=planning.rule_set,

@@ -48,6 +48,9 @@ from rerad.planning.terms import OrganCap, target_terms
 N_PASSES = 2
 """One robust optimisation, and one that knows what its leaves changed."""
 
+N_AGAIN = 5
+"""The last pass may take so many times its evaluations more, while the optimiser exceeds a cap."""
+
 
 def robust_passes(
     trusting: PlanTask, request: PlanRequest, state: PlanState, progress: Progress
@@ -85,7 +88,7 @@ def robust_passes(
     settings = request.robustness
     if settings is None:
         raise AssertionError(request.label)
-    task = trusting.restated(request)
+    task = trusting.restated(replace(request, masks=trusting.request.masks))
     shifted = scenarios_of(task, settings, progress)
     now = state.robust or PlanState(
         0, state.fluence_mu, state.background_gy, (), 0.0, agreement=state.agreement
@@ -129,7 +132,8 @@ def _robust_pass(
     n_max = task.request.settings.max_evaluations  # more caps than before: no short correction
     label = f"robust, pass {number + 1} of {N_PASSES}"
     told = SolverProgress(progress, label, n_max)
-    start = Start(now.fluence_mu, now.held(problem), n_max)
+    extra = N_AGAIN * n_max if number == N_PASSES - 1 else 0
+    start = Start(now.fluence_mu, now.held(problem), n_max, extra)
     solution, outcomes = optimise(problem, levels, start, told, _watch(task, states))
     progress(f"sequencing and recalculating, robust pass {number + 1} of {N_PASSES}", 0.9)
     delivered = deliver(task, solution.fluence_mu)

@@ -8,7 +8,7 @@ import pytest
 from rerad.case import case_schema, load_case, read_case, write_case
 from rerad.case.run import provenance_of
 from rerad.case.schema import RobustnessTable
-from rerad.errors import CaseError, InputError
+from rerad.errors import CaseError
 
 TABLE = RobustnessTable(
     prior_shift_mm=(5.0, 5.0, 6.0),
@@ -57,5 +57,36 @@ def test_no_size_has_a_default(robust_path: Path) -> None:
 def test_a_search_that_reaches_no_voxel_is_refused(robust_path: Path) -> None:
     text = robust_path.read_text(encoding="utf-8")
     robust_path.write_text(text.replace("prior_shift_mm = [5.0", "prior_shift_mm = [1.0"))
-    with pytest.raises(InputError, match="at least a dose voxel of"):
+    with pytest.raises(CaseError, match=r"case\.toml: robustness\.prior_shift_mm: expected 0 or"):
         load_case(robust_path)
+
+
+def notes_of(path: Path, **changes: object) -> list[str]:
+    """Return what is said of a table with other values."""
+    table = TABLE.model_copy(update=changes)
+    write_case(read_case(path).model_copy(update={"robustness": table}), path)
+    findings = load_case(path).inputs.findings
+    return [f.text for f in findings if f.code == "robustness-without-effect"]
+
+
+def test_an_interval_that_reaches_no_alpha_beta_names_file_and_key(robust_path: Path) -> None:
+    with pytest.raises(
+        CaseError, match=r"case\.toml: robustness\.alpha_beta_spread_gy: .* got 2 Gy"
+    ):
+        notes_of(robust_path, alpha_beta_spread_gy=2.0)
+
+
+def test_sizes_that_change_nothing_are_said(robust_path: Path) -> None:
+    """Limits of slevin2021 are on raw sums, where nothing is forgotten."""
+    nothing = (0.0, 0.0, 0.0)
+    (text,) = notes_of(robust_path)
+    assert "recovery_spread changes nothing: no limit of slevin2021" in text
+    assert notes_of(robust_path, recovery_spread=0.0) == []
+    past = {"prior_shift_mm": nothing, "alpha_beta_spread_gy": 0.0, "recovery_spread": 0.0}
+    assert notes_of(robust_path, **past) == []
+    (text,) = notes_of(robust_path, setup_shift_mm=nothing, **past)
+    assert "held against nothing" in text
+    file = read_case(robust_path)
+    planning = file.planning.model_copy(update={"rule_set": "umich"})
+    write_case(file.model_copy(update={"planning": planning}), robust_path)
+    assert notes_of(robust_path, recovery_spread=0.1) == []
