@@ -11,6 +11,7 @@ from rerad.case import PlanReport, plan_case, plan_summary
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
 from rerad.cli.console import BANNER, ExitCode, print_json, reporting_errors, say
 from rerad.cli.goal_board import GoalBoard
+from rerad.planning.value_text import value_text
 from rerad.reporting.wording import verdict_cell
 
 INTERRUPTED = 130
@@ -43,8 +44,8 @@ def print_goals(report: PlanReport) -> None:
     console = Console() if Console().is_terminal else Console(width=140)
     table = Table("structure", "goal", "value", "verdict", title="final dose of the plan")
     for result in report.result.planned.goals:
-        goal = result.goal
-        verdict = verdict_cell(result).text
-        table.add_row(goal.structure, goal.text, f"{result.value:.4g}", verdict)
+        goal, verdict = result.goal, verdict_cell(result)
+        words = f"{verdict.text} {verdict.sub}".rstrip()
+        table.add_row(goal.structure, goal.text, value_text(result), words)
     console.print(table)
     typer.echo(str(report.folder))

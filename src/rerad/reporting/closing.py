@@ -3,8 +3,8 @@
 import math
 from dataclasses import replace
 
-from rerad.core import DoseScope
-from rerad.evaluation import GoalResult
+from rerad.core import DoseScope, Goal
+from rerad.evaluation import GoalResult, MetricKind, parse_metric
 from rerad.planning.result import CaseResult, SummaryRow
 from rerad.reporting.document import Align, Cell, Emphasis, Table
 from rerad.reporting.wording import (
@@ -62,8 +62,7 @@ def closing_table(result: CaseResult, citations: Citations | None = None) -> Tab
         "only where the limit is one for a discounted sum. "
         f"Planned: {result.planned.n_fractions} fractions. "
     )
-    if result.delivered is not None:
-        note += f"Delivered: {result.delivered.n_fractions} fractions."
+    note += delivered_note(result)
     grades = (row.planned.grade for row in result.summary)
     note = f"{note.strip()} {grade_sentence(grades)}"
     return Table(
@@ -74,6 +73,33 @@ def closing_table(result: CaseResult, citations: Citations | None = None) -> Tab
         align=tuple(align for _, _, align, _ in columns),
         widths=tuple(width for _, _, _, width in columns),
         note=note.strip(),
+    )
+
+
+def delivered_note(result: CaseResult) -> str:
+    """Say what the delivered fractions are judged against; empty if all were delivered.
+
+    A goal in percent of a prescription can be met though dose is missing.
+    """
+    if result.delivered is None:
+        return ""
+    n, m = result.planned.n_fractions, result.delivered.n_fractions
+    note = f"Delivered: {m} fractions."
+    is_share = any(_is_of_prescription(item.goal) for item in result.planned.goals)
+    if m == n or not is_share:
+        return note
+    return (
+        f"{note} There, 100 % is what was prescribed for them, {m} of {n} of the prescription: a "
+        "target's goal may be met although dose is missing."
+    )
+
+
+def _is_of_prescription(goal: Goal) -> bool:
+    """Return whether a goal counts in percent of a prescription, by its bound or its metric."""
+    metric = parse_metric(goal.metric)
+    is_isodose = metric.size_unit == "%" and metric.kind is not MetricKind.DOSE_AT_VOLUME
+    return goal.scope is DoseScope.PLAN and (
+        is_isodose or (metric.unit == "Gy" and goal.unit == "%")
     )
 
 

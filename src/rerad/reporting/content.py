@@ -77,6 +77,7 @@ def report_content(
         content_record.provenance_section(result),
     )
     present = [s for s in sections if s is not None]
+    label = content_record.written_label(result.plan)
     if consult is not None:
         last = _sources_section(citations)
         present.append(checklist_section((*present, CHECKLIST, last), citations))
@@ -84,7 +85,7 @@ def report_content(
         title=result.title,
         subtitle="Re-irradiation planning report",
         banner=BANNER,
-        footer=f"rerad {result.provenance.rerad_version} · plan {result.plan.label} · unapproved",
+        footer=f"rerad {result.provenance.rerad_version} · plan {label} · unapproved",
         sections=(*present, _sources_section(citations)),
     )
 

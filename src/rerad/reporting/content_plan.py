@@ -5,7 +5,7 @@ import re
 from rerad.planning.breach import CODE as BREACH_CODE
 from rerad.planning.result import BudgetRow, BudgetScenario, CaseResult, DeliveryState
 from rerad.radiobiology import bed, rule_sets
-from rerad.reporting.closing import eqd2_cell
+from rerad.reporting.closing import delivered_note, eqd2_cell
 from rerad.reporting.content_returned import returned_blocks
 from rerad.reporting.document import (
     Align,
@@ -258,7 +258,8 @@ def goals_section(result: CaseResult, citations: Citations) -> Section:
         header += [Cell("Delivered"), Cell("Verdict")]
         align += [Align.RIGHT, Align.CENTER]
         widths += [1.0, 1.25]
-    table = Table("goals", "", tuple(header), tuple(rows), tuple(align), tuple(widths))
+    columns = (tuple(align), tuple(widths))
+    table = Table("goals", "", tuple(header), tuple(rows), *columns, note=delivered_note(result))
     return Section(
         "goals", "Goals", (*_breaches(result), table, *returned_blocks(result, citations))
     )

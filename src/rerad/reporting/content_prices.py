@@ -124,7 +124,8 @@ def _level_table(convergence: Convergence) -> Table:
         align=(Align.LEFT, *(Align.RIGHT,) * 4),
         widths=(1.6, 1.2, 1.2, 1.2, 1.0),
         note="Sum of the level's objectives; 0 is all that was asked for. Later levels may not "
-        "make an earlier one worse than it was held to.",
+        "make an earlier one worse than it was held to. All goals of a prescribed target are "
+        "worked on together, at the first of their priorities.",
     )
 
 

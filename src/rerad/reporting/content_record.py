@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from rerad.core import Beam
+from rerad.core import Beam, Plan
+from rerad.dicom.plan_writing import LABEL_PREFIX
 from rerad.planning.result import CaseResult
 from rerad.reporting.document import (
     Align,
@@ -40,9 +41,9 @@ def beams_section(result: CaseResult) -> Section:
     )
     blocks: list[Block] = [
         Paragraph(
-            f"{len(plan.beams)} beams, {number(plan.meterset_mu, 0)} MU a fraction, plan label "
-            f"{plan.label}. Angles by IEC 61217. Nothing here has been approved; recalculate in a "
-            "commissioned system before any use."
+            f"{len(plan.beams)} beams, {number(plan.meterset_mu, 0)} MU a fraction, RTPLAN label "
+            f"{written_label(plan)}. Angles by IEC 61217. Nothing here has been approved; "
+            "recalculate in a commissioned system before any use."
         ),
         *((Facts(facts),) if facts else ()),
         _beam_table(plan.beams),
@@ -65,6 +66,12 @@ def beams_section(result: CaseResult) -> Section:
         )
     )
     return Section("beams", "Beams and complexity", tuple(blocks))
+
+
+def written_label(plan: Plan) -> str:
+    """Return the label that the plan has in DICOM, and in the system that reads it."""
+    label = plan.label
+    return label if label.startswith(LABEL_PREFIX) else f"{LABEL_PREFIX}{label}"
 
 
 def _words(name: str) -> str:

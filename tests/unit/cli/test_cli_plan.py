@@ -2,12 +2,15 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 from rich.console import Console
 from typer.testing import CliRunner
 
 from rerad.cli.goal_board import GoalBoard, board
 from rerad.cli.main import app
+from rerad.cli.plan import print_goals
+from rerad.evaluation import GoalResult, Verdict, parse_goal
 from rerad.planning import GoalNow
 
 GOALS = (
@@ -39,6 +42,29 @@ def test_lines_say_how_many_goals_are_met_and_only_when_that_changes(capsys) -> 
         "optimising",
         "1 of 2 goals met in the optimiser",
     ]
+
+
+def judged(text: str, value: float, verdict: Verdict) -> GoalResult:
+    return GoalResult(parse_goal(text), value, value, value, verdict, 0.0, "EQD2")
+
+
+def test_final_values_have_units_and_unknown_is_a_word(capsys) -> None:
+    """Never nan, and what is exceeded knowingly says so."""
+    goals = (
+        judged("Cord Dmax <= 50 Gy", 41.258, Verdict.MET),
+        judged("Plexus Dmax[EQD2] <= 67 ab=2", 82.0, Verdict.ACCEPTED),
+        judged("Bladder D900cc <= 5 Gy", math.nan, Verdict.UNKNOWN),
+        judged("PTV D95% >= 95%", 89.0, Verdict.EXCEEDED),
+    )
+    result = SimpleNamespace(planned=SimpleNamespace(goals=goals))
+    print_goals(SimpleNamespace(result=result, folder=Path("plan")))  # type: ignore[arg-type]
+    cord, plexus, bladder, target = (
+        line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")
+    )
+    assert [cell.strip() for cell in cord[3:5]] == ["41.26 Gy", "met"]
+    assert [cell.strip() for cell in plexus[3:5]] == ["82.00 Gy", "exceeded knowingly"]
+    assert [cell.strip() for cell in bladder[3:5]] == ["unknown", "unknown"]
+    assert [cell.strip() for cell in target[3:5]] == ["89.00 %", "not met"]
 
 
 def test_export_wants_to_hear_that_it_is_for_research(tmp_path: Path) -> None:

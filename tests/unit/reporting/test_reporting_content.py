@@ -8,10 +8,12 @@ from dataclasses import fields, is_dataclass, replace
 import pytest
 
 from rerad.core import Finding, Goal, Prescription, Severity
-from rerad.evaluation import Verdict
+from rerad.evaluation import Verdict, parse_goal
 from rerad.planning.result import CaseResult
 from rerad.reporting import closing_table, report_content
 from rerad.reporting.content import nerve_alpha_beta_gy
+from rerad.reporting.content_plan import goals_section
+from rerad.reporting.content_record import written_label
 from rerad.reporting.document import (
     Align,
     Cell,
@@ -132,6 +134,31 @@ def test_closing_table_numbers_are_those_of_the_summary(case_result: CaseResult)
             (cells[5], row.delivered_cumulative_eqd2_gy),
         ):
             assert cell.text == (f"{value:.1f}" if math.isfinite(value) else "unknown")
+
+
+def test_what_the_delivered_fractions_are_judged_against_is_said(
+    case_result: CaseResult,
+) -> None:
+    """15 of 22 fractions can meet D95% >= 95 % although a third of the dose is missing."""
+    assert case_result.delivered is not None
+    n, m = case_result.planned.n_fractions, case_result.delivered.n_fractions
+    said = f"There, 100 % is what was prescribed for them, {m} of {n} of the prescription"
+    assert said not in closing_table(case_result).note  # its goals are in Gy
+    first, *rest = case_result.planned.goals
+    for line in ("PTV_4000 D95% >= 95%", "PTV_4000 V95% >= 98%", "PTV_4000 CI >= 0.7"):
+        goals = (replace(first, goal=parse_goal(line)), *rest)
+        relative = replace(case_result, planned=replace(case_result.planned, goals=goals))
+        assert said in closing_table(relative).note
+        blocks = goals_section(relative, Citations()).blocks
+        assert any(said in block.note for block in blocks if isinstance(block, Table))
+
+
+def test_the_label_is_the_one_that_the_other_system_shows(case_result: CaseResult) -> None:
+    plan = replace(case_result.plan, label="ReRT")
+    content = report_content(replace(case_result, plan=plan))
+    assert "plan RSCH_ReRT · unapproved" in content.footer
+    assert "RTPLAN label RSCH_ReRT." in " ".join(texts(content))
+    assert written_label(replace(plan, label="RSCH_ReRT")) == "RSCH_ReRT"
 
 
 def test_closing_table_of_a_complete_course_has_no_delivered_columns(
