@@ -30,7 +30,7 @@ from rerad.errors import CaseError, ReradError
 from rerad.structures import suggest_name
 from rerad.tables import load_table
 
-_DOSE_SUFFIX = re.compile(r"_(\d{4})$")
+_DOSE_SUFFIX = re.compile(r"_(\d{3,5})$")
 """TG-263 writes the prescription of a target in cGy at the end of its name."""
 
 

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from math import isnan
 
-from rerad.core import DoseScope, Finding, Image, RecordGrade, Severity
+from rerad.core import (
+    DoseScope,
+    Finding,
+    Image,
+    RecordGrade,
+    Severity,
+    Structure,
+    StructureKind,
+)
 from rerad.dosecalc import border_share
 from rerad.evaluation import GoalResult, Verdict
 from rerad.planning.breach import breach_findings
@@ -13,7 +21,7 @@ from rerad.planning.judge import outside_fractions
 from rerad.planning.judgement import OUTSIDE_SUFFIX, SHARED_SUFFIX, Judgement, other_side
 from rerad.planning.result import DeliveryState
 from rerad.planning.value_text import value_text
-from rerad.radiobiology import inconsistent_fraction_dose
+from rerad.radiobiology import inconsistent_fraction_dose, limits_for
 
 TRUST_WORDS = {
     "R2": "a transcription of the source",
@@ -82,21 +90,67 @@ def model_findings(inputs: PlanningInputs, density: Image) -> list[Finding]:
 
 def limit_findings(inputs: PlanningInputs, limits: Sequence[OrganLimit]) -> list[Finding]:
     """Return which organs have no limit, and which limits were not read in their source."""
-    findings = []
     limited = {limit.structure for limit in limits}
-    without = [item.name for item, _ in limited_structures(inputs) if item.name not in limited]
-    if without:
-        text = (
-            f"Rule set {inputs.settings.rule_set} states no cumulative limit for "
-            f"{', '.join(without)}: these were planned without one, which is no permission."
-        )
-        findings.append(Finding(Severity.CAUTION, "no-limit", text))
+    without = [pair for pair in limited_structures(inputs) if pair[0].name not in limited]
+    findings = [*_organs_without_limit(inputs, without), *_names_without_limit(inputs)]
     for trust, words in TRUST_WORDS.items():
         names = sorted({item.structure for item in limits if item.goal.trust == trust})
         if names:
             text = f"The limits of {', '.join(names)} were read in {words}, not in the source."
             findings.append(Finding(Severity.NOTE, "limit-second-hand", text))
     return findings
+
+
+def _organs_without_limit(
+    inputs: PlanningInputs, without: Sequence[tuple[Structure, str]]
+) -> list[Finding]:
+    """Name known organs that the rule set states nothing for, or only what is not planned with."""
+    settings = inputs.settings
+    interval, level = shortest_interval_months(inputs), settings.spine_level
+    spared, silent = [], []
+    for structure, organ in without:
+        stated = limits_for(organ, settings.rule_set, interval, level=level)
+        volumes = [item for item in stated if item.spared_volume_cc is not None]
+        if volumes:
+            rules = [f"{v.spared_volume_cc:g} cc below {v.limit_gy:g} Gy" for v in volumes]
+            spared.append(f"{structure.name} (at least {' and '.join(rules)} EQD2)")
+        else:
+            silent.append(structure.name)
+    findings = []
+    if spared:
+        text = (
+            f"Rule set {settings.rule_set} asks for volumes to be spared in {', '.join(spared)}: "
+            "such limits are neither planned with nor judged here, so check them by hand."
+        )
+        findings.append(Finding(Severity.SERIOUS, "limit-not-judged", text))
+    if silent:
+        text = (
+            f"Rule set {settings.rule_set} states no cumulative limit for "
+            f"{', '.join(silent)}: these were planned without one, which is no permission."
+        )
+        findings.append(Finding(Severity.CAUTION, "no-limit", text))
+    return findings
+
+
+def _names_without_limit(inputs: PlanningInputs) -> list[Finding]:
+    """Name organs that the tables of limits do not know by their name, and no goal bounds."""
+    known = {structure.name for structure, _ in limited_structures(inputs)}
+    known |= {goal.structure for goal in inputs.goals if goal.scope is DoseScope.CUMULATIVE}
+    known |= {item.structure for item in inputs.current.prescriptions}
+    organs = (StructureKind.OAR, StructureKind.PRV, StructureKind.OTHER)
+    names = [
+        item.name
+        for item in inputs.structures.structures
+        if item.kind in organs and not item.is_empty and item.name not in known
+    ]
+    if not names:
+        return []
+    text = (
+        f"No table of limits knows an organ by the name of {', '.join(names)}: planned without a "
+        "cumulative limit, which is no permission. Where one of them has a limit, give it its "
+        "TG-263 name, or state the limit as a goal."
+    )
+    return [Finding(Severity.CAUTION, "name-without-limit", text)]
 
 
 def goal_findings(judgement: Judgement, state: DeliveryState) -> list[Finding]:

@@ -175,8 +175,8 @@ class _Reader:
             dose = limits[0].prior
         else:
             dose = discounted_prior(self.judgement.priors, self.alpha_beta_gy, 0.0)
-        if dose is None:
-            return np.nan
+        if dose is None:  # nothing was given before
+            return 0.0
         return self._value(self.judgement.histogram(dose, self.goal.structure))
 
 

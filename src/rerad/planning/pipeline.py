@@ -63,6 +63,8 @@ from rerad.planning.result import (
 from rerad.planning.returned_plan import check_returned_plan
 from rerad.planning.robust_result import RobustOutcome
 from rerad.planning.robust_verdicts import robust_findings, robust_outcome
+from rerad.planning.target_in_body import outside_body_findings
+from rerad.sequencing import least_column_mm
 from rerad.structures import rasterize
 
 BODY_MARGIN_MM = 10.0
@@ -120,7 +122,7 @@ def rasterize_all(structures: StructureSet, grid: Grid) -> dict[str, Mask]:
 
 
 def require_structures(inputs: PlanningInputs) -> None:
-    """Raise unless every structure that the case names is drawn."""
+    """Raise unless everything that the case names is there, and the machine can open columns."""
     names = [item.structure for item in inputs.current.prescriptions]
     names += [goal.structure for goal in inputs.goals]
     names += [name for name, _ in inputs.settings.accepted_breaches]
@@ -134,6 +136,14 @@ def require_structures(inputs: PlanningInputs) -> None:
     if not inputs.current.n_fractions_planned:
         msg = f"{inputs.current.name}: expected the planned number of fractions, got none"
         raise MissingDataError(msg)
+    width_mm, least_mm = inputs.settings.column_width_mm, least_column_mm(inputs.machine)
+    if width_mm < least_mm:
+        msg = (
+            f"beams.column_width_mm is {width_mm:g}, narrower than the smallest gap of "
+            f"{inputs.machine.name}, which looks {least_mm:.2f} mm wide; take at least "
+            f"{np.ceil(10 * least_mm) / 10:.1f}"
+        )
+        raise InputError(msg)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -361,9 +371,11 @@ def _findings(
 ) -> tuple[Finding, ...]:
     """Gather everything a clinician must weigh, most serious first."""
     inputs, judgement, request = prepared.inputs, prepared.judgement, prepared.request
+    targets = [item.structure for item in inputs.current.prescriptions]
     findings = [
         *inputs.findings,
         *record_findings(inputs),
+        *outside_body_findings(request.masks, request.body, targets, request.grid),
         *prior_findings(judgement.priors, request.body.on(request.grid)),
         *spelling_findings(inputs),
         *limit_findings(inputs, judgement.limits),

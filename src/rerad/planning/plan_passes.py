@@ -13,6 +13,7 @@ from rerad.optimize import (
     Problem,
     Solution,
     SolveSettings,
+    ValueCap,
     Watch,
     solve,
     solve_levels,
@@ -26,6 +27,15 @@ from rerad.planning.result import PassAgreement
 from rerad.sequencing import complexity
 
 Floats = NDArray[np.float64]
+
+SLACK_GY = 0.1
+"""A point so far below its cap is not held by it."""
+
+STIFFER = 10.0
+"""Factor on the stiffness of caps that still do not hold, each time."""
+
+STIFFENED_AFTER = 45
+"""Evaluations at least before caps become stiffer once more: three updates of multipliers."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,7 +118,7 @@ class Start:
     n_evaluations : int
         At most, at every level.
     n_more : int
-        At most so many beyond, as long as a cap is exceeded; without levels.
+        At most so many beyond, as long as a cap is exceeded; with levels, at the last of them.
     """
 
     fluence_mu: Floats | None
@@ -167,31 +177,139 @@ def optimise(
     """
     how = SolveSettings(max_evaluations=start.n_evaluations)
     told = replace(told, n_evaluations=start.n_evaluations * (len(levels) + 1))
-    fluence, multipliers = start.fluence_mu, start.multipliers
-    if not levels and start.n_more:
-        how = replace(how, max_evaluations=start.n_evaluations + start.n_more)
-        until = _UntilHeld(problem, how, start.n_evaluations, told, watch)
-        found = solve(
+    start = _without_slack(problem, start)
+    if not levels:
+        return _until_held(problem, how, start, told, watch), ()
+    by_level = solve_levels(
+        problem,
+        levels,
+        how,
+        start=start.fluence_mu,
+        multipliers=start.multipliers,
+        progress=told,
+        watch=watch,
+    )
+    found, outcomes = by_level.solution, by_level.levels
+    if not start.n_more or found.cap_violation_gy <= how.cap_tolerance_gy:
+        return found, outcomes
+    more = _held_with_levels(problem, levels, outcomes, (found, how, start.n_more), (told, watch))
+    pairs = zip(levels, outcomes, strict=True)
+    outcomes = tuple(replace(b, final=a.value(more.dose_gy)) for a, b in pairs)
+    return replace(more, n_evaluations=found.n_evaluations + more.n_evaluations), outcomes
+
+
+def _without_slack(problem: Problem, start: Start) -> Start:
+    """Forget multipliers of points that are below their cap where the search begins.
+
+    Caps that rose since the multipliers were found would go on holding dose down: multipliers
+    fall in proportion to the slack only, more slowly than searches last.
+    """
+    held, fluence = start.multipliers, start.fluence_mu
+    if held is None or fluence is None:
+        return start
+    dose = problem.dose_gy(fluence)
+    values = tuple(
+        np.where(dose[cap.indices] < cap.max_dose_gy - SLACK_GY, 0.0, pushed)
+        for cap, pushed in zip(problem.caps, held.values, strict=True)
+    )
+    return replace(start, multipliers=replace(held, values=values))
+
+
+def _held_with_levels(
+    problem: Problem,
+    levels: tuple[Level, ...],
+    outcomes: tuple[LevelOutcome, ...],
+    so_far: tuple[Solution, SolveSettings, int],
+    listeners: tuple[SolverProgress, Watch | None],
+) -> Solution:
+    """Go on at the last of the levels until the caps hold; those before keep what they reached.
+
+    A level that ran out of evaluations while a cap was exceeded may have reached what the caps do
+    not allow. Where half of the evaluations do not hold them, the levels become objectives that
+    are only wanted, for the other half: limits come before goals.
+    """
+    found, how, n_more = so_far
+    pairs = zip(levels, outcomes, strict=True)
+    bounds = (
+        *problem.value_caps,
+        *(ValueCap(f"level {a.name}", a.terms, b.bound) for a, b in pairs),
+    )
+    first = Start(found.fluence_mu, found.multipliers, 0, max(1, n_more // 2))
+    more = _until_held(replace(problem, value_caps=bounds), how, first, *listeners)
+    if more.cap_violation_gy <= how.cap_tolerance_gy:
+        return more
+    wanted = (*(term for level in levels for term in level.terms), *problem.terms)
+    second = Start(more.fluence_mu, None, 0, n_more)
+    last = _until_held(replace(problem, terms=wanted), how, second, *listeners)
+    held = last.multipliers
+    if held is not None:
+        forces = (*held.sum_values, *(0.0 for _ in levels))
+        held = replace(held, sums=bounds, sum_values=forces)
+    n_evaluations = more.n_evaluations + last.n_evaluations
+    return replace(last, n_evaluations=n_evaluations, multipliers=held)
+
+
+def _until_held(
+    problem: Problem,
+    how: SolveSettings,
+    start: Start,
+    told: SolverProgress,
+    watch: Watch | None,
+) -> Solution:
+    """Solve, and go on beyond the evaluations as long as a cap is exceeded and more are left.
+
+    A cap far below what the rest of the plan gives there is slow to hold: its multiplier grows
+    with the excess. Where half of what is left does not do it, caps become stiffer.
+    """
+    told_of = (told, watch)
+    if not start.n_more:
+        return _searched(problem, how, start, told_of)
+    first = replace(start, n_more=max(1, start.n_more // 2))
+    found = _searched(problem, how, first, told_of)
+    held, n_done = found.multipliers, found.n_evaluations
+    while held is not None and found.cap_violation_gy > how.cap_tolerance_gy:
+        n_left = start.n_evaluations + start.n_more - n_done
+        if n_left < 1:
+            break
+        held = replace(held, stiffness=STIFFER * held.stiffness)
+        n_next = min(n_left, max(STIFFENED_AFTER, first.n_more // 2))
+        again = _searched(problem, how, Start(found.fluence_mu, held, 0, n_next), told_of)
+        n_done += again.n_evaluations
+        found, held = replace(again, n_evaluations=n_done), again.multipliers
+    return found
+
+
+def _searched(
+    problem: Problem,
+    how: SolveSettings,
+    start: Start,
+    told_of: tuple[SolverProgress, Watch | None],
+) -> Solution:
+    """Solve once; with more evaluations allowed, until the caps hold."""
+    told, watch = told_of
+    if not start.n_more:
+        return solve(
             problem,
             how,
-            start=fluence,
-            multipliers=multipliers,
-            progress=until.progress,
-            watch=until.look,
+            start=start.fluence_mu,
+            multipliers=start.multipliers,
+            progress=told,
+            watch=watch,
         )
-        if until.is_ended:
-            status = found.status.replace("good enough", "budget of evaluations spent")
-            found = replace(found, is_converged=False, status=status)
-        return found, ()
-    if not levels:
-        found = solve(
-            problem, how, start=fluence, multipliers=multipliers, progress=told, watch=watch
-        )
-        return found, ()
-    by_level = solve_levels(
-        problem, levels, how, start=fluence, multipliers=multipliers, progress=told, watch=watch
+    how = replace(how, max_evaluations=start.n_evaluations + start.n_more)
+    until = _UntilHeld(problem, how, start.n_evaluations, told, watch)
+    found = solve(
+        problem,
+        how,
+        start=start.fluence_mu,
+        multipliers=start.multipliers,
+        progress=until.progress,
+        watch=until.look,
     )
-    return by_level.solution, by_level.levels
+    if until.is_ended:
+        status = found.status.replace("good enough", "budget of evaluations spent")
+        found = replace(found, is_converged=False, status=status)
+    return found
 
 
 def deliver(task: PlanTask, open_mu: Floats) -> Delivered:

@@ -31,6 +31,7 @@ from rerad.planning.levels import goal_levels, hard_bounds
 from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_request import PlanRequest
 from rerad.planning.points import Points, choose_points
+from rerad.planning.target_in_body import cut_to_body
 from rerad.planning.terms import (
     Anatomy,
     normal_tissue_term,
@@ -164,9 +165,10 @@ def prepare_task(request: PlanRequest, progress: Progress, listeners: Listeners)
     listeners : Listeners
         Kept in the task.
     """
-    anatomy = Anatomy.build(
-        request.grid, request.masks, request.body, request.course.prescriptions
-    )
+    targets = [item.structure for item in request.course.prescriptions]
+    masks = cut_to_body(request.masks, request.body, targets, request.grid)
+    request = replace(request, masks=masks)
+    anatomy = Anatomy.build(request.grid, masks, request.body, request.course.prescriptions)
     points = plan_points(request, anatomy)
     progress("tracing rays and building the dose operator", 0.0)
     operator = plan_operator(request, anatomy, points)

@@ -28,4 +28,4 @@ def bound_excess_text(result: GoalResult) -> str:
 
 
 def _with_unit(value: float, unit: str) -> str:
-    return f"{value:.2f} {unit}".rstrip()
+    return f"{value:.2f} {unit}" if unit else f"{value:.3f}"

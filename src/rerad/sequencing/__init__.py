@@ -14,6 +14,7 @@ from rerad.sequencing.deliverability import (
 )
 from rerad.sequencing.sliding_window import (
     SequenceSettings,
+    least_column_mm,
     sequence_sliding_window,
     sweep_mu_per_mm,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "check_deliverable",
     "complexity",
     "deliverability_report",
+    "least_column_mm",
     "sequence_sliding_window",
     "sequence_step_and_shoot",
     "split_field",

@@ -80,6 +80,12 @@ class SequenceSettings:
         return 0.012 * self.speed_share / (1.0 - self.speed_share)
 
 
+def least_column_mm(machine: Machine) -> float:
+    """Return how wide the smallest gap between leaf tips looks: no column may be narrower."""
+    mlc = machine.mlc
+    return mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + ROUNDING_MARGIN_MM
+
+
 def sequence_sliding_window(
     fluence: Fluence,
     machine: Machine,
@@ -284,7 +290,7 @@ def _sweep(edges_mm: Floats, machine: Machine, settings: SequenceSettings) -> Fi
         edges_mm=edges_mm,
         park_mm=settings.park_mm,
         mu_per_mm=sweep_mu_per_mm(machine, settings),
-        gap_mm=mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + ROUNDING_MARGIN_MM,
+        gap_mm=least_column_mm(machine),
         transmission=mlc.transmission,
     )
 

@@ -23,7 +23,12 @@ from rerad.core import Beam, ControlPoint, Fluence, Machine
 from rerad.errors import DeliverabilityError, InputError
 from rerad.sequencing.deliverability import beam_violations
 from rerad.sequencing.segmentation import Floats, RowRule, Segments, least_time, split_levels
-from rerad.sequencing.sliding_window import ROUNDING_MARGIN_MM, leaf_numbers, trimmed_field
+from rerad.sequencing.sliding_window import (
+    ROUNDING_MARGIN_MM,
+    leaf_numbers,
+    least_column_mm,
+    trimmed_field,
+)
 from rerad.sequencing.split import split_field
 
 logger = logging.getLogger(__name__)
@@ -158,9 +163,8 @@ class _Field:
         columns = np.flatnonzero(wants.any(axis=0))
         used = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         edges = grid.x_edges_mm[columns[0] : columns[-1] + 2]
-        mlc = machine.mlc
         narrowest = float(np.diff(edges).min())
-        smallest = mlc.leaf_gap_min_mm + max(mlc.dosimetric_leaf_gap_mm, 0.0) + ROUNDING_MARGIN_MM
+        smallest = least_column_mm(machine)
         if narrowest < smallest:
             msg = (
                 f"beam {grid.geometry.name}: columns of {narrowest:.2f} mm are narrower than the "

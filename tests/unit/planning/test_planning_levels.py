@@ -14,7 +14,8 @@ from rerad.planning import CaseListeners, PlanState, make_plan, prepare_case, ru
 from rerad.planning.leaves import leakage_of, sequence, wanted_fluence
 from rerad.planning.levels import goal_levels, hard_bounds, is_near_maximum
 from rerad.planning.plan_goals import physical_caps, plan_goals
-from rerad.planning.plan_task import Listeners, plan_operator, plan_points
+from rerad.planning.plan_passes import SolverProgress, Start, optimise
+from rerad.planning.plan_task import Listeners, plan_operator, plan_points, prepare_task
 from rerad.planning.terms import Anatomy
 
 
@@ -153,6 +154,17 @@ def made(request_of_box):
     states: list[PlanState] = []
     outcome = make_plan(request_of_box, silent, listeners=Listeners(keep=states.append))
     return outcome, states
+
+
+def test_a_short_search_with_priorities_goes_on_until_its_caps_hold(make_inputs: Callable) -> None:
+    inputs = with_goals(make_inputs, COVERAGE, "2: PTV_4000 D2% <= 107%", accepted_breaches=())
+    task = prepare_task(prepare_case(inputs, silent).request, silent, Listeners())
+    told = SolverProgress(silent, "", 12)
+    found, levels = optimise(task.problem, task.levels, Start(None, None, 12, 400), told, None)
+    assert task.problem.caps
+    assert found.cap_violation_gy <= 0.03
+    for level, outcome in zip(task.levels, levels, strict=True):
+        assert outcome.final == pytest.approx(level.value(found.dose_gy))
 
 
 def test_a_plan_that_stopped_goes_on_where_it_was(request_of_box, made) -> None:
