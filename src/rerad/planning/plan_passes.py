@@ -195,7 +195,7 @@ def optimise(
     more = _held_with_levels(problem, levels, outcomes, (found, how, start.n_more), (told, watch))
     pairs = zip(levels, outcomes, strict=True)
     outcomes = tuple(replace(b, final=a.value(more.dose_gy)) for a, b in pairs)
-    return replace(more, n_evaluations=found.n_evaluations + more.n_evaluations), outcomes
+    return _counted(more, found.n_evaluations + more.n_evaluations), outcomes
 
 
 def _without_slack(problem: Problem, start: Start) -> Start:
@@ -245,8 +245,8 @@ def _held_with_levels(
     if held is not None:
         forces = (*held.sum_values, *(0.0 for _ in levels))
         held = replace(held, sums=bounds, sum_values=forces)
-    n_evaluations = more.n_evaluations + last.n_evaluations
-    return replace(last, n_evaluations=n_evaluations, multipliers=held)
+    last = replace(last, multipliers=held)
+    return _counted(last, more.n_evaluations + last.n_evaluations)
 
 
 def _until_held(
@@ -275,8 +275,15 @@ def _until_held(
         n_next = min(n_left, max(STIFFENED_AFTER, first.n_more // 2))
         again = _searched(problem, how, Start(found.fluence_mu, held, 0, n_next), told_of)
         n_done += again.n_evaluations
-        found, held = replace(again, n_evaluations=n_done), again.multipliers
+        found, held = _counted(again, n_done), again.multipliers
     return found
+
+
+def _counted(found: Solution, n_evaluations: int) -> Solution:
+    """Return a solution that counts the evaluations of the searches before it too."""
+    own, all_of = f"after {found.n_evaluations} ", f"after {n_evaluations} "
+    status = found.status.replace(own, all_of)
+    return replace(found, n_evaluations=n_evaluations, status=status)
 
 
 def _searched(
