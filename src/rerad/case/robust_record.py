@@ -36,6 +36,7 @@ def robust_record(robust: RobustOutcome | None) -> dict[str, Any] | None:
         "recovery_spread": settings.recovery_spread,
         "isocentre_shifts_mm": [list(shift) for shift in planning.shifts_mm],
         "n_evaluations": planning.n_evaluations,
+        "is_settled": planning.is_settled,
         "targets": [
             {
                 "structure": item.name,

@@ -41,13 +41,13 @@ def robustness_findings(inputs: PlanningInputs, path: Path) -> tuple[Finding, ..
         said.append("every size of [robustness] is 0: the plan is held against nothing")
     elif settings.is_about_the_past and not inputs.priors:
         said.append(
-            "[robustness] states what is not known of earlier doses, and the case has none on "
-            "record: only setup_shift_mm changes the plan"
+            "the [robustness] table states what is not known of earlier doses, and the case has "
+            "none on record: only setup_shift_mm changes the plan"
         )
     elif settings.recovery_spread > 0 and not _counts_recovery(inputs):
         said.append(
-            f"robustness.recovery_spread changes nothing: no limit of {inputs.settings.rule_set} "
-            "that the case is planned with is on a sum with recovery"
+            "the recovery_spread of [robustness] changes nothing: no limit of "
+            f"{inputs.settings.rule_set} that the case is planned with is on a sum with recovery"
         )
     return tuple(
         Finding(Severity.NOTE, "robustness-without-effect", f"{text[0].upper()}{text[1:]}.")

@@ -255,6 +255,7 @@ def robust_problem(
     *,
     worst_case: Sequence[str],
     without_shift: Sequence[str] = (),
+    backgrounds_gy: Sequence[Floats] | None = None,
     power: float = 8.0,
 ) -> Problem:
     """Return the problem in which caps hold in every scenario and some objectives are worst case.
@@ -271,6 +272,8 @@ def robust_problem(
     without_shift : sequence of str
         Names of the bounds on sums that hold without shift only; all others hold in every
         scenario, as caps do.
+    backgrounds_gy : sequence of ndarray of shape (n_points of `nominal`,), or None
+        Background of each scenario; None takes that of `nominal` in all of them.
     power : float
         See :class:`WorstCase`.
 
@@ -279,7 +282,7 @@ def robust_problem(
     Problem
         A start must be given to :func:`rerad.optimize.solve`: the fluence of the nominal problem,
         but not its multipliers; their caps are not those that will be tight, and stiff already.
-        Background and leakage, if any, are those of each point without shift.
+        Leakage, if any, is that of each point without shift.
 
     Raises
     ------
@@ -310,7 +313,10 @@ def robust_problem(
         if scenario == 0 or bound.name not in without_shift
     )
     background, leakage = nominal.background_dose_gy, nominal.leakage
-    if background is not None:
+    if backgrounds_gy is not None:
+        first, *others = backgrounds_gy
+        background = np.concatenate([first, *(item[shifted.followed] for item in others)])
+    elif background is not None:
         background = background[shifted.nominal_points]
     if leakage is not None:
         per_mu = leakage.dose_per_mu_gy[:, shifted.nominal_points]

@@ -24,7 +24,6 @@ from rerad.optimize import (
     Watch,
     axis_shifts,
     robust_price_of_doses,
-    robust_problem,
     shifted_dose,
 )
 from rerad.planning.inputs import Progress, RobustSettings
@@ -42,6 +41,7 @@ from rerad.planning.plan_passes import (
 )
 from rerad.planning.plan_request import PlanRequest
 from rerad.planning.plan_task import PlanTask
+from rerad.planning.robust_background import in_every_place
 from rerad.planning.robust_result import RobustPlanning
 from rerad.planning.terms import OrganCap, target_terms
 
@@ -111,7 +111,10 @@ def robust_passes(
         held=None,
     )
     price = price_of(task, shifted, (state, now))
-    robust = RobustPlanning(settings, shifted.shifts_mm, price, now.n_evaluations)
+    is_settled = state.n_passes_done >= N_PASSES and all(
+        item.record is not None and item.record.is_converged for item in (state, now)
+    )
+    robust = RobustPlanning(settings, shifted.shifts_mm, price, now.n_evaluations, is_settled)
     return task, run, robust, shifted
 
 
@@ -205,7 +208,7 @@ def in_scenarios(
         terms=(*task.problem.terms, *ranked),
         background_dose_gy=background_gy if np.any(background_gy) else None,
     )
-    found = robust_problem(nominal, shifted, worst_case=sorted(wanted & known))
+    found = in_every_place(nominal, task.points, shifted, worst_case=sorted(wanted & known))
     by_name = {term.name: term for term in found.terms}
     levels = tuple(
         replace(level, terms=tuple(by_name[term.name] for term in level.terms))
@@ -237,10 +240,11 @@ def price_of(
     """Compare the trusting plan with the robust one: final dose, and its change by shifts."""
     request, points = task.request, task.points
     bare = replace(task.problem, terms=(), caps=(), value_caps=())
-    bare = robust_problem(bare, shifted, worst_case=())
-    where = shifted.nominal_points
     first, second = (
-        bare.delivered_gy(state.fluence_mu) + state.background_gy[where] for state in states
+        in_every_place(
+            replace(bare, background_dose_gy=state.background_gy), points, shifted
+        ).dose_gy(state.fluence_mu)
+        for state in states
     )
     targets = {
         item.structure: points.of_mask(request.masks[item.structure])

@@ -25,12 +25,16 @@ class RobustPlanning:
         at rest from the final dose, shifted by what the optimiser's dose changes.
     n_evaluations : int
         That the robust optimisations took.
+    is_settled : bool
+        Whether the searches of both plans had settled, and both were corrected by a final dose; if
+        not, part of the difference is that one was searched further, and no price.
     """
 
     settings: RobustSettings
     shifts_mm: tuple[Shift, ...]
     price: RobustPrice
     n_evaluations: int
+    is_settled: bool = True
 
 
 @dataclass(frozen=True, eq=False, slots=True)

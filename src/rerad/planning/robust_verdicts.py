@@ -43,6 +43,13 @@ class GivenBefore:
     n_fractions: int
 
 
+NOT_SETTLED = (
+    "One of the two plans was not searched or corrected to its end, so that this is not the price "
+    "of robustness alone; more evaluations (planning.max_evaluations) and a correction pass "
+    "(planning.n_correction_passes) tell the two apart."
+)
+"""Of a price between plans of which one was searched further."""
+
 _RANK = {Verdict.MET: 0, Verdict.ACCEPTED: 1, Verdict.UNKNOWN: 2, Verdict.EXCEEDED: 3}
 """The worse, the higher."""
 
@@ -210,6 +217,8 @@ def robust_findings(robust: RobustOutcome | None) -> list[Finding]:
         f"states; nobody verified them. For it, D98% of {target.name} goes from "
         f"{d98.nominal_gy:.1f} to {d98.robust_gy:.1f} Gy (physical, without shift)."
     )
+    if not robust.planning.is_settled:
+        text += f" {NOT_SETTLED}"
     findings = [Finding(Severity.NOTE, "robust-plan", text)]
     for item in robust.verdicts:
         goal, verdict = item.worst.goal, item.worst.verdict

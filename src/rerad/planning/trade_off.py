@@ -27,7 +27,6 @@ from rerad.optimize import (
     Weighted,
     navigate,
     pareto_set,
-    robust_problem,
     solve,
 )
 from rerad.planning.inputs import Progress
@@ -41,6 +40,7 @@ from rerad.planning.plan_outcome import PlanOutcome
 from rerad.planning.plan_passes import Delivered, Floats, complexity_of, deliver, pass_agreement
 from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
 from rerad.planning.result import Convergence
+from rerad.planning.robust_background import in_every_place
 from rerad.planning.robust_plan import price_of, scenarios_of
 from rerad.planning.robust_result import RobustPlanning
 from rerad.planning.terms import target_terms
@@ -131,7 +131,7 @@ def trade_off(
     hard = [bound.name for bound in task.problem.value_caps]
     base = _base(task, axes, state, settings)
     kept = [bound.name for bound in base.value_caps if bound.name not in hard]
-    problem = _in_every_place(base, _places(task, progress), kept)
+    problem = _in_every_place(task, base, _places(task, progress), kept)
     goals = [ParetoGoal(axis.name, (_renamed(axis.term),), axis.unit) for axis in axes]
     how = ParetoSettings(n_plans=settings.n_plans)
     if task.request.robustness is not None:
@@ -238,7 +238,7 @@ def _corrected(
     )
     progress("correcting the chosen plan by its final dose", 0.6)
     how = SolveSettings(max_evaluations=settings.max_evaluations)
-    found = solve(_in_every_place(problem, places), how, start=fluence_mu)
+    found = solve(_in_every_place(task, problem, places), how, start=fluence_mu)
     return deliver(task, found.fluence_mu)
 
 
@@ -262,7 +262,7 @@ def _places(task: PlanTask, progress: Progress) -> ShiftedDose | None:
 
 
 def _in_every_place(
-    problem: Problem, places: ShiftedDose | None, kept: Sequence[str] = ()
+    task: PlanTask, problem: Problem, places: ShiftedDose | None, kept: Sequence[str] = ()
 ) -> Problem:
     """Return the problem with its hard caps and bounds in every place.
 
@@ -270,7 +270,7 @@ def _in_every_place(
     """
     if places is None:
         return problem
-    return robust_problem(problem, places, worst_case=(), without_shift=kept)
+    return in_every_place(problem, task.points, places, without_shift=kept)
 
 
 def _robust(

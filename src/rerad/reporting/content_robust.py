@@ -6,6 +6,7 @@ from rerad.optimize import OrganPrice, PricePair, TargetPrice
 from rerad.planning.inputs import RobustSettings
 from rerad.planning.result import CaseResult
 from rerad.planning.robust_result import RobustVerdict
+from rerad.planning.robust_verdicts import NOT_SETTLED
 from rerad.reporting.document import Align, Block, Cell, Emphasis, Facts, Paragraph, Section, Table
 from rerad.reporting.wording import (
     Citations,
@@ -36,6 +37,8 @@ def robust_section(result: CaseResult, citations: Citations) -> Section | None:
         _organ_table(planning.price.organs),
         _verdict_table(result.robust.verdicts, citations),
     ]
+    if not planning.is_settled:
+        blocks.insert(2, Paragraph(NOT_SETTLED))
     return Section("robust", "What robustness costs", tuple(blocks))
 
 

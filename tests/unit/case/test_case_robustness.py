@@ -80,7 +80,7 @@ def test_sizes_that_change_nothing_are_said(robust_path: Path) -> None:
     """Limits of slevin2021 are on raw sums, where nothing is forgotten."""
     nothing = (0.0, 0.0, 0.0)
     (text,) = notes_of(robust_path)
-    assert "recovery_spread changes nothing: no limit of slevin2021" in text
+    assert "recovery_spread of [robustness] changes nothing: no limit of slevin2021" in text
     assert notes_of(robust_path, recovery_spread=0.0) == []
     past = {"prior_shift_mm": nothing, "alpha_beta_spread_gy": 0.0, "recovery_spread": 0.0}
     assert notes_of(robust_path, **past) == []

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rerad.core import Goal
+from rerad.core import Goal, Grid
 from rerad.dosecalc import build_operator
 from rerad.evaluation import GoalResult, Verdict, parse_goal
 from rerad.optimize import (
@@ -19,13 +19,14 @@ from rerad.optimize import (
     TargetPrice,
     ValueCap,
 )
-from rerad.optimize.robust_price import PricePair
-from rerad.planning import PlanningInputs, RobustSettings, prepare_case
+from rerad.optimize.robust_price import PricePair, near_minimum_gy
+from rerad.planning import PlanningInputs, Points, RobustSettings, prepare_case
 from rerad.planning.levels import hard_bounds
 from rerad.planning.mimic import mimic_problem
 from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
 from rerad.planning.prices import tolerance_prices
-from rerad.planning.robust_plan import in_scenarios, scenarios_of
+from rerad.planning.robust_background import moved_backgrounds
+from rerad.planning.robust_plan import in_scenarios, price_of, scenarios_of
 from rerad.planning.robust_result import RobustOutcome, RobustPlanning, RobustVerdict
 from rerad.planning.robust_verdicts import robust_findings
 from rerad.planning.trade_axes import trade_axes
@@ -106,6 +107,55 @@ def test_followed_are_capped_voxels_beside_organs_and_what_hard_goals_look_at(
     assert np.abs(dose[where] - dose[beside]).max() > 0.1
 
 
+def test_what_the_final_dose_has_beyond_the_model_moves_with_the_isocentre() -> None:
+    """A slope moved by 3 mm of 6; where half or more of what is read is no point, none moves."""
+    grid = Grid((3, 4, 8), (0.0, 0.0, 0.0), (6.0, 6.0, 6.0), "1.2")
+    x = np.broadcast_to(grid.axes_mm[0], grid.shape).ravel()
+    inside = np.flatnonzero((x > 6) & (x < 36))
+    position = np.full(grid.n_voxels, -1)
+    position[inside] = np.arange(len(inside))
+    points = Points(grid, inside, np.ones(len(inside)), position)
+    slope = 0.1 * x[inside]
+    shifts = ((0.0, 0.0, 0.0), (3.0, 0.0, 0.0), (-6.0, 0.0, 0.0), (0.0, 6.0, 0.0))
+    still, half, whole, across = moved_backgrounds(points, slope, shifts)
+    np.testing.assert_array_equal(still, slope)
+    deep = x[inside] > 12
+    np.testing.assert_allclose(half[deep], slope[deep] - 0.3)
+    np.testing.assert_allclose(half[~deep], slope[~deep])  # half of the place is no point
+    last = x[inside] == 30
+    np.testing.assert_allclose(whole[~last], slope[~last] + 0.6)
+    np.testing.assert_array_equal(whole[last], slope[last])
+    np.testing.assert_allclose(across, slope)
+
+
+def test_caps_and_price_of_shifts_see_the_moved_background(make_inputs: Callable) -> None:
+    inputs = asked(make_inputs, robustness=SHIFTED)
+    task = prepared_task(inputs)
+    shifted = scenarios_of(task, SHIFTED, silent)
+    rng = np.random.default_rng(2)
+    background = rng.normal(0.0, 1.0, task.operator.n_points)
+    problem, _ = in_scenarios(task, shifted, background)
+    moved = moved_backgrounds(task.points, background, shifted.shifts_mm)
+    for scenario, of_place in enumerate(moved):
+        where = shifted.points_in(scenario, shifted.followed, "followed")
+        assert problem.background_dose_gy is not None
+        np.testing.assert_array_equal(
+            problem.background_dose_gy[where], of_place[shifted.followed]
+        )
+    assert np.abs(moved[1] - background)[shifted.followed].max() > 0.5
+    fluence = rng.uniform(0, 20, task.operator.n_beamlets)
+    state = _State(fluence, background)
+    price = price_of(task, shifted, (state, state))
+    target, volume = task.points.of_mask(task.request.masks["PTV_4000"])
+    dose = problem.dose_gy(fluence)
+    worst = min(
+        near_minimum_gy(dose[shifted.points_in(s, target, "PTV")], volume / volume.sum(), 0.98)
+        for s in range(3)
+    )
+    assert price.targets[0].worst_d98.robust_gy == pytest.approx(worst)
+    assert price.targets[0].worst_d98.change_gy == 0.0
+
+
 def test_hard_goals_hold_in_every_shift_of_plan_and_trade(make_inputs: Callable) -> None:
     """By construction: each is a bound in every place; coverage kept in a trade is not."""
     goals = ("PTV_4000 D95% >= 95%", "Bladder D2% <= 30 Gy", *HARD)
@@ -124,7 +174,7 @@ def test_hard_goals_hold_in_every_shift_of_plan_and_trade(make_inputs: Callable)
     base = _base(task, axes, state, TradeSettings(3, 10.0))
     kept = [bound.name for bound in base.value_caps[2:]]
     assert kept == ["PTV_4000 kept"]
-    traded = _in_every_place(base, shifted, kept)
+    traded = _in_every_place(task, base, shifted, kept)
     assert [bound.name for bound in traded.value_caps] == [*names, *kept, *moved]
 
 

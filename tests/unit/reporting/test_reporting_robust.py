@@ -23,9 +23,10 @@ from rerad.planning import (
     RobustVerdict,
     TolerancePrices,
 )
+from rerad.planning.robust_verdicts import robust_findings
 from rerad.reporting import report_content
 from rerad.reporting.content_prices import price_sentence
-from rerad.reporting.document import Section, Table
+from rerad.reporting.document import Paragraph, Section, Table
 from rerad.reporting.figures import figure_makers
 
 
@@ -80,6 +81,21 @@ def test_sizes_are_the_user_s_and_the_price_is_stated(robust: CaseResult) -> Non
     assert [cell.text for cell in paid[1:4]] == ["36.5", "30.0", "−6.5"]
     bought = table(found, "robust_organs").rows[0]
     assert [cell.text for cell in bought[1:]] == ["+13.1", "−0.2", "4"]
+
+
+def test_a_price_between_unsettled_searches_is_said_to_be_none(robust: CaseResult) -> None:
+    def texts(result: CaseResult) -> str:
+        found = section(result, "robust")
+        assert found is not None
+        return " ".join(b.text for b in found.blocks if isinstance(b, Paragraph))
+
+    assert robust.robust is not None
+    planning = replace(robust.robust.planning, is_settled=False)
+    unsettled = replace(robust.robust, planning=planning)
+    assert "not the price" in texts(replace(robust, robust=unsettled))
+    assert "not the price" not in texts(robust)
+    assert any("not the price" in f.text for f in robust_findings(unsettled))
+    assert not any("not the price" in f.text for f in robust_findings(robust.robust))
 
 
 def test_verdicts_say_where_and_that_the_cloud_is_approximate(robust: CaseResult) -> None:
