@@ -11,11 +11,25 @@ from rerad.case.load import LoadedCase, load_case
 from rerad.case.measured import MeasuredCurve, read_measured
 from rerad.case.outputs import run_summary
 from rerad.case.pareto_file import inputs_hash, load_pareto, save_pareto
-from rerad.case.plan_case import PlanReport, export_plan, plan_case, plan_summary
+from rerad.case.plan_case import (
+    PlanReport,
+    export_plan,
+    latest_plan_folder,
+    plan_case,
+    plan_summary,
+)
 from rerad.case.run import CheckReport, RunReport, check_case, run_case
 from rerad.case.schema import CaseFile
 from rerad.case.slab import read_slab
-from rerad.case.trade import TradeReport, read_wishes, trade_at, trade_case, trade_summary
+from rerad.case.trade import (
+    TradeReport,
+    WishResult,
+    read_wishes,
+    trade_at,
+    trade_case,
+    trade_summary,
+    wish_results,
+)
 
 __all__ = [
     "Accumulation",
@@ -31,6 +45,7 @@ __all__ = [
     "PlanReport",
     "RunReport",
     "TradeReport",
+    "WishResult",
     "accumulate_case",
     "accumulate_files",
     "case_schema",
@@ -40,6 +55,7 @@ __all__ = [
     "export_plan",
     "import_folder",
     "inputs_hash",
+    "latest_plan_folder",
     "load_case",
     "load_pareto",
     "plan_case",
@@ -55,6 +71,7 @@ __all__ = [
     "trade_at",
     "trade_case",
     "trade_summary",
+    "wish_results",
     "write_case",
     "write_commission",
     "write_demo_patient",

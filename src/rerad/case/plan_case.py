@@ -27,6 +27,9 @@ from rerad.planning import CaseResult, Progress
 PLAN_FOLDER_NAME = "plan"
 """Where a plan is kept inside a case folder."""
 
+TRADE_FOLDER_NAME = "trade"
+"""Where a plan on a trade is kept inside a case folder."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PlanReport:
@@ -137,9 +140,10 @@ def plan_summary(report: PlanReport) -> dict[str, Any]:
 
 
 def latest_plan_folder(case: Path) -> Path:
-    """Return the folder of the plan made last, by `rerad plan` or `rerad run`."""
+    """Return the folder of the plan made last, by `rerad plan`, `rerad run` or `rerad trade`."""
     root = case_path(case).parent
-    found = [root / name for name in (PLAN_FOLDER_NAME, RESULT_FOLDER_NAME)]
+    names = (PLAN_FOLDER_NAME, RESULT_FOLDER_NAME, TRADE_FOLDER_NAME)
+    found = [root / name for name in names]
     made = [folder for folder in found if (folder / "dicom" / "RTPLAN.dcm").is_file()]
     made = [folder for folder in made if (folder / RUN_FILE_NAME).is_file()]
     if not made:

@@ -11,7 +11,7 @@ from rerad.case.files import case_path, write_json
 from rerad.case.load import LoadedCase
 from rerad.case.outputs import run_document, write_dicom
 from rerad.case.pareto_file import PARETO_FILE_NAME, load_pareto, save_pareto
-from rerad.case.plan_case import PlanReport
+from rerad.case.plan_case import TRADE_FOLDER_NAME, PlanReport
 from rerad.case.plan_state import (
     STATE_FILE_NAME,
     StateKeeper,
@@ -21,6 +21,7 @@ from rerad.case.plan_state import (
 from rerad.case.run import RUN_FILE_NAME, check_case, peak_memory_mb, provenance_of, replacing
 from rerad.case.written_plan import require_as_written
 from rerad.errors import CaseError
+from rerad.evaluation import GoalResult
 from rerad.planning import (
     CaseListeners,
     PlanState,
@@ -34,13 +35,12 @@ from rerad.planning import (
     prepare_case,
     trade_off,
 )
+from rerad.planning.judgement import OUTSIDE_SUFFIX, organ_of_part
+from rerad.planning.trade_axes import axis_name, traded_goals
 from rerad.reporting import write_pareto
 
 TRADE_STATE_FILE_NAME = "trade-state.npz"
 """The finished plan that trades of a case start from, beside the case file."""
-
-TRADE_FOLDER_NAME = "trade"
-"""Where a plan on a trade is kept inside a case folder."""
 
 PICTURE_NAME = "pareto.png"
 """The picture, beside the set."""
@@ -92,6 +92,7 @@ def trade_case(
     loaded, inputs = _loaded(case, progress)
     folder = case_path(case).parent
     prepared = prepare_case(loaded.inputs, progress)
+    traded_goals(prepared.judgement, names)  # what cannot be traded is said before the plan
     state = _finished(prepared, folder, inputs, progress)
     trade = trade_off(prepared, state, names, settings, progress)
     file, picture = folder / PARETO_FILE_NAME, folder / PICTURE_NAME
@@ -171,6 +172,48 @@ def read_wishes(texts: Sequence[str]) -> dict[str, float]:
             msg = f'expected a place on a trade as "GOAL=NUMBER", got {text!r}'
             raise CaseError(msg) from error
     return wishes
+
+
+@dataclass(frozen=True, slots=True)
+class WishResult:
+    """What was wished for on a trade, and what the final dose of the plan has.
+
+    Parameters
+    ----------
+    wish : float
+        In the goal's own unit.
+    result : GoalResult
+        The goal as judged, of the part outside the targets where that is what was traded.
+    """
+
+    wish: float
+    result: GoalResult
+
+    @property
+    def is_kept(self) -> bool | None:
+        """Whether the final dose has it; None where its value is unknown."""
+        value, goal = self.result.value, self.result.goal
+        if not isfinite(value):
+            return None
+        return value <= self.wish if goal.at_most is not None else value >= self.wish
+
+
+def wish_results(report: PlanReport, wishes: Mapping[str, float]) -> tuple[WishResult, ...]:
+    """Return what became of the wishes of :func:`trade_at` in the final dose, in their order."""
+    judged: dict[str, GoalResult] = {}
+    for result in report.result.planned.goals:
+        goal = result.goal
+        is_outside = goal.structure.endswith(OUTSIDE_SUFFIX)
+        name = axis_name(replace(goal, structure=organ_of_part(goal.structure)))
+        for label in (name, name.removesuffix("[EQD2]")):
+            if is_outside or label not in judged:
+                judged[label] = result
+    names = {name: " ".join(name.split()) for name in wishes}
+    return tuple(
+        WishResult(wish, judged[names[name]])
+        for name, wish in wishes.items()
+        if names[name] in judged
+    )
 
 
 def _loaded(case: Path, progress: Progress) -> tuple[LoadedCase, str]:

@@ -20,6 +20,13 @@ BANNER = "rerad is research software. It is not a medical device and must not gu
 """Shown at the start of every command that computes."""
 
 
+INTERRUPTED = 130
+"""Exit code of a command that was stopped by Ctrl-C, as shells have it."""
+
+GOES_ON = "the same command goes on from here"
+"""After Ctrl-C, where a plan is being made."""
+
+
 class ExitCode(IntEnum):
     """What a command's exit code means."""
 
@@ -96,6 +103,16 @@ def reporting_errors(*, as_json: bool) -> Iterator[None]:
         else:
             typer.echo(f"rerad: {error}", err=True)
         raise typer.Exit(ExitCode.FAILED) from error
+
+
+@contextmanager
+def saying_what_stops(text: str) -> Iterator[None]:
+    """Turn Ctrl-C into one sentence and the exit code of a command that was stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"rerad: stopped; {text}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def say(text: str, *, is_quiet: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rerad.case import export_plan
+from rerad.case import export_plan, latest_plan_folder
 from rerad.cli.arguments import CaseArgument, JsonOption
 from rerad.cli.console import BANNER, print_json, reporting_errors, say
 from rerad.errors import InputError
@@ -36,9 +36,12 @@ def export(
                 "(or RERAD_RESEARCH_ONLY=1), and recalculate it in a commissioned system"
             )
             raise InputError(msg)
+        source = latest_plan_folder(case)
         files = export_plan(case, to, is_plan_only=plan_only)
     if as_json:
-        print_json({"status": "exported", "files": [str(path) for path in files]})
+        plan = str(source)
+        print_json({"status": "exported", "plan": plan, "files": [str(path) for path in files]})
     else:
+        say(f"the plan in {source}, the one made last", is_quiet=False)
         for path in files:
             typer.echo(str(path))

@@ -9,7 +9,16 @@ from rich.table import Table
 
 from rerad.case import RunReport, run_case, run_summary
 from rerad.cli.arguments import CaseArgument, JsonOption, QuietOption
-from rerad.cli.console import BANNER, ExitCode, Steps, print_json, reporting_errors, say
+from rerad.cli.console import (
+    BANNER,
+    GOES_ON,
+    ExitCode,
+    Steps,
+    print_json,
+    reporting_errors,
+    say,
+    saying_what_stops,
+)
 from rerad.cli.goal_line import goal_line
 from rerad.reporting import closing_table
 from rerad.reporting.document import Cell
@@ -23,7 +32,11 @@ def run(
 ) -> None:
     """Plan a case under what was given before, and write report, pictures and DICOM."""
     say(BANNER, is_quiet=quiet)
-    with reporting_errors(as_json=as_json), Steps(is_quiet=quiet) as steps:
+    with (
+        saying_what_stops(GOES_ON),
+        reporting_errors(as_json=as_json),
+        Steps(is_quiet=quiet) as steps,
+    ):
         report = run_case(case, out=out, progress=steps)
     finish(report, as_json=as_json)
 

@@ -17,6 +17,9 @@ from rerad.planning.plan_passes import Floats
 from rerad.planning.plan_request import PlanGoal
 from rerad.planning.plan_task import PlanTask
 
+_NO_DOSE = frozenset({MetricKind.VOLUME_AT_DOSE, MetricKind.HOMOGENEITY})
+"""Metrics that are no dose."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Lack:
@@ -128,7 +131,33 @@ def trade_axes(
     InputError
         If a name is no goal of the case, is one of two, or has no convex number in Gy.
     """
-    return tuple(_axis(judgement, task, _find(judgement, name)) for name in names)
+    return tuple(_axis(judgement, task, item) for item in traded_goals(judgement, names))
+
+
+def traded_goals(judgement: Judgement, names: Sequence[str]) -> tuple[PlanGoal, ...]:
+    """Return the goals that names mean, before anything is optimised.
+
+    Parameters
+    ----------
+    judgement, names
+        As for :func:`trade_axes`.
+
+    Raises
+    ------
+    InputError
+        If a name is no goal of the case, or is one of two; if two names are one goal; or if a goal
+        is a volume, an index or a fall-off.
+    """
+    found = [_find(judgement, name) for name in names]
+    labels = [axis_name(item.goal) for item in found]
+    for n, item in enumerate(found):
+        metric = parse_metric(item.goal.metric)
+        if labels[n] in labels[:n]:
+            msg = f"{labels[n]} is named twice; a trade is between different goals"
+            raise InputError(msg)
+        if metric.is_of_shape or metric.kind in _NO_DOSE:
+            raise InputError(_refusal(item.goal))
+    return tuple(found)
 
 
 def _find(judgement: Judgement, name: str) -> PlanGoal:
@@ -155,9 +184,7 @@ def _find(judgement: Judgement, name: str) -> PlanGoal:
 
 def _axis(judgement: Judgement, task: PlanTask, item: PlanGoal) -> TradeAxis:
     """Return a goal as an axis."""
-    goal, metric = item.goal, parse_metric(item.goal.metric)
-    if metric.is_of_shape or metric.kind is MetricKind.VOLUME_AT_DOSE:
-        raise InputError(_refusal(goal))
+    goal = item.goal
     per_unit = (item.prescription_gy or 0.0) / 100.0 if goal.unit == "%" else 1.0
     if goal.at_least is not None:
         prescribed = judgement.prescribed_gy.get(goal.structure)

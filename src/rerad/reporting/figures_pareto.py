@@ -161,7 +161,9 @@ def _caption(pareto: ParetoSet) -> str:
     """How many plans, how far the true surface may lie below them, and how caps are kept."""
     lines = [
         f"{pareto.n_plans} plans of the optimiser's fluence; less is",
-        "better in every goal.",
+        "better in every goal. A D of a volume is the",
+        "mean of that hottest (targets: coldest) part;",
+        "the plan made is judged by the D itself.",
     ]
     if np.isfinite(pareto.gap):
         lines.append(f"The true surface lies at most {100 * pareto.gap:.1f} % of")

@@ -1,15 +1,25 @@
 """Trades beside a case: what is asked for, what is kept, what is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from rerad.case import TradeReport, load_case, read_wishes, trade_at, trade_case, trade_summary
+from rerad.case import (
+    TradeReport,
+    load_case,
+    read_wishes,
+    trade_at,
+    trade_case,
+    trade_summary,
+    wish_results,
+)
 from rerad.case.pareto_file import PARETO_FILE_NAME, save_pareto
 from rerad.case.plan_state import state_hash
 from rerad.core import DoseScope, Goal
 from rerad.errors import CaseError
+from rerad.evaluation import GoalResult, Verdict, parse_goal
 from rerad.optimize import Aim, MeanDose, ParetoSet
 from rerad.planning import Trade, TradeAxis, TradeSettings
 
@@ -75,3 +85,23 @@ def test_the_summary_says_doses_not_lacks(tmp_path: Path) -> None:
     assert document["finished_gy"] == {"PTV D95%": 35.0, "Bladder Dmean": 9.0}
     assert document["gap"] is None
     assert document["cap_violation_gy"] == 0.01
+
+
+def test_what_became_of_a_wish_is_the_judged_value_of_the_final_dose() -> None:
+    """Of the part outside the targets where that is what was traded; a miss is said."""
+    values = {
+        "PTV D95% >= 95%": 88.0,
+        "Plexus D0.1cc[EQD2] <= 67 ab=2": 80.0,
+        "Plexus-PTV D0.1cc[EQD2] <= 67 ab=2": 61.0,
+        "Bowel D0.5cc[EQD2] <= 70 ab=3": float("nan"),
+    }
+    goals = tuple(
+        GoalResult(parse_goal(text), value, value, value, Verdict.MET, 0.0, "")
+        for text, value in values.items()
+    )
+    report = SimpleNamespace(result=SimpleNamespace(planned=SimpleNamespace(goals=goals)))
+    wishes = {"PTV  D95%": 90.0, "Plexus D0.1cc": 61.5, "Bowel D0.5cc[EQD2]": 60.0}
+    found = wish_results(report, wishes)  # type: ignore[arg-type]
+    assert [item.result.goal.structure for item in found] == ["PTV", "Plexus-PTV", "Bowel"]
+    assert [item.is_kept for item in found] == [False, True, None]
+    assert [item.wish for item in found] == [90.0, 61.5, 60.0]

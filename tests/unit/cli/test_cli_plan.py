@@ -1,15 +1,19 @@
 """Plan and export on the terminal: the board of goals, and what export refuses."""
 
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from rerad.case import latest_plan_folder
 from rerad.cli.goal_board import GoalBoard, board
 from rerad.cli.main import app
 from rerad.cli.plan import print_goals
+from rerad.core import Finding, Severity
 from rerad.evaluation import GoalResult, Verdict, parse_goal
 from rerad.planning import GoalNow
 
@@ -56,7 +60,11 @@ def test_final_values_have_units_and_unknown_is_a_word(capsys) -> None:
         judged("Bladder D900cc <= 5 Gy", math.nan, Verdict.UNKNOWN),
         judged("PTV D95% >= 95%", 89.0, Verdict.EXCEEDED),
     )
-    result = SimpleNamespace(planned=SimpleNamespace(goals=goals))
+    findings = (
+        Finding(Severity.SERIOUS, "a", "Weigh this."),
+        Finding(Severity.NOTE, "b", "And not this."),
+    )
+    result = SimpleNamespace(planned=SimpleNamespace(goals=goals), findings=findings)
     print_goals(SimpleNamespace(result=result, folder=Path("plan")))  # type: ignore[arg-type]
     cord, plexus, bladder, target = (
         line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")
@@ -81,3 +89,30 @@ def test_export_of_a_case_without_a_plan_says_how_to_make_one(tmp_path: Path) ->
     )
     assert found.exit_code == 1
     assert "has no plan yet" in found.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "trade"])
+def test_ctrl_c_is_one_sentence(tmp_path: Path, command: str, monkeypatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"rerad.cli.{command}.{command}_case", stopped)
+    options = ["--goal", "a", "--goal", "b"] if command == "trade" else []
+    found = CliRunner().invoke(app, [command, str(tmp_path), "-q", *options])
+    assert found.exit_code == 130
+    assert found.stderr.startswith("rerad: stopped; ")
+    assert "goes on from here" in found.stderr
+    assert found.stdout == ""
+
+
+def test_export_takes_the_plan_made_last_on_a_trade_too(tmp_path: Path) -> None:
+    (tmp_path / "case.toml").write_text("", encoding="utf-8")
+    for age, name in ((30, "result"), (20, "plan"), (10, "trade")):
+        folder = tmp_path / name
+        (folder / "dicom").mkdir(parents=True)
+        (folder / "dicom" / "RTPLAN.dcm").touch()
+        (folder / "run.json").touch()
+        os.utime(folder / "run.json", (1e9 - age, 1e9 - age))
+    assert latest_plan_folder(tmp_path) == tmp_path / "trade"
+    os.utime(tmp_path / "plan" / "run.json", (1e9, 1e9))
+    assert latest_plan_folder(tmp_path) == tmp_path / "plan"

@@ -24,7 +24,7 @@ from rerad.planning import (
 from rerad.planning.mimic import DoseDeviation
 from rerad.planning.plan_task import Listeners, prepare_task
 from rerad.planning.robust_plan import in_scenarios, scenarios_of
-from rerad.planning.trade_axes import Lack, axis_name, sliders_of, trade_axes
+from rerad.planning.trade_axes import Lack, axis_name, sliders_of, trade_axes, traded_goals
 
 NAMES = ("PTV_4000 D95%", "SacralPlex_R D0.1cc")
 
@@ -127,6 +127,24 @@ def test_goals_that_cannot_be_traded_are_named(make_inputs: Callable) -> None:
     with pytest.raises(InputError, match="not among the goals of this trade"):
         sliders_of([mean], {"Bladder D2%": 25.0})
     assert axis_name(prepared.judgement.limits[0].goal).endswith("[EQD2]")
+
+
+def test_one_goal_twice_is_no_trade_and_physical_goals_are_of_the_whole_organ(
+    make_inputs: Callable,
+) -> None:
+    """A breach is accepted of cumulative limits only: a physical goal is judged on the whole."""
+    goals = ("SacralPlex_R Dmean <= 50 Gy", "SacralPlex_R Dmean[EQD2] <= 90 ab=2")
+    inputs = make_inputs(accepted_breaches=(("SacralPlex_R", "meant"),), dose_grid_mm=6.0)
+    inputs = replace(inputs, goals=tuple(parse_goal(text) for text in goals))
+    prepared = prepare_case(inputs, silent)
+    task = prepare_task(prepared.request, silent, Listeners())
+    names = ["SacralPlex_R Dmean", "SacralPlex_R Dmean[EQD2]"]
+    whole, outside = trade_axes(prepared.judgement, task, names)
+    n_shared, _ = task.points.of_mask(prepared.judgement.shared_with_targets("SacralPlex_R"))
+    assert len(whole.term.indices) - len(outside.term.indices) == len(n_shared) > 0
+    for twice in (["Bladder D0.5cc", "Bladder D0.5cc[EQD2]"], [names[0], " SacralPlex_R  Dmean"]):
+        with pytest.raises(InputError, match=r"is named twice; a trade is between different"):
+            traded_goals(prepared.judgement, twice)
 
 
 def test_a_wish_for_a_target_is_a_lack_on_its_axis(found: tuple) -> None:
