@@ -223,7 +223,7 @@ def _write(
     since = time.perf_counter()
     progress("writing DICOM", 0.0)
     write_dicom(result, loaded.patient, folder / "dicom")
-    require_as_written(result.plan, folder / "dicom" / "RTPLAN.dcm")
+    require_as_written(result.plan, folder / "dicom" / "RTPLAN.dcm", result.machine)
     steps.append(StepTime("DICOM written", round(time.perf_counter() - since, 3)))
     result = replace(result, provenance=replace(result.provenance, steps=tuple(steps)))
     since = time.perf_counter()

@@ -145,7 +145,7 @@ def trade_at(
     with replacing(to) as temporary:
         progress("writing DICOM", 0.9)
         write_dicom(result, loaded.patient, temporary / "dicom")
-        require_as_written(result.plan, temporary / "dicom" / "RTPLAN.dcm")
+        require_as_written(result.plan, temporary / "dicom" / "RTPLAN.dcm", result.machine)
         write_json(temporary / RUN_FILE_NAME, run_document(result, peak_memory_mb()))
     return PlanReport(result, to)
 

@@ -12,6 +12,10 @@ LEAST_SHARE = 0.01
 """Of a target's volume outside the body; less is the roughness of contours and voxels."""
 
 
+INSIDE = 0.5
+"""Share of a voxel from which on it counts as inside, as wherever beams are opened."""
+
+
 def cut_to_body(
     masks: Mapping[str, Mask], body: Mask, targets: Iterable[str], grid: Grid
 ) -> dict[str, Mask]:
@@ -35,9 +39,9 @@ def cut_to_body(
     StructureNotFoundError
         If there is no mask of a target.
     InputError
-        If nothing of a target is on the grid, or in the body.
+        If nothing of a target is on the grid or in the body, or it is smaller than voxels.
     """
-    inside = body.on(grid) >= 0.5
+    inside = body.on(grid) >= INSIDE
     cut = dict(masks)
     for name in targets:
         if name not in masks:
@@ -50,6 +54,12 @@ def cut_to_body(
             msg = (
                 f"target {name} lies outside the dose grid or the body outline {body.name}, where "
                 "there is no dose; draw it inside the body, or correct the outline"
+            )
+            raise InputError(msg)
+        if fraction.max() < INSIDE:
+            msg = (
+                f"target {name} fills no dose voxel of {grid.spacing_mm[0]:g} mm by half; take a "
+                "smaller dose_grid_mm"
             )
             raise InputError(msg)
         cut[name] = replace(mask, fraction=fraction)

@@ -55,3 +55,10 @@ def test_a_target_in_air_alone_or_not_drawn_is_refused(reaching) -> None:
         cut_to_body(reaching.masks, nowhere, ["PTV_4000"], reaching.grid)
     with pytest.raises(StructureNotFoundError, match="target PTV_9 is not among the masks"):
         cut_to_body(reaching.masks, reaching.body, ["PTV_9"], reaching.grid)
+
+
+def test_a_target_smaller_than_voxels_is_refused_with_what_to_do(reaching) -> None:
+    mask = reaching.masks["PTV_4000"]
+    thin = {**reaching.masks, "PTV_4000": replace(mask, fraction=0.4 * mask.fraction)}
+    with pytest.raises(InputError, match=r"fills no dose voxel of 3 mm by half; .* dose_grid_mm"):
+        cut_to_body(thin, reaching.masks["Body"], ["PTV_4000"], reaching.grid)
