@@ -21,6 +21,7 @@ from rerad.optimize import (
 from rerad.planning.agreement import agreement
 from rerad.planning.inputs import Progress
 from rerad.planning.leaves import sequence, wanted_fluence
+from rerad.planning.levels import HARD
 from rerad.planning.pass_record import PlanState
 from rerad.planning.plan_task import PlanTask
 from rerad.planning.result import PassAgreement
@@ -118,7 +119,8 @@ class Start:
     n_evaluations : int
         At most, at every level.
     n_more : int
-        At most so many beyond, as long as a cap is exceeded; with levels, at the last of them.
+        At most so many beyond, as long as a cap or a hard goal is exceeded; with levels, at the
+        last of them.
     """
 
     fluence_mu: Floats | None
@@ -147,8 +149,7 @@ class _UntilHeld:
     def look(self, fluence_mu: Floats, dose_gy: Floats) -> bool:
         """Return whether the search may end."""
         is_enough = bool(self.watch(fluence_mu, dose_gy)) if self.watch is not None else False
-        held = Multipliers.start(self.problem.caps, 1.0)
-        is_held = held.violation_gy(dose_gy) <= self.how.cap_tolerance_gy
+        is_held = _holds(self.problem, self.how, dose_gy)
         self.is_ended = self.n_done >= self.n_least and is_held
         return is_enough or self.is_ended
 
@@ -190,7 +191,7 @@ def optimise(
         watch=watch,
     )
     found, outcomes = by_level.solution, by_level.levels
-    if not start.n_more or found.cap_violation_gy <= how.cap_tolerance_gy:
+    if not start.n_more or _holds(problem, how, found.dose_gy):
         return found, outcomes
     more = _held_with_levels(problem, levels, outcomes, (found, how, start.n_more), (told, watch))
     pairs = zip(levels, outcomes, strict=True)
@@ -236,7 +237,7 @@ def _held_with_levels(
     )
     first = Start(found.fluence_mu, found.multipliers, 0, max(1, n_more // 2))
     more = _until_held(replace(problem, value_caps=bounds), how, first, *listeners)
-    if more.cap_violation_gy <= how.cap_tolerance_gy:
+    if _holds(problem, how, more.dose_gy):
         return more
     wanted = (*(term for level in levels for term in level.terms), *problem.terms)
     second = Start(more.fluence_mu, None, 0, n_more)
@@ -259,7 +260,8 @@ def _until_held(
     """Solve, and go on beyond the evaluations as long as a cap is exceeded and more are left.
 
     A cap far below what the rest of the plan gives there is slow to hold: its multiplier grows
-    with the excess. Where half of what is left does not do it, caps become stiffer.
+    with the excess. Where half of what is left does not do it, what is exceeded becomes stiffer:
+    caps, or bounds.
     """
     told_of = (told, watch)
     if not start.n_more:
@@ -267,16 +269,27 @@ def _until_held(
     first = replace(start, n_more=max(1, start.n_more // 2))
     found = _searched(problem, how, first, told_of)
     held, n_done = found.multipliers, found.n_evaluations
-    while held is not None and found.cap_violation_gy > how.cap_tolerance_gy:
+    while held is not None and not _holds(problem, how, found.dose_gy):
         n_left = start.n_evaluations + start.n_more - n_done
         if n_left < 1:
             break
-        held = replace(held, stiffness=STIFFER * held.stiffness)
+        if found.cap_violation_gy > how.cap_tolerance_gy:
+            held = replace(held, stiffness=STIFFER * held.stiffness)
+        else:
+            held = replace(held, sum_stiffness=STIFFER * held.sum_stiffness)
         n_next = min(n_left, max(STIFFENED_AFTER, first.n_more // 2))
         again = _searched(problem, how, Start(found.fluence_mu, held, 0, n_next), told_of)
         n_done += again.n_evaluations
         found, held = _counted(again, n_done), again.multipliers
     return found
+
+
+def _holds(problem: Problem, how: SolveSettings, dose_gy: Floats) -> bool:
+    """Return whether caps and hard goals hold; what levels of priority reached is a wish."""
+    hard = tuple(bound for bound in problem.value_caps if HARD in bound.name)
+    held = Multipliers.start(problem.caps, 1.0, hard)
+    is_held = held.violation_gy(dose_gy) <= how.cap_tolerance_gy
+    return is_held and held.sum_violation(dose_gy) <= how.sum_tolerance
 
 
 def _counted(found: Solution, n_evaluations: int) -> Solution:
