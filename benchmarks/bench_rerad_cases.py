@@ -20,9 +20,10 @@ voxel. FOLDER gets `rerad_cases.json`, `.md` and `.png`. Cases whose data are no
 (`RERAD_SHARED_DATA`, else `../shared/data`) are named and left out. `--cases` takes some by name.
 
 Two questions are asked of each case, and both answers are printed: the dose as prescribed, and
-half as much again in every target (`--asked 1 1.5`). Where all three ways reach the prescription
-the first cannot tell them apart: a target that has what was asked for takes no more. The second
-shows how much the limits allow each. `--coarse` runs on 5 mm for a look, not for numbers.
+as much as the limits allow up to half as much again in every target (`--up-to 1 1.5`; `up_to_gy`
+of a case file). Where all three ways reach the prescription the first cannot tell them apart: a
+target that has what was asked for takes no more. The second shows how much the limits allow each.
+`--coarse` runs on 5 mm for a look, not for numbers.
 """
 
 import argparse
@@ -216,7 +217,7 @@ def ceilings(case: ReradCase, request: PlanRequest) -> dict[str, float]:
     for item in request.course.prescriptions:
         share = case.masks[item.structure].on(grid).ravel()
         voxels = np.flatnonzero(share > 0)
-        dose = np.minimum(most[voxels], overdose * item.dose_gy)
+        dose = np.minimum(most[voxels], overdose * item.wanted_gy)
         coldest = np.argsort(dose)
         volume = np.cumsum(share[voxels][coldest])
         place = int(np.searchsorted(volume, 0.02 * volume[-1]))
@@ -381,12 +382,15 @@ def write(
 ) -> None:
     """Write what there is so far as tables, numbers and a figure."""
     first = fineness[0]
-    asked = " and ".join(f"{item.asked:g}" for item in fineness)
+    up_to = " and ".join(
+        "as prescribed" if item.up_to == 1 else f"as much as allowed up to {item.up_to:g} times"
+        for item in fineness
+    )
     missing = [name for name in case_names() if name not in all_cases(fineness[0])]
     note = (
         f"Dose grid {first.dose_grid_mm:g} mm, {first.max_evaluations} evaluations, "
         f"{first.n_correction_passes} correction passes, {first.n_leaf_refinements} leaf "
-        f"refinements; {asked} times the prescribed dose is asked for; {seconds:.0f} s "
+        f"refinements; asked for {up_to}; {seconds:.0f} s "
         f"in all, load average {load:.1f} before."
     )
     (folder / "rerad_cases.md").write_text(markdown(rows, missing, note))
@@ -410,23 +414,23 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, default=2, help="correction passes")
     parser.add_argument("--refinements", type=int, default=1, help="of leaf positions")
     parser.add_argument(
-        "--asked", type=float, nargs="+", default=[1.0, 1.5], help="times the prescribed dose"
+        "--up-to", type=float, nargs="+", default=[1.0, 1.5], help="times the prescribed dose"
     )
     parser.add_argument("--uniform-from", choices=("maximum", "near-maximum"), default="maximum")
     parser.add_argument("--coarse", action="store_true", help="5 mm, for a look")
     return parser.parse_args()
 
 
-def how_fine(arguments: argparse.Namespace, asked: float) -> Fineness:
+def how_fine(arguments: argparse.Namespace, up_to: float) -> Fineness:
     """Return what the command line asks for."""
     if arguments.coarse:
-        return Fineness(5.0, 80, 1, 6.0, 30, asked=asked)
+        return Fineness(5.0, 80, 1, 6.0, 30, up_to=up_to)
     return Fineness(
         arguments.grid,
         arguments.evaluations,
         arguments.passes,
         n_leaf_refinements=arguments.refinements,
-        asked=asked,
+        up_to=up_to,
     )
 
 
@@ -434,14 +438,14 @@ def main() -> None:
     """Plan all cases, print, write, draw."""
     arguments = parse()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    fineness = tuple(how_fine(arguments, asked) for asked in arguments.asked)
+    fineness = tuple(how_fine(arguments, up_to) for up_to in arguments.up_to)
     began, load_before = time.perf_counter(), os.getloadavg()[0]
     rows: dict[str, dict] = {}
     for name in all_cases(fineness[0]):
         if arguments.cases and not any(part in name for part in arguments.cases):
             continue
         for how in fineness:
-            label = name if how.asked == 1 else f"{name}, {how.asked:g} times asked"
+            label = name if how.up_to == 1 else f"{name}, up to {how.up_to:g} times"
             rows[label] = plan_all_ways(all_cases(how)[name](), arguments.uniform_from)
             took = sum(found["wall_s"] for found in rows[label]["methods"].values())
             print(f"{label}: {took:.0f} s", flush=True)

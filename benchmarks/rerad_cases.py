@@ -85,8 +85,8 @@ DEMO_ORGANS = (
 class Fineness:
     """How finely a benchmark is run, and how much is asked for.
 
-    Dose voxels, evaluations, correction passes and leaf refinements; `asked` times the prescribed
-    dose is asked for in every target, to see how much the limits allow.
+    Dose voxels, evaluations, correction passes and leaf refinements; with `up_to` above 1 every
+    target is to get as much as the limits allow, up to so many times the prescribed dose.
     """
 
     dose_grid_mm: float = 3.0
@@ -95,7 +95,7 @@ class Fineness:
     prior_grid_mm: float = 4.0
     prior_evaluations: int = 60
     n_leaf_refinements: int = 1
-    asked: float = 1.0
+    up_to: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -163,7 +163,9 @@ def make_inputs(today: Today, prior: PriorInput, fineness: Fineness) -> Planning
             "",
             "IMRT",
             tuple(
-                Prescription(item.structure, fineness.asked * item.dose_gy)
+                replace(item, up_to_gy=fineness.up_to * item.dose_gy)
+                if fineness.up_to > 1
+                else item
                 for item in today.prescriptions
             ),
             today.n_fractions,

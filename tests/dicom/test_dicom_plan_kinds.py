@@ -16,6 +16,16 @@ def _write(plan, tiny, path):
     return dicom.write_plan(plan, tiny.machine, patient, path, study=tiny.header, image=tiny.ct)
 
 
+def test_what_was_asked_for_is_said_where_it_was_more_than_prescribed(tmp_path, written):
+    first, *rest = written.plan.prescriptions
+    wanted = (replace(first, up_to_gy=first.dose_gy + 20), *rest)
+    _write(replace(written.plan, prescriptions=wanted), written, tmp_path / "rp.dcm")
+    said = pydicom.dcmread(tmp_path / "rp.dcm").PrescriptionDescription
+    text = f"{first.structure} {first.dose_gy:g} Gy, as much as limits allow up to "
+    assert said.startswith(f"{text}{first.dose_gy + 20:g} Gy")
+    assert dicom.read_plan(tmp_path / "rp.dcm").prescriptions == written.plan.prescriptions
+
+
 def test_step_and_shoot_keeps_its_pauses(tmp_path, written):
     first = written.plan.beams[0]
     shapes = [np.stack([np.full(10, -c), np.full(10, c)]) for c in (10.0, 20.0)]

@@ -214,7 +214,7 @@ def _plain(value: object) -> Any:
         array = tomlkit.array()
         for item in value:
             inline = tomlkit.inline_table()
-            inline.update(item.model_dump())
+            inline.update(item.model_dump(exclude_none=True))
             array.append(inline)
         return array.multiline(multiline=True)
     if isinstance(value, tuple):

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rerad.case.schema import CaseFile, GoalTable
-from rerad.core import DoseScope, Goal, RecoveryBasis, StructureSet
+from rerad.core import DoseScope, Goal, Prescription, RecoveryBasis, StructureSet
 from rerad.errors import CaseError, InputError, MissingDataError
 from rerad.evaluation import format_goal, goal_structure, parse_goal
 from rerad.planning.budget import limit_organ
+from rerad.planning.escalation import contradiction
 from rerad.planning.goal_results import goal_problem
 from rerad.radiobiology import limits_for
 
@@ -52,13 +53,19 @@ def require_judgeable(file: CaseFile, path: Path, structures: StructureSet) -> N
     ------
     CaseError
         If a goal's structure is not drawn, if it is in percent of a prescription that is not
-        there, or on the conformity of what is no prescribed target; if it is hard and no plan
-        could be held to it, or a hard goal on the same number stands before it.
+        there, on the conformity of what is no prescribed target, or forbids what a target is to go
+        up to; if it is hard and no plan could be held to it, or a hard goal on the same number
+        stands before it.
     """
-    prescribed = [item.structure for item in file.current_course.prescriptions]
+    asked = {
+        item.structure: Prescription(item.structure, item.dose_gy, item.up_to_gy)
+        for item in file.current_course.prescriptions
+    }
     hard: dict[tuple[str, str, DoseScope], str] = {}
     for key, goal in _numbered(file, path):
-        problem = goal_problem(goal, structures, prescribed)
+        problem = goal_problem(goal, structures, list(asked))
+        if problem is None and goal.structure in asked:
+            problem = contradiction(goal, asked[goal.structure])
         if problem is None and goal.is_hard:
             same = hard.setdefault((goal.structure, goal.metric, goal.scope), key)
             if same != key:

@@ -182,6 +182,17 @@ class PrescriptionTable(Strict):
 
     structure: str = Field(description="Target as named in the structure set")
     dose_gy: Annotated[float, Field(gt=0, le=200)] = Field(description="Total physical dose")
+    up_to_gy: Annotated[float, Field(gt=0, lt=200)] | None = Field(
+        default=None, description="As much as the limits allow, up to this; of today's course only"
+    )
+
+    @model_validator(mode="after")
+    def _goes_up(self) -> Self:
+        if self.up_to_gy is not None and self.up_to_gy <= self.dose_gy:
+            msg = f"{self.structure}: expected an up_to_gy above dose_gy, or none, "
+            msg += f"got {self.up_to_gy:g} and {self.dose_gy:g} Gy"
+            raise ValueError(msg)
+        return self
 
 
 class VolumeTable(Strict):
@@ -344,6 +355,9 @@ class PriorCourseTable(CourseTable):
 
     @model_validator(mode="after")
     def _has_one_grade(self) -> Self:
+        if any(item.up_to_gy is not None for item in self.prescriptions):
+            msg = f"{self.name}: up_to_gy is for the course to be planned, not for an earlier one"
+            raise ValueError(msg)
         kinds = bool(self.dose_uid), bool(self.point_doses), bool(self.treated_regions)
         if sum(kinds) > 1:
             msg = f"{self.name}: give one of dose_uid, point_doses and treated_regions"

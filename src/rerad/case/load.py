@@ -311,7 +311,8 @@ def course_of(table: CourseTable, grade: RecordGrade) -> Course:
         site=_stated(table.site),
         technique=_stated(table.technique),
         prescriptions=tuple(
-            Prescription(item.structure, item.dose_gy) for item in table.prescriptions
+            Prescription(item.structure, item.dose_gy, item.up_to_gy)
+            for item in table.prescriptions
         ),
         n_fractions_planned=_count(table.n_fractions_planned),
         n_fractions_delivered=_count(table.n_fractions_delivered),

@@ -18,15 +18,35 @@ class Prescription:
         Name of the target.
     dose_gy : float
         Total physical dose in Gy.
+    up_to_gy : float or None
+        More than that is wanted: as much as the limits allow, up to this total physical dose in
+        Gy; None wants `dose_gy`.
+
+    Raises
+    ------
+    InputError
+        If a dose is not above 0 and below 200 Gy, or `up_to_gy` is not above `dose_gy`.
     """
 
     structure: str
     dose_gy: float
+    up_to_gy: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.dose_gy < 200:
             msg = f"{self.structure}: expected a prescription of 0 to 200 Gy, got {self.dose_gy}"
             raise InputError(msg)
+        if self.up_to_gy is not None and not self.dose_gy < self.up_to_gy < 200:
+            msg = (
+                f"{self.structure}: expected a dose to go up to between the prescribed "
+                f"{self.dose_gy:g} and 200 Gy, got {self.up_to_gy}"
+            )
+            raise InputError(msg)
+
+    @property
+    def wanted_gy(self) -> float:
+        """The most that is wanted: up to where the limits allow it, else as prescribed."""
+        return self.dose_gy if self.up_to_gy is None else self.up_to_gy
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -110,6 +110,7 @@ def write_plan(
         new.DoseReferenceSequence = items(
             *(_prescription_item(n, p) for n, p in enumerate(plan.prescriptions, start=1))
         )
+        new.PrescriptionDescription = "; ".join(_wanted(item) for item in plan.prescriptions)
     new.PatientSetupSequence = items(
         make_item(PatientSetupNumber=1, PatientPosition=str(plan.patient_position))
     )
@@ -179,6 +180,14 @@ def _prior_item(dose_uid: str) -> Dataset:
     item = reference(RTDoseStorage, dose_uid)
     item.PurposeOfReferenceCodeSequence = items(code(*PRIOR_DOSE_PURPOSE))
     return item
+
+
+def _wanted(prescription: Prescription) -> str:
+    """Return what was asked for a target, in words."""
+    text = f"{prescription.structure} {prescription.dose_gy:g} Gy"
+    if prescription.up_to_gy is None:
+        return text
+    return f"{text}, as much as limits allow up to {prescription.up_to_gy:g} Gy"
 
 
 def _prescription_item(number: int, prescription: Prescription) -> Dataset:

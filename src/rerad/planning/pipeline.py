@@ -31,6 +31,7 @@ from rerad.planning.checks import (
     overlap_findings,
     record_findings,
 )
+from rerad.planning.escalation import escalation_findings
 from rerad.planning.goal_watch import CaseListeners
 from rerad.planning.history import carry_priors, prior_findings
 from rerad.planning.inputs import PlanningInputs, Progress
@@ -366,7 +367,7 @@ def plan_request_of(
 def _findings(
     prepared: PreparedCase,
     outcome: PlanOutcome,
-    states: tuple[DeliveryState | None, ...],
+    states: tuple[DeliveryState, DeliveryState | None],
     robust: RobustOutcome | None,
 ) -> tuple[Finding, ...]:
     """Gather everything a clinician must weigh, most serious first."""
@@ -381,6 +382,7 @@ def _findings(
         *limit_findings(inputs, judgement.limits),
         *overlap_findings(judgement),
         *outcome.findings,
+        *escalation_findings(judgement, states[0]),
         *robust_findings(robust),
         *prepared.medium.findings,
         *model_findings(inputs, prepared.medium.patient),

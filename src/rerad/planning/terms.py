@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.core import Finding, Grid, Mask, Prescription, Severity
+from rerad.errors import MissingDataError
 from rerad.optimize import (
+    Aim,
+    ColdGeud,
     CumulativeMean,
     CumulativeOverdose,
     DoseCap,
@@ -100,7 +103,13 @@ def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) 
     """Return the objectives of the targets.
 
     Each voxel is asked for the highest dose that is prescribed to it. Above, it may have what
-    the hotter target beside it cannot help giving.
+    the hotter target beside it cannot help giving. A target that is to get as much as the limits
+    allow is asked for that besides.
+
+    Raises
+    ------
+    MissingDataError
+        If a target is to get more than prescribed and nothing says how much cold spots count.
     """
     terms: list[DoseTerm] = []
     claimed = np.zeros(len(points.indices), dtype=bool)
@@ -115,7 +124,10 @@ def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) 
         terms.append(
             Underdose(f"{name} too little", indices, shares, dose_gy, settings.target_importance)
         )
-        ceiling = np.full(len(indices), settings.target_overdose_percent / 100 * dose_gy)
+        if prescription.up_to_gy is not None:
+            terms.append(_as_much_as_allowed(prescription, (indices, shares), settings))
+        most_gy = settings.target_overdose_percent / 100 * prescription.wanted_gy
+        ceiling = np.full(len(indices), most_gy)
         for hotter in range(level):
             allowed = _falloff(anatomy, points, settings, hotter)[indices]
             np.maximum(ceiling, allowed, out=ceiling)
@@ -132,11 +144,34 @@ def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) 
     return terms
 
 
+def _as_much_as_allowed(
+    prescription: Prescription,
+    place: tuple[NDArray[np.int64], NDArray[np.float64]],
+    settings: ObjectiveSettings,
+) -> ColdGeud:
+    """Return the lack of dose below what a target may go up to, its cold spots counted most."""
+    exponent, up_to_gy = settings.cold_spot_exponent, prescription.wanted_gy
+    if exponent is None:
+        msg = (
+            f"{prescription.structure} is to go up to {up_to_gy:g} Gy: expected "
+            "cold_spot_exponent among the objectives, which says how much its cold spots count"
+        )
+        raise MissingDataError(msg)
+    indices, shares = place
+    aim = Aim(settings.target_importance, up_to_gy, up_to_gy)
+    return ColdGeud(escalation_name(prescription.structure), indices, shares, exponent, aim)
+
+
+def escalation_name(target: str) -> str:
+    """Return what the objective of a target that is to get more than prescribed is called."""
+    return f"{target} as much as the limits allow"
+
+
 def _falloff(
     anatomy: Anatomy, points: Points, settings: ObjectiveSettings, level: int
 ) -> NDArray[np.float64]:
     """Return what one target allows at every point around it."""
-    dose_gy = anatomy.prescriptions[level].dose_gy
+    dose_gy = anatomy.prescriptions[level].wanted_gy
     distance = points.sample(anatomy.target_distance_mm[level])
     return np.asarray(
         falloff_threshold(

@@ -8,11 +8,13 @@ import pytest
 from rerad.case import read_case, write_case
 from rerad.case.goals import goals_of, require_judgeable
 from rerad.case.history_schema import PrescriptionTable
+from rerad.case.load import course_of
 from rerad.case.published_case import FURTHER_GOALS
 from rerad.case.schema import CaseFile, GoalTable
 from rerad.core import (
     Contour,
     DoseScope,
+    RecordGrade,
     RecoveryBasis,
     Structure,
     StructureKind,
@@ -190,3 +192,38 @@ def test_the_demo_enforces_nothing_new_by_its_goals() -> None:
         goal = parse_goal(line)
         assert not goal.is_hard
         assert goal.metric in {"Dmean", "D2cm", "HI"}
+
+
+def test_a_target_goes_up_only_where_that_is_asked_and_possible(file: CaseFile) -> None:
+    content = file.model_dump()
+    content["current_course"]["prescriptions"][0]["up_to_gy"] = 60.0
+    changed = CaseFile.model_validate(content)
+    drawn = StructureSet("today", (Structure("PTV_4000", StructureKind.PTV, "1.2", (), 3.0),))
+    high = with_goals(changed, "1: PTV_4000 D95% >= 95%", "PTV_4000 D2% <= 107%")
+    with pytest.raises(CaseError, match=r"goals.1: .*it allows PTV_4000 42.8 Gy, but .* to 60 Gy"):
+        require_judgeable(high, CASE, drawn)
+    require_judgeable(with_goals(changed, "PTV_4000 D2% <= 64 Gy"), CASE, drawn)
+    content["objectives"]["cold_spot_exponent"] = None
+    with pytest.raises(ValueError, match="has up_to_gy, so cold_spot_exponent is expected"):
+        CaseFile.model_validate(content)
+
+
+def test_what_a_target_goes_up_to_is_written_and_read_back(file: CaseFile, tmp_path: Path) -> None:
+    level = PrescriptionTable(structure="PTV_4000", dose_gy=40.0, up_to_gy=60.0)
+    course = file.current_course.model_copy(update={"prescriptions": (level,)})
+    changed = file.model_copy(update={"current_course": course})
+    write_case(changed, tmp_path / "case.toml")
+    assert "dose_gy = 40.0, up_to_gy = 60.0}" in (tmp_path / "case.toml").read_text("utf-8")
+    assert read_case(tmp_path) == changed
+    assert course_of(course, RecordGrade.FULL_DICOM).prescriptions[0].wanted_gy == 60.0
+
+
+def test_an_earlier_course_went_up_to_nothing(file: CaseFile) -> None:
+    content = file.model_dump()
+    content["prior_course"][0]["prescriptions"] = [
+        {"structure": "PTV", "dose_gy": 45.0, "up_to_gy": 50.0}
+    ]
+    with pytest.raises(ValueError, match="up_to_gy is for the course to be planned"):
+        CaseFile.model_validate(content)
+    with pytest.raises(ValueError, match="expected an up_to_gy above dose_gy, or none, got 40"):
+        PrescriptionTable(structure="PTV", dose_gy=45.0, up_to_gy=40.0)

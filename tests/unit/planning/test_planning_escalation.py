@@ -1,0 +1,133 @@
+"""As much as the limits allow: what is asked for, what comes out, what is said."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rerad.core import DoseScope, Goal, Prescription, Severity
+from rerad.errors import InputError, MissingDataError
+from rerad.evaluation import evaluate_metric
+from rerad.optimize import ColdGeud, Overdose, Underdose
+from rerad.planning import (
+    CaseResult,
+    Listeners,
+    PlanningInputs,
+    TradeSettings,
+    prepare_case,
+    run_pipeline,
+)
+from rerad.planning.escalation import contradiction
+from rerad.planning.plan_task import prepare_task
+from rerad.planning.trade_axes import trade_axes
+from rerad.planning.trade_off import _base
+from rerad.radiobiology import eqd2
+
+UP_TO_GY = 60.0
+
+
+def silent(what: str, share: float) -> None:
+    """Say nothing."""
+
+
+def going_up(make_inputs: Callable, exponent: float | None = -10.0, **changes: object):
+    """Return the box of water with a target of 40 Gy that is to get up to 60 Gy."""
+    accepted = (("SacralPlex_R", "the target lies in it"),)
+    inputs: PlanningInputs = make_inputs(accepted_breaches=accepted, **changes)
+    wanted = (Prescription("PTV_4000", 40.0, UP_TO_GY),)
+    return replace(
+        inputs,
+        current=replace(inputs.current, prescriptions=wanted, n_fractions_delivered=None),
+        objectives=replace(inputs.objectives, cold_spot_exponent=exponent),
+        goals=(Goal("Bladder", "D2%", DoseScope.PLAN, "Gy", at_most=30.0, priority=1),),
+    )
+
+
+@pytest.fixture(scope="module")
+def result(make_inputs: Callable) -> CaseResult:
+    return run_pipeline(going_up(make_inputs, max_evaluations=200), silent)
+
+
+def test_dose_prescribed_is_asked_for_first_and_more_with_cold_spots_first(
+    make_inputs: Callable,
+) -> None:
+    request = prepare_case(going_up(make_inputs), silent).request
+    terms = {item.name: item for item in prepare_task(request, silent, Listeners()).problem.terms}
+    least, most = terms["PTV_4000 too little"], terms["PTV_4000 too much"]
+    high = terms["PTV_4000 as much as the limits allow"]
+    assert isinstance(least, Underdose)
+    assert np.all(least.dose_gy == 40.0)
+    assert isinstance(most, Overdose)
+    assert np.all(most.dose_gy == 1.05 * UP_TO_GY)
+    assert isinstance(high, ColdGeud)
+    assert (high.exponent, high.aim.goal_gy) == (-10.0, UP_TO_GY)
+    np.testing.assert_array_equal(high.indices, least.indices)
+
+
+def test_nobody_guesses_what_cold_spots_count(make_inputs: Callable) -> None:
+    request = prepare_case(going_up(make_inputs, None), silent).request
+    with pytest.raises(MissingDataError, match=r"PTV_4000 is to go up to 60 Gy: .*cold_spot_exp"):
+        prepare_task(request, silent, Listeners())
+
+
+def test_the_target_gets_more_than_prescribed_and_limits_hold(result: CaseResult) -> None:
+    """Nothing near has a limit but the plexus outside the target and the bladder."""
+    d98 = evaluate_metric("D98%", result.planned.physical_dvhs["PTV_4000"])
+    assert 40.0 < d98 < UP_TO_GY
+    limits = [g for g in result.planned.goals if g.goal.scope is DoseScope.CUMULATIVE]
+    beside = next(g for g in limits if g.goal.structure == "SacralPlex_R-PTV")
+    assert beside.value <= beside.goal.at_most + 0.5
+
+
+def test_the_finding_says_what_came_out_and_what_held_it_back(result: CaseResult) -> None:
+    (found,) = [item for item in result.findings if item.code == "as-much-as-limits-allow"]
+    read = result.planned.physical_dvhs["PTV_4000"]
+    d98, d50 = (evaluate_metric(metric, read) for metric in ("D98%", "D50%"))
+    assert found.severity is Severity.CAUTION
+    assert f"D98 % is {d98:.1f} Gy ({float(eqd2(d98, 22, 10.0)):.1f} Gy EQD2" in found.text
+    assert f"{d50 / 22:.2f} Gy per fraction" in found.text
+    assert "Closest to their limits: SacralPlex_R" in found.text
+
+
+def test_a_trade_keeps_the_target_as_high_as_it_is(make_inputs: Callable) -> None:
+    prepared = prepare_case(going_up(make_inputs), silent)
+    task = prepare_task(prepared.request, silent, Listeners())
+    state = _State(np.full(task.operator.n_beamlets, 5.0), np.zeros(task.operator.n_points))
+    axes = trade_axes(prepared.judgement, task, ["Bladder D2%", "SacralPlex_R D0.1cc"])
+    kept = [bound.name for bound in _base(task, axes, state, TradeSettings(3, 10.0)).value_caps]
+    assert kept == ["PTV_4000 kept", "PTV_4000 kept high"]
+
+
+class _State:
+    """What a trade takes from a finished plan."""
+
+    def __init__(self, fluence_mu: np.ndarray, background_gy: np.ndarray) -> None:
+        self.fluence_mu, self.background_gy = fluence_mu, background_gy
+
+
+@pytest.mark.parametrize(
+    ("goal", "allowed"),
+    [
+        (Goal("PTV", "D2%", DoseScope.PLAN, "%", at_most=107.0), "42.8 Gy"),
+        (Goal("PTV", "Dmax", DoseScope.PLAN, "Gy", at_most=59.0), "59 Gy"),
+        (Goal("PTV", "D2%", DoseScope.PLAN, "Gy", at_most=64.0), None),
+        (Goal("PTV", "D95%", DoseScope.PLAN, "%", at_least=95.0), None),
+    ],
+)
+def test_a_goal_that_forbids_what_is_asked_for_is_told(goal: Goal, allowed: str | None) -> None:
+    found = contradiction(goal, Prescription("PTV", 40.0, UP_TO_GY))
+    if allowed is None:
+        assert found is None
+    else:
+        assert found == (
+            f"it allows PTV {allowed}, but the target is to go up to 60 Gy (up_to_gy); leave the "
+            "goal out, or state it in Gy above that"
+        )
+    assert contradiction(goal, Prescription("PTV", 40.0)) is None
+
+
+@pytest.mark.parametrize("up_to_gy", [40.0, 30.0, 200.0, float("nan")])
+def test_a_dose_to_go_up_to_is_above_the_prescription(up_to_gy: float) -> None:
+    with pytest.raises(InputError, match="expected a dose to go up to between the prescribed 40"):
+        Prescription("PTV", 40.0, up_to_gy)
