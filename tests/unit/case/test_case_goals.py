@@ -198,7 +198,7 @@ def test_a_target_goes_up_only_where_that_is_asked_and_possible(file: CaseFile) 
     content = file.model_dump()
     content["current_course"]["prescriptions"][0]["up_to_gy"] = 60.0
     changed = CaseFile.model_validate(content)
-    drawn = StructureSet("today", (Structure("PTV_4000", StructureKind.PTV, "1.2", (), 3.0),))
+    drawn = drawn_today("PTV_4000")
     high = with_goals(changed, "1: PTV_4000 D95% >= 95%", "PTV_4000 D2% <= 107%")
     with pytest.raises(CaseError, match=r"goals.1: .*it allows PTV_4000 42.8 Gy, but .* to 60 Gy"):
         require_judgeable(high, CASE, drawn)
