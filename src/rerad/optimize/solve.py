@@ -135,7 +135,7 @@ def solve(
 def _status(end: str, violations: tuple[float, float], holds: bool) -> str:
     caps = "" if violations[0] == 0 else f"; largest excess over a cap {violations[0]:.3f} Gy"
     if violations[1] > 0:
-        caps += f"; largest excess over an earlier level {100 * violations[1]:.2f} %"
+        caps += f"; largest excess over a hard goal or earlier level {100 * violations[1]:.2f} %"
     missed = "" if holds else " (more than allowed)"
     return f"{end}{caps}{missed}"
 

@@ -199,6 +199,8 @@ def plan_points(request: PlanRequest, anatomy: Anatomy) -> Points:
     names = {item.structure for item in request.course.prescriptions}
     names |= {cap.structure for cap in request.organ_caps}
     names |= {cap.structure for cap in request.physical_caps}
+    hard = {item.goal.structure for item in request.goals if item.goal.is_hard}
+    names |= (hard & set(request.masks)) - {request.body.name}  # a bound on a sample is none
     leaned_on = [
         cap.drawn.leaned_on(request.masks[cap.structure], request.grid)
         for cap in request.organ_caps

@@ -25,12 +25,13 @@ from rerad.planning import PlanningInputs, Points, RobustSettings, prepare_case
 from rerad.planning.levels import hard_bounds
 from rerad.planning.mimic import mimic_problem
 from rerad.planning.plan_passes import SolverProgress, Start, optimise
-from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
+from rerad.planning.plan_task import Listeners, PlanTask, plan_points, prepare_task
 from rerad.planning.prices import tolerance_prices
 from rerad.planning.robust_background import moved_backgrounds
 from rerad.planning.robust_plan import in_scenarios, price_of, scenarios_of
 from rerad.planning.robust_result import RobustOutcome, RobustPlanning, RobustVerdict
 from rerad.planning.robust_verdicts import robust_findings
+from rerad.planning.terms import Anatomy
 from rerad.planning.trade_axes import trade_axes
 from rerad.planning.trade_off import TradeSettings, _base, _in_every_place
 
@@ -209,6 +210,23 @@ def test_a_short_search_goes_on_until_hard_goals_hold_in_every_shift(
     worst = [bound.excess(found.dose_gy) for bound in problem.value_caps]
     assert len(worst) == 3
     assert max(worst) <= allowed
+
+
+def test_a_hard_goal_is_read_from_every_voxel_of_its_organ(make_inputs: Callable) -> None:
+    """An organ without a limit is looked at in samples, unless a hard goal is on it."""
+    body = "Body Dmean <= 9 Gy must"
+    request = prepare_case(
+        asked(make_inputs, "Bladder Dmean <= 8 Gy must", body, robustness=SHIFTED), silent
+    ).request
+    request = replace(request, organ_caps=(), physical_caps=())
+    anatomy = Anatomy.build(
+        request.grid, request.masks, request.body, request.course.prescriptions
+    )
+    inside = np.flatnonzero(request.masks["Bladder"].on(request.grid).ravel() > 0)
+    known = plan_points(request, anatomy).position
+    assert np.all(known[inside] >= 0)
+    sampled = plan_points(replace(request, goals=request.goals[1:]), anatomy).position
+    assert np.mean(sampled[inside] >= 0) < 0.5  # the body stays a sample
 
 
 def test_a_hard_near_maximum_in_percent_is_a_bound(make_inputs: Callable) -> None:
