@@ -1,5 +1,6 @@
 """Hard goals on means, gEUD and volumes in every shift, what they look at, and their price."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from rerad.optimize import (
     DoseCap,
     MeanDose,
     Multipliers,
+    Problem,
     RobustPrice,
     Solution,
     SolveSettings,
@@ -33,7 +35,7 @@ from rerad.planning.robust_result import RobustOutcome, RobustPlanning, RobustVe
 from rerad.planning.robust_verdicts import robust_findings
 from rerad.planning.terms import Anatomy
 from rerad.planning.trade_axes import trade_axes
-from rerad.planning.trade_off import TradeSettings, _base, _in_every_place
+from rerad.planning.trade_off import TradeSettings, _base, _corrected, _in_every_place
 
 SHIFTED = RobustSettings((0.0, 0.0, 0.0), (0.0, 4.0, 0.0), 0.0, 0.0)
 PAST = RobustSettings((5.0, 5.0, 5.0), (0.0, 4.0, 0.0), 0.5, 0.0)
@@ -179,6 +181,30 @@ def test_hard_goals_hold_in_every_shift_of_plan_and_trade(make_inputs: Callable)
     assert kept == ["PTV_4000 kept"]
     traded = _in_every_place(task, base, shifted, kept)
     assert [bound.name for bound in traded.value_caps] == [*names, *kept, *moved]
+
+
+class _Asked(Exception):
+    """Carries the problem that a solve was asked for."""
+
+
+def test_a_chosen_plan_is_corrected_under_hard_goals_in_every_shift(
+    make_inputs: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(problem: Problem, *how: object, **start: object) -> None:
+        raise _Asked(problem)
+
+    module = sys.modules[_corrected.__module__]  # the package has a function of its name
+    monkeypatch.setattr(module, "solve", ask)
+    task = prepared_task(asked(make_inputs, *HARD, robustness=SHIFTED))
+    shifted = scenarios_of(task, SHIFTED, silent)
+    fluence = np.full(task.operator.n_beamlets, 600.0)
+    wanted = task.problem.delivered_gy(fluence)
+    for places, n_places in ((None, 1), (shifted, 3)):
+        with pytest.raises(_Asked) as asked_for:
+            _corrected(task, fluence, wanted, places, silent)
+        (problem,) = asked_for.value.args
+        assert len(problem.value_caps) == n_places * len(HARD)
+        assert len(problem.caps) == n_places * len(task.problem.caps)
 
 
 class _State:
