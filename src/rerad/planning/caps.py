@@ -81,12 +81,16 @@ class OrganCap:
 
 @dataclass(frozen=True, slots=True)
 class PhysicalCap:
-    """An upper bound on this plan's physical dose in a structure, in Gy; penalised, or hard."""
+    """An upper bound on this plan's physical dose in a structure, in Gy; penalised, or hard.
+
+    `reading` is how it will be judged; None is not read while the plan is made.
+    """
 
     structure: str
     limit_gy: float
     is_hard: bool = False
     metric: str = ""
+    reading: LimitReading | None = None
 
     @property
     def label(self) -> str:

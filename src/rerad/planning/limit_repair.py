@@ -19,7 +19,7 @@ from rerad.optimize import (
     delivered_dose,
     refine_leaves,
 )
-from rerad.planning.caps import OrganCap
+from rerad.planning.caps import OrganCap, PhysicalCap
 from rerad.planning.inputs import Progress
 from rerad.planning.judgement import inside_targets, part_outside
 from rerad.planning.plan_passes import Delivered
@@ -34,7 +34,8 @@ STIFFENING = 30.0
 limits come first now."""
 
 FURTHER_GY = 0.1
-"""By so much caps of limits that are exceeded are lowered each time, in Gy EQD2."""
+"""By so much caps of limits that are exceeded are lowered each time, in Gy EQD2; those of this
+plan's own dose, which are held at voxels only, by what is exceeded as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,32 @@ class Excess:
 
     Parameters
     ----------
-    cap : OrganCap
+    cap : OrganCap or PhysicalCap
         The limit.
     by_gy : float
-        Reading less limit in Gy EQD2; negative below it.
+        Reading less limit, in Gy EQD2 or in Gy of this plan; negative below it.
     """
 
-    cap: OrganCap
+    cap: OrganCap | PhysicalCap
     by_gy: float
+
+    @property
+    def name(self) -> str:
+        """That of its hard cap in the problem."""
+        return _name(self.cap)
+
+    @property
+    def further_gy(self) -> float:
+        """By how much the cap is lowered for it."""
+        return FURTHER_GY + (self.by_gy if isinstance(self.cap, PhysicalCap) else 0.0)
+
+
+def _name(cap: OrganCap | PhysicalCap) -> str:
+    return f"{cap.label} dose cap" if isinstance(cap, PhysicalCap) else f"{cap.label} cap"
 
 
 def excesses(task: PlanTask, dose: Dose) -> tuple[Excess, ...]:
-    """Read every cumulative limit that the earlier dose alone does not exceed.
+    """Read every cumulative limit that the earlier dose does not exceed, and this plan's own.
 
     Parameters
     ----------
@@ -79,6 +94,10 @@ def excesses(task: PlanTask, dose: Dose) -> tuple[Excess, ...]:
         reading = _reading(task, cap, own if cap.prior is None else cap.prior + own)
         if before < cap.limit_eqd2_gy and np.isfinite(reading):
             found.append(Excess(cap, reading - cap.limit_eqd2_gy))
+    for own_cap in task.request.physical_caps:
+        if own_cap.is_hard and own_cap.reading is not None:
+            by_gy = own_cap.reading.value(dose) - own_cap.limit_gy
+            found += [Excess(own_cap, by_gy)] if np.isfinite(by_gy) else []
     return tuple(found)
 
 
@@ -127,13 +146,13 @@ def hold_limits(
     if held is None or not task.request.objectives.organ_limits_are_hard:
         return delivered, ()
     now, n_done, stiffness = excesses(task, delivered.dose), 0, STIFFENING * held.stiffness
-    lower = dict.fromkeys([item.cap.label for item in now], 0.0)
+    lower = dict.fromkeys([item.name for item in now], 0.0)
     while n_done < N_REPAIRS and (over := [item for item in now if item.by_gy > 0]):
         n_done += 1
         names = ", ".join(item.cap.label for item in over)
         progress(f"moving leaves for the limits of {names}", 0.97)
         for item in over:
-            lower[item.cap.label] += FURTHER_GY
+            lower[item.name] += item.further_gy
         caps = _lowered(task, task.caps_at(delivered.at_points_gy), lower)
         pushed = replace(held, caps=caps, stiffness=stiffness)
         moved = _moved(task, delivered, cost, pushed)
@@ -166,18 +185,21 @@ def _moved(task: PlanTask, delivered: Delivered, cost: Problem, held: Multiplier
 
 
 def _lowered(
-    task: PlanTask, caps: Sequence[DoseCap], by_eqd2_gy: Mapping[str, float]
+    task: PlanTask, caps: Sequence[DoseCap], by_gy: Mapping[str, float]
 ) -> tuple[DoseCap, ...]:
-    """Return caps that are lower by an EQD2 for each limit."""
-    limits = {f"{cap.label} cap": cap for cap in task.request.organ_caps}
+    """Return caps that are lower by an EQD2, or by a dose of this plan, for each limit."""
+    limits = {_name(cap): cap for cap in task.request.organ_caps}
     n = task.request.n_fractions
     lowered = []
     for hard in caps:
-        by = by_eqd2_gy.get(limits[hard.name].label, 0.0) if hard.name in limits else 0.0
+        by = by_gy.get(hard.name, 0.0)
         if by > 0:
-            alpha_beta = limits[hard.name].alpha_beta_gy
-            slope = (2.0 * hard.max_dose_gy / n + alpha_beta) / (2.0 + alpha_beta)
-            least = np.maximum(hard.max_dose_gy - by / slope, LEAST_CAP_GY)
+            most = np.asarray(hard.max_dose_gy)
+            lower = most - by
+            if hard.name in limits:
+                alpha_beta = limits[hard.name].alpha_beta_gy
+                lower = most - by * (2.0 + alpha_beta) / (2.0 * most / n + alpha_beta)
+            least = np.maximum(lower, LEAST_CAP_GY)
             hard = replace(hard, max_dose_gy=least)
         lowered.append(hard)
     return tuple(lowered)
@@ -185,10 +207,13 @@ def _lowered(
 
 def _not_held(item: Excess, n_done: int) -> Finding:
     cap = item.cap
+    limit_gy, unit = (
+        (cap.limit_gy, "Gy") if isinstance(cap, PhysicalCap) else (cap.limit_eqd2_gy, "Gy EQD2")
+    )
     metric = "" if cap.reading is None else f" {cap.reading.metric}"
     text = (
-        f"{cap.structure}{metric}: the final dose is {item.by_gy:.2f} Gy EQD2 above the limit of "
-        f"{cap.limit_eqd2_gy:g} Gy, although leaves were moved {n_done} more times to hold it. "
+        f"{cap.structure}{metric}: the final dose is {item.by_gy:.2f} {unit} above the limit of "
+        f"{limit_gy:g} Gy, although leaves were moved {n_done} more times to hold it. "
         "Ask the targets for less there, or accept the breach and say why."
     )
     return Finding(Severity.SERIOUS, "limit-not-held", text, cap.structure)

@@ -348,7 +348,7 @@ def plan_request_of(
             *limit_caps(inputs, limits, priors, masks),
             *hard_cumulative_caps(inputs, priors, masks),
         ),
-        physical_caps=physical_caps(inputs.goals),
+        physical_caps=physical_caps(inputs.goals, inputs),
         goals=plan_goals(inputs, priors, masks),
         objectives=inputs.objectives,
         settings=PlanSettings(

@@ -123,14 +123,17 @@ def hard_cumulative_caps(
     )
 
 
-def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
+def physical_caps(
+    goals: Sequence[Goal], inputs: PlanningInputs | None = None
+) -> tuple[PhysicalCap, ...]:
     """Return the goals that bound a near-maximum of this plan's own dose, hard or not.
 
     Goals with a priority are worked on at their level instead. Where a structure has several on
     one metric, such as a wish below a hard limit, the later ones are told apart by their number;
-    what is said twice counts once.
+    what is said twice counts once. With `inputs` the caps know how they will be read.
     """
     caps: dict[str, PhysicalCap] = {}
+    metrics: dict[str, Goal] = {}
     for goal in goals:
         is_of_plan = goal.scope is DoseScope.PLAN and goal.unit == "Gy" and goal.priority is None
         if goal.at_most is None or not is_of_plan or not is_near_maximum(goal):
@@ -141,7 +144,12 @@ def physical_caps(goals: Sequence[Goal]) -> tuple[PhysicalCap, ...]:
             hard = ", hard" if goal.is_hard else ""
             cap = replace(cap, metric=f"{goal.text}{hard}")
             caps.setdefault(cap.label, cap)
-    return tuple(caps.values())
+        metrics.setdefault(cap.label, goal)
+    if inputs is None:
+        return tuple(caps.values())
+    return tuple(
+        replace(cap, reading=reading_of(inputs, metrics[label])) for label, cap in caps.items()
+    )
 
 
 def reading_of(inputs: PlanningInputs, goal: Goal) -> LimitReading | None:

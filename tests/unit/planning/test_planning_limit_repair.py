@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from rerad.core import Severity
+from rerad.evaluation import dvh, evaluate_metric, parse_goal
 from rerad.optimize import Multipliers
 from rerad.planning import PlanOutcome, PlanRequest, make_plan, prepare_case
 from rerad.planning.limit_repair import excesses, hold_limits
+from rerad.planning.plan_goals import physical_caps
 from rerad.planning.plan_passes import Delivered
 from rerad.planning.plan_task import Listeners, PlanTask, prepare_task
 
@@ -89,3 +91,24 @@ def test_a_plan_within_its_limits_is_left_alone(
     held, findings = hold_limits(task, delivered, task.problem, held_of(task, made), silent)
     assert held is delivered
     assert findings == ()
+
+
+def test_leaves_move_for_a_hard_limit_of_this_plan_s_own_dose(
+    make_inputs: Callable, request_of_box: PlanRequest, made: PlanOutcome
+) -> None:
+    inputs = make_inputs()
+    reached = evaluate_metric("Dmax", dvh(made.dose, inputs.structures["Bladder"]))
+    limit = round(reached - 0.7, 2)
+    caps = physical_caps([parse_goal(f"Bladder Dmax <= {limit} Gy must")], inputs)
+    task = prepare_task(replace(request_of_box, physical_caps=caps), silent, Listeners())
+    delivered = Delivered(
+        made.plan, made.dose, task.points.sample(np.nan_to_num(made.dose.values))
+    )
+    (own,) = (item for item in excesses(task, made.dose) if item.cap is caps[0])
+    assert own.by_gy == pytest.approx(reached - limit, abs=1e-6)
+    held, findings = hold_limits(task, delivered, task.problem, held_of(task, made), silent)
+    after = evaluate_metric("Dmax", dvh(held.dose, inputs.structures["Bladder"])) - limit
+    assert after < 0.35
+    assert [f"above the limit of {limit:g} Gy" in item.text for item in findings] == [True] * (
+        after > 0
+    )
