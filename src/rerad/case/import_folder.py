@@ -241,17 +241,22 @@ def _shown_on(scan: FolderScan, kind: str, found: FolderCourses) -> str:
 
 def _uses(file: CaseFile) -> dict[str, str]:
     """Return what each UID in a case file is used for."""
-    uses = {
-        file.data.planning_ct_series_uid: "today's planning CT",
-        file.data.structure_set_uid: "today's structures",
-        file.data.pet_series_uid: "PET, shown on the planning CT",
-        file.data.mr_series_uid: "MRI, shown beside the planning CT",
-    }
+    pairs = [
+        (file.data.planning_ct_series_uid, "today's planning CT"),
+        (file.data.structure_set_uid, "today's structures"),
+        (file.data.pet_series_uid, "PET, shown on the planning CT"),
+        (file.data.mr_series_uid, "MRI, shown beside the planning CT"),
+    ]
     for course in file.prior_course:
-        uses[course.ct_series_uid] = f"CT of {course.name}"
-        uses[course.structure_set_uid] = f"structures of {course.name}"
-        uses[course.plan_uid] = f"plan of {course.name}"
-        uses[course.dose_uid] = f"dose of {course.name}"
+        pairs += [
+            (course.ct_series_uid, f"CT of {course.name}"),
+            (course.structure_set_uid, f"structures of {course.name}"),
+            (course.plan_uid, f"plan of {course.name}"),
+            (course.dose_uid, f"dose of {course.name}"),
+        ]
+    uses: dict[str, str] = {}
+    for uid, use in pairs:
+        uses[uid] = f"{uses[uid]}; {use}" if uid in uses else use
     return uses
 
 

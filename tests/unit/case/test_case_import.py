@@ -129,6 +129,8 @@ def test_the_only_ct_is_todays_and_its_dose_was_given_before(tiny, tmp_path: Pat
     case = read_case(report.case_file)
     assert case.data.planning_ct_series_uid == tiny.prior.series_uid
     assert case.prior_course[0].ct_series_uid == tiny.prior.series_uid
+    uses = {line.uid: line.use for line in report.lines}
+    assert uses[tiny.prior.series_uid] == "today's planning CT; CT of Earlier course 1"
     assert "the only CT has a dose already" in report.missing[0]
 
 
