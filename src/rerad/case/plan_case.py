@@ -14,11 +14,13 @@ from rerad.case.run import (
     RESULT_FOLDER_NAME,
     RUN_FILE_NAME,
     OnGoals,
+    forget_state,
     peak_memory_mb,
     planned,
     provenance_of,
     read_to_plan,
     replacing,
+    require_replaceable,
 )
 from rerad.case.written_plan import require_as_written
 from rerad.errors import CaseError
@@ -73,16 +75,18 @@ def plan_case(
         With one sentence; nothing is left half written. A plan that is stopped goes on where it
         was when the same case is planned again.
     """
+    folder = out if out is not None else case_path(case).parent / PLAN_FOLDER_NAME
+    require_replaceable(folder)
     loaded, reading = read_to_plan(case, progress)
     result = planned(loaded, on_goals, progress)
     steps = (reading, *result.provenance.steps)
     result = replace(result, provenance=provenance_of(loaded, steps))
-    folder = out if out is not None else case_path(case).parent / PLAN_FOLDER_NAME
     with replacing(folder) as temporary:
         progress("writing DICOM", 0.0)
         write_dicom(result, loaded.patient, temporary / "dicom")
         require_as_written(result.plan, temporary / "dicom" / "RTPLAN.dcm", result.machine)
         write_json(temporary / RUN_FILE_NAME, run_document(result, peak_memory_mb()))
+    forget_state(loaded)
     return PlanReport(result, folder)
 
 

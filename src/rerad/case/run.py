@@ -164,18 +164,20 @@ def run_case(
     ReradError
         With one sentence; nothing is left half written.
     """
+    folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
+    require_replaceable(folder)
     loaded, reading = read_to_plan(case, progress)
     started = time.perf_counter()
     loaded, study = nerves_measured(loaded, progress)
     nerve_seconds = time.perf_counter() - started
     result = planned(loaded, on_goals, progress)
-    folder = out if out is not None else case_path(case).parent / RESULT_FOLDER_NAME
     if study is not None:
         steps_before = (*steps_before, StepTime("nerves measured", round(nerve_seconds, 3)))
     steps = (*steps_before, reading, *result.provenance.steps)
     result = replace(result, provenance=provenance_of(loaded, steps))
     with replacing(folder) as temporary:
         result = _write(result, loaded, study, (temporary, progress))
+    forget_state(loaded)
     return _report(result, folder)
 
 
@@ -191,16 +193,25 @@ def read_to_plan(case: Path, progress: Progress) -> tuple[LoadedCase, StepTime]:
 
 
 def planned(loaded: LoadedCase, on_goals: OnGoals | None, progress: Progress) -> CaseResult:
-    """Plan a loaded case, from where an earlier run of the same inputs stopped if one did."""
+    """Plan a loaded case, from where an earlier run of the same inputs stopped if one did.
+
+    How far the plan has come stays beside the case until :func:`forget_state`, so that nothing is
+    lost if the plan cannot be written.
+    """
     path = case_path(loaded.path).parent / STATE_FILE_NAME
     inputs = loaded.inputs_hash
     resume = load_state(path, inputs)
     if resume is not None:
         progress(_going_on(resume), 0.0)
+    elif path.is_file():
+        progress("starting anew, for the case has changed since a plan of it was stopped", 0.0)
     listeners = CaseListeners(goals=on_goals, keep=StateKeeper(path, inputs))
-    result = run_pipeline(loaded.inputs, progress, listeners=listeners, resume=resume)
-    path.unlink(missing_ok=True)
-    return result
+    return run_pipeline(loaded.inputs, progress, listeners=listeners, resume=resume)
+
+
+def forget_state(loaded: LoadedCase) -> None:
+    """Remove how far a plan had come, once it is written."""
+    (case_path(loaded.path).parent / STATE_FILE_NAME).unlink(missing_ok=True)
 
 
 def _going_on(state: PlanState) -> str:
@@ -303,6 +314,32 @@ def peak_memory_mb() -> float:
     return round(size / (1024**2 if sys.platform == "darwin" else 1024), 1)
 
 
+def require_replaceable(folder: Path, *, sign: str = RUN_FILE_NAME) -> None:
+    """Raise unless a result may be written to a folder: to be asked before hours of work.
+
+    Parameters
+    ----------
+    folder, sign
+        As for :func:`replacing`.
+
+    Raises
+    ------
+    CaseError
+        If `folder` holds something else than an earlier result, or nothing can be written there.
+    """
+    is_ours = (folder / sign).is_file()
+    if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
+        msg = f"{folder} is there and is not an earlier result of rerad; name another folder"
+        raise CaseError(msg)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}."):
+            pass
+    except OSError as error:
+        msg = f"{folder}: nothing can be written there ({error.strerror}); name another folder"
+        raise CaseError(msg) from error
+
+
 @contextmanager
 def replacing(folder: Path, *, sign: str = RUN_FILE_NAME) -> Iterator[Path]:
     """Give a temporary folder beside `folder`, and put it in its place when all went well.
@@ -319,10 +356,7 @@ def replacing(folder: Path, *, sign: str = RUN_FILE_NAME) -> Iterator[Path]:
     CaseError
         If `folder` holds something else than that: it is never replaced.
     """
-    is_ours = (folder / sign).is_file()
-    if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
-        msg = f"{folder} is there and is not an earlier result of rerad; name another folder"
-        raise CaseError(msg)
+    require_replaceable(folder, sign=sign)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:

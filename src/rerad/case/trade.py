@@ -18,7 +18,14 @@ from rerad.case.plan_state import (
     load_state,
     save_state,
 )
-from rerad.case.run import RUN_FILE_NAME, check_case, peak_memory_mb, provenance_of, replacing
+from rerad.case.run import (
+    RUN_FILE_NAME,
+    check_case,
+    peak_memory_mb,
+    provenance_of,
+    replacing,
+    require_replaceable,
+)
 from rerad.case.written_plan import require_as_written
 from rerad.errors import CaseError
 from rerad.evaluation import GoalResult
@@ -131,6 +138,8 @@ def trade_at(
     if not (folder / PARETO_FILE_NAME).is_file():
         msg = f"{folder}: this case has no trade yet; make one with `rerad trade CASE --goal ...`"
         raise CaseError(msg)
+    to = out if out is not None else folder / TRADE_FOLDER_NAME
+    require_replaceable(to)
     loaded, inputs = _loaded(case, progress)
     pareto = load_pareto(folder / PARETO_FILE_NAME, input_hash=inputs)
     state = load_state(folder / TRADE_STATE_FILE_NAME, inputs)
@@ -141,7 +150,6 @@ def trade_at(
     outcome = plan_of(prepared, pareto, state, wishes, progress)
     result = judge_case(prepared, outcome)
     result = replace(result, provenance=provenance_of(loaded, ()))
-    to = out if out is not None else folder / TRADE_FOLDER_NAME
     with replacing(to) as temporary:
         progress("writing DICOM", 0.9)
         write_dicom(result, loaded.patient, temporary / "dicom")
@@ -232,11 +240,11 @@ def _finished(prepared: PreparedCase, folder: Path, inputs: str, progress: Progr
     told = CaseListeners(keep=StateKeeper(path, inputs)).for_case(prepared.judgement)
     resume = load_state(path, inputs)
     outcome = make_plan(prepared.request, progress, listeners=told, resume=resume)
-    path.unlink(missing_ok=True)
     if outcome.state is None:
         msg = f"{folder}: the plan came without a state to trade from; plan the case again"
         raise CaseError(msg)
     save_state(outcome.state, folder / TRADE_STATE_FILE_NAME, inputs)
+    path.unlink(missing_ok=True)
     return outcome.state
 
 

@@ -93,16 +93,25 @@ def print_json(document: object) -> None:
 
 @contextmanager
 def reporting_errors(*, as_json: bool) -> Iterator[None]:
-    """Turn an error of rerad into one sentence and exit code 1."""
+    """Turn an error of rerad, or of the disk, into one sentence and exit code 1."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     try:
         yield
-    except ReradError as error:
+    except BrokenPipeError:  # whoever read what is printed has gone: not an error of the case
+        raise
+    except (ReradError, OSError) as error:
+        text = _disk_text(error) if isinstance(error, OSError) else str(error)
         if as_json:
-            print_json({"status": "failed", "error": str(error), "kind": type(error).__name__})
+            print_json({"status": "failed", "error": text, "kind": type(error).__name__})
         else:
-            typer.echo(f"rerad: {error}", err=True)
+            typer.echo(f"rerad: {text}", err=True)
         raise typer.Exit(ExitCode.FAILED) from error
+
+
+def _disk_text(error: OSError) -> str:
+    """Say what could not be read or written, and why."""
+    where = error.filename if error.filename is not None else "a file could not be written"
+    return f"{where}: {error.strerror or error}"
 
 
 @contextmanager

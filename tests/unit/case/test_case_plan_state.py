@@ -1,8 +1,11 @@
 """States of interrupted plans: whole or not at all, and only for the inputs they belong to."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from rerad.case import load_case, plan_case, run_case
 from rerad.case.plan_state import (
     SCHEMA_VERSION,
     StateKeeper,
@@ -10,6 +13,7 @@ from rerad.case.plan_state import (
     save_state,
     state_hash,
 )
+from rerad.case.run import forget_state, planned
 from rerad.core import InputRecord
 from rerad.errors import CaseError
 from rerad.planning import PlanState
@@ -71,3 +75,40 @@ def test_keeper_writes_whole_passes_at_once_and_others_now_and_then(tmp_path) ->
     read = load_state(path, "abc")
     assert read is not None
     assert read.n_passes_done == 1
+
+
+def test_how_far_a_plan_has_come_is_kept_until_the_plan_is_written(tiny_case, monkeypatch) -> None:
+    """A disk that is full at the end costs the writing, not the plan."""
+    loaded = load_case(tiny_case)
+    path = tiny_case / "plan-state.npz"
+    monkeypatch.setattr("rerad.case.run.run_pipeline", lambda *_, **__: "the plan")
+    told: list[str] = []
+    save_state(state(), path, "of another case")
+    assert planned(loaded, None, lambda what, _: told.append(what)) == "the plan"
+    assert told == ["starting anew, for the case has changed since a plan of it was stopped"]
+    save_state(state(1), path, loaded.inputs_hash)
+    planned(loaded, None, lambda what, _: told.append(what))
+    assert told[-1] == "going on after 1 finished passes"
+    assert path.is_file()
+    forget_state(loaded)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("make", [plan_case, run_case])
+def test_a_folder_that_cannot_take_the_plan_is_refused_before_it_is_made(
+    tiny_case, tmp_path, monkeypatch, make
+) -> None:
+    def too_late(*_: object) -> None:
+        pytest.fail("the case is read before the folder is looked at")
+
+    for room in ("rerad.case.plan_case", "rerad.case.run"):
+        monkeypatch.setattr(sys.modules[room], "read_to_plan", too_late)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "letter.txt").touch()
+    with pytest.raises(CaseError, match="is not an earlier result of rerad; name another folder"):
+        make(tiny_case, out=theirs, progress=lambda *_: None)
+    below_a_file = theirs / "letter.txt" / "plan"
+    with pytest.raises(CaseError, match="nothing can be written there"):
+        make(tiny_case, out=below_a_file, progress=lambda *_: None)
+    assert [item.name for item in theirs.iterdir()] == ["letter.txt"]

@@ -116,3 +116,24 @@ def test_export_takes_the_plan_made_last_on_a_trade_too(tmp_path: Path) -> None:
     assert latest_plan_folder(tmp_path) == tmp_path / "trade"
     os.utime(tmp_path / "plan" / "run.json", (1e9, 1e9))
     assert latest_plan_folder(tmp_path) == tmp_path / "plan"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "could not be written: No space left on device"),
+        (PermissionError(13, "Permission denied", "/x/plan"), "/x/plan: Permission denied"),
+    ],
+)
+def test_a_full_or_locked_disk_is_one_sentence(
+    tmp_path: Path, monkeypatch, error: OSError, said: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("rerad.cli.plan.plan_case", fails)
+    found = CliRunner().invoke(app, ["plan", str(tmp_path), "-q"])
+    assert found.exit_code == 1
+    assert found.stderr.startswith("rerad: ")
+    assert found.stderr.endswith(f"{said}\n")
+    assert found.stderr.count("\n") == 1
