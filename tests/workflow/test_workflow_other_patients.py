@@ -256,7 +256,7 @@ def chest(tmp_path_factory: pytest.TempPathFactory) -> Planned:
     shapes = {
         "Körper außen": (anatomy.body, StructureKind.EXTERNAL),
         "Zielvolumen (PTV) vorn": (wall & (np.abs(anatomy.z) <= 20), StructureKind.PTV),
-        "Rückenmark": (anatomy.tube(0.0, 45.0, 7.0), StructureKind.OAR),
+        "moelle épinière": (anatomy.tube(0.0, 45.0, 7.0), StructureKind.OAR),
         "Heart": (anatomy.tube(15.0, -5.0, 25.0), StructureKind.OAR),
         "Lung_L": (anatomy.tube(50.0, 0.0, 25.0), StructureKind.OAR),
     }
@@ -278,7 +278,7 @@ def test_a_target_in_air_is_said_and_does_not_open_beams_without_end(chest: Plan
 
 
 def test_organs_nobody_limits_are_named(chest: Planned) -> None:
-    assert "Rückenmark" in chest.text("name-without-limit")
+    assert "moelle épinière" in chest.text("name-without-limit")
     assert "Lung_L (at least 1000 cc below 16 Gy EQD2)" in chest.text("limit-not-judged")
 
 
