@@ -123,7 +123,8 @@ def _print(report: TradeReport, *, as_json: bool) -> None:
         return
     table = Table(title="plans of the optimiser's fluence, Gy; tail means, see the documentation")
     for axis in report.trade.axes:
-        table.add_column(f"{axis.name}\n{'at least' if axis.asked_gy is not None else 'at most'}")
+        bound = "at least" if axis.asked_gy is not None else "at most"
+        table.add_column(f"{axis.name}\n{bound}{', outside targets' if axis.is_outside else ''}")
     found = trade_summary(report)
     for row in found["plans_gy"]:
         table.add_row(*(f"{value:.2f}" for value in row.values()))

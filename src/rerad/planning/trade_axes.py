@@ -75,6 +75,8 @@ class TradeAxis:
     asked_gy : float or None
         What lack is counted from: the prescription, or the goal of what has none. None where less
         dose is wanted.
+    is_outside : bool
+        Whether only the part of the organ outside the targets counts.
     """
 
     name: str
@@ -82,13 +84,15 @@ class TradeAxis:
     term: DoseTerm
     gy_per_unit: float
     asked_gy: float | None
+    is_outside: bool = False
 
     @property
     def unit(self) -> str:
-        """Of the axis, for pictures."""
+        """Of the axis, for pictures; with the part of the organ that counts."""
         if self.asked_gy is not None:
             return f"Gy below {self.asked_gy:g}"
-        return "Gy EQD2" if self.goal.scope is DoseScope.CUMULATIVE else "Gy"
+        unit = "Gy EQD2" if self.goal.scope is DoseScope.CUMULATIVE else "Gy"
+        return f"{unit} outside targets" if self.is_outside else unit
 
     def dose_gy(self, value: float) -> float:
         """Return the dose that a value of the axis means."""
@@ -192,15 +196,15 @@ def _axis(judgement: Judgement, task: PlanTask, item: PlanGoal) -> TradeAxis:
         tail = _cold_tail(task, goal)
         return TradeAxis(axis_name(goal), goal, Lack(tail, asked), per_unit, asked)
     anatomy = task.anatomy
-    is_cumulative = goal.scope is DoseScope.CUMULATIVE
-    if is_cumulative and goal.structure in judgement.accepted:
+    is_outside = goal.scope is DoseScope.CUMULATIVE and goal.structure in judgement.accepted
+    if is_outside:
         outside = judgement.outside_targets(goal.structure)
         anatomy = replace(anatomy, masks={**anatomy.masks, goal.structure: outside})
     request = task.request
     term = goal_number(item, anatomy, task.points, request.objectives, request.n_fractions)
     if term is None:
         raise InputError(_refusal(goal))
-    return TradeAxis(axis_name(goal), goal, term, per_unit, None)
+    return TradeAxis(axis_name(goal), goal, term, per_unit, None, is_outside)
 
 
 def _refusal(goal: Goal) -> str:

@@ -66,7 +66,7 @@ def test_a_trade_is_one(trade: Trade) -> None:
     """Less dose to the organ costs the target; nobody falls below what may be given up."""
     pareto = trade.pareto
     assert pareto.goals == ("PTV_4000 D95%", "SacralPlex_R D0.1cc[EQD2]")
-    assert pareto.units == ("Gy below 40", "Gy EQD2")
+    assert pareto.units == ("Gy below 40", "Gy EQD2 outside targets")
     covered, spared = pareto.values[pareto.values.argmin(axis=0)]
     assert spared[0] > covered[0] + 0.5
     assert covered[1] > spared[1] + 1.0
@@ -141,6 +141,7 @@ def test_one_goal_twice_is_no_trade_and_physical_goals_are_of_the_whole_organ(
     names = ["SacralPlex_R Dmean", "SacralPlex_R Dmean[EQD2]"]
     whole, outside = trade_axes(prepared.judgement, task, names)
     n_shared, _ = task.points.of_mask(prepared.judgement.shared_with_targets("SacralPlex_R"))
+    assert (whole.unit, outside.unit) == ("Gy", "Gy EQD2 outside targets")
     assert len(whole.term.indices) - len(outside.term.indices) == len(n_shared) > 0
     for twice in (["Bladder D0.5cc", "Bladder D0.5cc[EQD2]"], [names[0], " SacralPlex_R  Dmean"]):
         with pytest.raises(InputError, match=r"is named twice; a trade is between different"):
