@@ -296,7 +296,7 @@ def provenance_of(loaded: LoadedCase, steps: tuple[StepTime, ...]) -> Provenance
     tables = ("planning", "beams", "objectives", "robustness")
     for name in tables if file.robustness is not None else tables[:-1]:
         for key, value in getattr(file, name).model_dump().items():
-            is_plain = isinstance(value, str | int | float | bool)
+            is_plain = value is None or isinstance(value, str | int | float | bool)
             settings[f"{name}.{key}"] = value if is_plain else ", ".join(map(str, value))
     settings |= medium_record(loaded.inputs.medium)
     return Provenance(
