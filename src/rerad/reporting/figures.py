@@ -105,6 +105,6 @@ def draw_figures(
         for key, make in figure_makers(result, nerves).items():
             progress(f"figure {key}")
             path = folder / f"{key}.png"
-            make().savefig(path, dpi=style.DPI)
+            style.save(make(), path)
             paths[key] = path
     return paths

@@ -181,5 +181,5 @@ def write_budget_figure(
     """Write the picture as PNG; parameters as in :func:`draw_budget`."""
     figure = draw_budget(rows, n_fractions, prescription_gy, slice_)
     temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, format="png")
+    style.save(figure, temporary)
     temporary.replace(path)

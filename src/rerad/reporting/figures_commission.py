@@ -132,4 +132,4 @@ def write_commission_figure(panels: Sequence[CurvePanel], caption: str, path: Pa
         The file; replaced if it is there.
     """
     with matplotlib.rc_context(_FONT):
-        draw_commission(panels, caption).savefig(path, dpi=style.DPI, format="png")
+        style.save(draw_commission(panels, caption), path)

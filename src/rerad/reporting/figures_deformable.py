@@ -141,7 +141,7 @@ def _strain(axes: Axes, picture: DeformablePicture, column: int) -> Any:
 def write_deformable_figure(path: Path, picture: DeformablePicture) -> None:
     """Write the picture as PNG, beside its place and renamed."""
     temporary = path.with_name(f".{path.name}")
-    draw_deformable(picture).savefig(temporary, format="png")
+    style.save(draw_deformable(picture), temporary)
     temporary.replace(path)
 
 

@@ -127,5 +127,5 @@ def _point(axes: Axes, x: float, y: float, item: ResidualOption) -> None:
 def write_interruption_figure(path: Path, solved: InterruptionPlan) -> None:
     """Write the picture as PNG, beside its place and renamed."""
     temporary = path.with_name(f".{path.name}")
-    draw_interruption(solved).savefig(temporary, format="png")
+    style.save(draw_interruption(solved), temporary)
     temporary.replace(path)

@@ -109,7 +109,7 @@ def write_nerve_figures(pictures: NervePictures, folder: Path) -> dict[str, Path
     with matplotlib.rc_context(settings):
         for name, make in nerve_makers(pictures).items():
             paths[name] = folder / f"{name}.png"
-            make().savefig(paths[name], dpi=220)
+            style.save(make(), paths[name], dpi=220)
     return paths
 
 

@@ -324,5 +324,5 @@ def draw_check_figures(check: DoseCheck, folder: Path) -> dict[str, Path]:
     with matplotlib.rc_context(_FONT):
         for key, make in makers.items():
             paths[key] = folder / f"{key}.png"
-            make().savefig(paths[key], dpi=style.DPI)
+            style.save(make(), paths[key])
     return paths

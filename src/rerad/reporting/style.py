@@ -1,14 +1,22 @@
 """Colours and sizes of the figures: a restrained palette, the same in every picture."""
 
+from pathlib import Path
+
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from rerad.reporting.wording import BANNER
 
 PAGE_WIDTH_IN = 7.0
 """Text width of an A4 page with 16 mm margins, in inches."""
 
 DPI = 170
 """Print quality at the size that the page shows."""
+
+STRIP_IN = 0.13
+"""Height of the strip below a figure that is written, in inches."""
 
 INK = "#1b2430"
 SLATE = "#5b6775"
@@ -52,6 +60,30 @@ def new_figure(height_in: float, width_in: float = PAGE_WIDTH_IN) -> Figure:
     figure = Figure(figsize=(width_in, height_in), dpi=DPI)
     figure.set_facecolor(PAPER)
     return figure
+
+
+def save(figure: Figure, path: Path, *, dpi: float = DPI) -> None:
+    """Write a figure, with a strip below that says what it is not for.
+
+    Pictures leave the report that they stand in; the sentence goes with them.
+
+    Parameters
+    ----------
+    figure : Figure
+        It gets the sentence below its own area, which stays as it is.
+    path : Path
+        The file, PNG or as its ending says; replaced if it is there.
+    dpi : float
+        Dots per inch.
+    """
+    width, height = figure.get_size_inches()
+    for legend in figure.legends:  # they stand in pixels of the canvas, which grows downwards
+        anchor = legend.get_bbox_to_anchor().transformed(figure.transFigure.inverted())
+        legend.set_bbox_to_anchor(anchor.bounds, transform=figure.transFigure)
+    place = (1 - 0.05 / width, -0.5 * STRIP_IN / height)
+    figure.text(*place, BANNER, ha="right", va="center", fontsize=5, color=SLATE)
+    area = Bbox([[0, -STRIP_IN], [width, height]])
+    figure.savefig(path, dpi=dpi, bbox_inches=area)
 
 
 def quiet(axes: Axes) -> None:

@@ -111,7 +111,7 @@ def write_timeline(history: TreatmentHistory, path: Path) -> None:
     figure = draw_history(history)
     with tempfile.TemporaryDirectory(prefix=".timeline-", dir=path.parent) as folder:
         part = Path(folder) / path.name
-        figure.savefig(part, dpi=2 * style.DPI)
+        style.save(figure, part, dpi=2 * style.DPI)
         part.replace(path)
 
 

@@ -25,5 +25,5 @@ def write_pareto(pareto: ParetoSet, path: Path, *, current: Sequence[float] | No
     """
     beside = path.with_name(f".{path.name}")
     with matplotlib.rc_context(SETTINGS):
-        draw_pareto(pareto, current=current).savefig(beside, dpi=style.DPI, format="png")
+        style.save(draw_pareto(pareto, current=current), beside)
     beside.replace(path)

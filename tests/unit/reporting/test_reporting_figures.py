@@ -1,12 +1,17 @@
 """What the figures show."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.lines import Line2D
 
 from rerad.core import Dose, RecoveryBasis
 from rerad.planning.result import CaseResult
+from rerad.reporting import style
 from rerad.reporting.drawing import Isodoses
 from rerad.reporting.figures_dose import (
     draw_eqd2,
@@ -104,3 +109,29 @@ def test_the_timeline_tells_every_event_and_both_bars(case_result: CaseResult) -
     assert "15 of 22 fractions" in said
     assert "interval since Course 1: unknown" in said
     assert "8–9" in said
+
+
+def test_a_picture_says_below_itself_what_it_is_not_for(
+    case_result: CaseResult, tmp_path: Path
+) -> None:
+    """It leaves the report that it stands in; the area of the figure itself stays as it was."""
+
+    def drawn() -> Figure:
+        figure = draw_dvh_cumulative(case_result)
+        figure.legend(handles=[Line2D([], [], label="below")], loc="lower right")
+        return figure
+
+    style.save(drawn(), tmp_path / "marked.png", dpi=100)
+    drawn().savefig(tmp_path / "plain.png", dpi=100)
+    marked, plain = (imread(tmp_path / f"{name}.png")[..., :3] for name in ("marked", "plain"))
+    height = plain.shape[0]
+    assert marked.shape[1] == plain.shape[1]
+    assert marked.shape[0] - height == pytest.approx(100 * style.STRIP_IN, abs=1)
+    assert marked[height + 1 :].min() < 0.6  # there are letters in the strip
+    np.testing.assert_allclose(marked[:height], plain, atol=0.05)
+
+
+def test_every_picture_is_written_with_that_strip() -> None:
+    folder = Path(style.__file__).parent
+    writers = [path.name for path in folder.glob("*.py") if ".savefig(" in path.read_text("utf-8")]
+    assert writers == ["style.py"]
