@@ -10,6 +10,9 @@ from rerad.planning.limit_reading import LimitReading
 from rerad.planning.points import Points
 from rerad.radiobiology import eqd2, physical_from_eqd2
 
+FREE_GY = 1e4
+"""Cap in Gy of a voxel that no limit holds."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CapCorner:
@@ -213,7 +216,8 @@ def read_doses_gy(
     Returns
     -------
     ndarray of shape (K, J, I)
-        Physical dose in Gy; NaN where no reading leans, or only those that the limit leaves out.
+        Physical dose in Gy; `FREE_GY` where only readings lean that the limit leaves out, NaN
+        where none does.
     """
     if cap.drawn is None:
         return np.full(grid.shape, np.nan)
@@ -221,6 +225,10 @@ def read_doses_gy(
     # Voxels keep the margin; where a volume is left out, readings at the organ's edge need none.
     limit = cap.aim_eqd2_gy if cap.drawn.is_maximum else cap.limit_eqd2_gy
     left = cap.drawn.allowed_eqd2_gy(cap.prior, grid, limit, now)
-    return np.asarray(
+    doses = np.asarray(
         physical_from_eqd2(left, n_fractions=n_fractions, alpha_beta_gy=cap.alpha_beta_gy)
     )
+    if cap.drawn.exempt_cc > 0:
+        is_read = np.isfinite(cap.drawn.allowed_eqd2_gy(cap.prior, grid, limit))
+        doses = np.where(is_read & np.isnan(left), FREE_GY, doses)
+    return doses

@@ -102,7 +102,7 @@ class LimitReading:
            back by 1 or 2. Steep falls read far below what their hottest voxel has.
 
         A voxel may have the least that its cells allow. Where a limit leaves a volume out, as
-        D0.5cc does, the cells that read most now are not bounded, as many as fit into it.
+        D0.5cc does, the readings that are highest now do not count, as many as fit into it.
 
         Parameters
         ----------
@@ -130,23 +130,27 @@ class LimitReading:
         shape = tuple(int(n) for n in high - low)
         place = np.ravel_multi_index(tuple((cells - low).T), shape)
 
-        def highest(values: Floats) -> Floats:
-            """Return the highest reading of a dose in each cell, -inf where there is none."""
-            dose = Dose(values.astype(np.float32), grid)
-            read = dose_at(dose, points_mm)
-            known = np.isfinite(read)
+        counted = np.ones(len(points_mm), dtype=bool)
+
+        def read(values: Floats) -> Floats:
+            """Return a dose at the points, -inf where it is not known."""
+            found = dose_at(Dose(values.astype(np.float32), grid), points_mm).astype(np.float64)
+            return np.where(np.isfinite(found), found, -np.inf)
+
+        def highest(readings: Floats) -> Floats:
+            """Return the highest reading that counts in each cell, -inf where there is none."""
             most = np.full(int(np.prod(shape)), -np.inf)
-            np.maximum.at(most, place[known], read[known].astype(np.float64))
+            np.maximum.at(most, place[counted], readings[counted])
             return most.reshape(shape)
 
         box = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
-        given = highest(own)
-        total = None if now is None else highest(own + now)
+        total = None if now is None else read(own + now)
         if total is not None and self.exempt_cc > 0:
-            volumes = np.bincount(place, samples.volumes_cc, minlength=total.size)
-            hottest = np.argsort(-total, axis=None)
-            fits = np.cumsum(volumes[hottest]) <= self.exempt_cc
-            given.ravel()[hottest[fits]] = -np.inf
+            hottest = np.argsort(-total, kind="stable")
+            fits = np.cumsum(samples.volumes_cc[hottest]) <= self.exempt_cc
+            counted[hottest[fits]] = False
+        given = highest(read(own))
+        total = None if total is None else highest(total)
         allowed = np.full(grid.shape, np.nan)
         there = None if now is None else now[box]
         allowed[box] = _allowed(given, own[box], limit_eqd2_gy, total, there)

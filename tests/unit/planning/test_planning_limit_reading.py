@@ -14,7 +14,7 @@ from rerad.core import (
     Structure,
     StructureKind,
 )
-from rerad.planning.caps import OrganCap, held_doses_gy, read_doses_gy
+from rerad.planning.caps import FREE_GY, OrganCap, held_doses_gy, read_doses_gy
 from rerad.planning.limit_reading import LimitReading
 from rerad.radiobiology import eqd2
 
@@ -115,3 +115,18 @@ def test_a_voxel_whose_earlier_dose_is_unknown_has_no_bound() -> None:
     allowed = cap.reading.allowed_eqd2_gy(cap.prior, grid, LIMIT_GY)
     assert np.all(np.isnan(allowed[3]))
     assert np.isfinite(allowed).any()
+
+
+@pytest.mark.parametrize("spacing", [3.0, 5.0])
+def test_what_a_limit_leaves_out_is_used_to_the_last_reading(spacing: float) -> None:
+    """A hot spot smaller than 0.5 cc: readings are left out one by one, not cell by cell."""
+    grid = GRIDS[spacing]
+    z, y, x = np.meshgrid(*grid.axes_mm[::-1], indexing="ij")
+    spot = 20 + 28 * np.exp(-((x - 4.0) ** 2 + (y + 0.7) ** 2 + z**2) / 50.0)
+    prior = replace(earlier(grid), values=spot.astype(np.float32))
+    cap = cap_of("D0.5cc", prior)
+    allowed = read_doses_gy(cap, grid, np.full(grid.shape, 8.0), N_FRACTIONS)
+    is_free = allowed == FREE_GY
+    assert is_free.any()
+    dose = np.where(np.isnan(allowed) | is_free, 200.0, allowed)
+    assert LIMIT_GY - 1.0 <= cap.reading.value(sum_of(prior, dose)) <= LIMIT_GY + 0.05
