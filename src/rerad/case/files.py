@@ -94,7 +94,9 @@ def first_problem(path: Path, error: ValidationError, *, inside: str = "") -> st
     elif first["type"] == "missing":
         text = f"{path}: key {key!r} is missing"
     else:
-        text = f"{path}: {key}: {_wanted(found)}, got {first.get('input')!r}"
+        text = f"{path}: {f'{key}: ' if key else ''}{_wanted(found)}"
+        if first["type"] != "value_error":  # a check of our own says what came
+            text += f", got {first.get('input')!r}"
         if key.endswith("n_fractions_delivered") and isinstance(first.get("input"), float):
             text += "; write the whole fractions, and the broken one as partial_fractions = [0.5]"
             if key.startswith("current_course"):
@@ -128,6 +130,7 @@ def _wanted(problems: list[Any]) -> str:
         re.sub(r", (?:invalid|unable|input is) .*", "", text.removeprefix(_SHOULD_BE))
         .replace("a valid i", "an i")
         .replace("a valid ", "a ")
+        .replace("a tuple", "a list")
         for text in words
     )
     return "expected " + " or ".join(dict.fromkeys(kinds))

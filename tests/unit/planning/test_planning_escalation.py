@@ -8,7 +8,7 @@ import pytest
 
 from rerad.core import DoseScope, Goal, Prescription, Severity
 from rerad.errors import InputError, MissingDataError
-from rerad.evaluation import evaluate_metric
+from rerad.evaluation import Verdict, evaluate_metric
 from rerad.optimize import ColdGeud, Overdose, Underdose
 from rerad.planning import (
     CaseResult,
@@ -84,10 +84,16 @@ def test_the_finding_says_what_came_out_and_what_held_it_back(result: CaseResult
     (found,) = [item for item in result.findings if item.code == "as-much-as-limits-allow"]
     read = result.planned.physical_dvhs["PTV_4000"]
     d98, d50 = (evaluate_metric(metric, read) for metric in ("D98%", "D50%"))
-    assert found.severity is Severity.CAUTION
+    assert found.severity is Severity.SERIOUS
     assert f"D98 % is {d98:.1f} Gy ({float(eqd2(d98, 22, 10.0)):.1f} Gy EQD2" in found.text
     assert f"{d50 / 22:.2f} Gy per fraction" in found.text
-    assert "Closest to their limits: SacralPlex_R" in found.text
+    assert "Closest to their limits: SacralPlex_R-PTV D0.1cc" in found.text
+    whole = next(g for g in result.planned.goals if g.verdict is Verdict.ACCEPTED)
+    assert (
+        "No cumulative limit held it back inside what is knowingly exceeded: SacralPlex_R"
+        in found.text
+    )
+    assert f"{whole.goal.metric} {whole.value:.1f} of 67 Gy" in found.text
 
 
 def test_a_trade_keeps_the_target_as_high_as_it_is(make_inputs: Callable) -> None:
@@ -131,3 +137,18 @@ def test_a_goal_that_forbids_what_is_asked_for_is_told(goal: Goal, allowed: str 
 def test_a_dose_to_go_up_to_is_above_the_prescription(up_to_gy: float) -> None:
     with pytest.raises(InputError, match="expected a dose to go up to between the prescribed 40"):
         Prescription("PTV", 40.0, up_to_gy)
+
+
+def test_a_hard_goal_on_the_plan_s_own_dose_bounds_what_an_accepted_breach_leaves_open(
+    make_inputs: Callable,
+) -> None:
+    inputs = going_up(make_inputs)
+    hard = Goal("SacralPlex_R", "Dmax", DoseScope.PLAN, "Gy", at_most=48.0, is_hard=True)
+    request = prepare_case(replace(inputs, goals=(hard,)), silent).request
+    task = prepare_task(request, silent, Listeners())
+    (cap,) = [item for item in task.problem.caps if item.name.endswith("dose cap")]
+    inside, _ = task.points.of_mask(request.masks["SacralPlex_R"])
+    target, _ = task.points.of_mask(request.masks["PTV_4000"])
+    assert np.intersect1d(inside, target).size
+    assert set(inside) <= set(cap.indices)
+    assert np.all(cap.max_dose_gy <= 48.0)
