@@ -67,8 +67,8 @@ def _knowingly(state: DeliveryState) -> tuple[bool, str]:
         return False, ""
     named = ", ".join(_of_limit(result) for result in rows)
     return True, (
-        f" No cumulative limit held it back inside what is knowingly exceeded: {named}; a hard goal "
-        "on this plan's own dose there (Gy, must) would."
+        f" No cumulative limit held it back inside what is knowingly exceeded: {named}; a hard "
+        "goal on this plan's own dose there (Gy, must) would."
     )
 
 
