@@ -220,7 +220,8 @@ class Search:
             missed = abs(place.value - hoped)
             if is_still and missed <= settings.relative_tolerance * abs(place.value):
                 return True
-            values[-1] = place.value
+            # What the look found beyond the tangents is no rise of the search's own.
+            values = deque((value + place.value - hoped for value in values), values.maxlen)
         return False
 
     def _capped(self, place: Place) -> bool:

@@ -273,3 +273,24 @@ def test_the_search_ends_at_the_optimum_of_the_whole(monkeypatch, is_capped):
     assert small.is_converged
     assert whole.is_converged
     assert small.objective == pytest.approx(whole.objective, rel=1e-5)
+
+
+def test_what_tangents_missed_does_not_end_the_search():
+    """An organ that began far below its limit is found above it at the next look."""
+    problem = Problem(
+        matrix(),
+        (
+            Underdose("too little", TARGET, shares(TARGET), 40.0, 100.0),
+            Overdose("beside", ORGAN, shares(ORGAN), 8.0, 3000.0),
+            Overdose("rest", REST, shares(REST, 1), 25.0, 3.0),
+        ),
+    )
+    start = np.full(N_BEAMLETS, 1.0)
+    found = solve(problem, SolveSettings(max_evaluations=2000), start=start)
+    exact = solve(
+        problem,
+        SolveSettings(max_evaluations=4000, patience=400, relative_tolerance=1e-9),
+        start=start,
+    )
+    assert found.is_converged
+    assert found.objective <= 1.02 * exact.objective
