@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rerad.core import Dose, Finding, Plan
+from rerad.core import Dose, Finding, Goal, Plan
 from rerad.dosecalc import (
     PencilBeamOperator,
     build_operator,
@@ -14,6 +14,7 @@ from rerad.dosecalc import (
     final_dose,
     make_bixel_grid,
 )
+from rerad.evaluation import MetricKind, parse_metric
 from rerad.optimize import (
     DoseCap,
     FluenceSmoothness,
@@ -199,8 +200,9 @@ def plan_points(request: PlanRequest, anatomy: Anatomy) -> Points:
     names = {item.structure for item in request.course.prescriptions}
     names |= {cap.structure for cap in request.organ_caps}
     names |= {cap.structure for cap in request.physical_caps}
-    hard = {item.goal.structure for item in request.goals if item.goal.is_hard}
-    names |= (hard & set(request.masks)) - {request.body.name}  # a bound on a sample is none
+    # A bound on a sample is none, and of a sample the hottest part is not the hottest.
+    whole = {item.goal.structure for item in request.goals if _needs_all_voxels(item.goal)}
+    names |= (whole & set(request.masks)) - {request.body.name}
     leaned_on = [
         cap.drawn.leaned_on(request.masks[cap.structure], request.grid)
         for cap in request.organ_caps
@@ -215,6 +217,13 @@ def plan_points(request: PlanRequest, anatomy: Anatomy) -> Points:
         keep_one_in=KEEP_ONE_IN,
         seed=request.settings.seed,
     )
+
+
+def _needs_all_voxels(goal: Goal) -> bool:
+    """Return whether a goal is of no use on a sample of the voxels of its structure."""
+    hottest = {MetricKind.MAX, MetricKind.DOSE_AT_VOLUME}
+    is_of_hottest = goal.at_most is not None and parse_metric(goal.metric).kind in hottest
+    return goal.is_hard or is_of_hottest
 
 
 def plan_operator(request: PlanRequest, anatomy: Anatomy, points: Points) -> PencilBeamOperator:

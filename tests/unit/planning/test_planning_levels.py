@@ -276,3 +276,20 @@ def test_only_ranked_and_hard_goals_steer(make_inputs: Callable) -> None:
     assert [item.goal.structure for item in steering] == ["PTV_4000", "Bladder"]
     assert steering[0].prescription_gy == 40.0
     assert isinstance(steering[1].goal, Goal)
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_whole"), [("D10%", True), ("Dmax", True), ("Dmean", False)]
+)
+def test_an_organ_is_looked_at_in_whole_where_its_hottest_part_matters(
+    make_inputs: Callable, metric: str, is_whole: bool
+) -> None:
+    """Of a sample the hottest part is not the hottest; a mean is a mean."""
+    request = prepare_case(
+        with_goals(make_inputs, f"1: Bladder {metric} <= 10 Gy"), silent
+    ).request
+    task = prepare_task(replace(request, organ_caps=()), silent, Listeners())
+    bladder = np.flatnonzero(request.masks["Bladder"].on(request.grid).ravel() > 0)
+    n_seen = np.isin(bladder, task.points.indices).sum()
+    assert (n_seen == len(bladder)) == is_whole
+    assert n_seen > 0
