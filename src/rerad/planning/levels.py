@@ -77,12 +77,21 @@ def goal_levels(
     build = _GoalTerms(anatomy, points, settings, n_fractions)
     levels, findings = [], []
     seen: set[str] = set()
+    stated: set[str] = set()
     for priority in sorted({g.goal.priority for g in goals if g.goal.priority is not None}):
         terms: list[DoseTerm] = []
         for item in goals:
-            if item.goal.priority != priority:
-                continue
-            found = [term for term in build.terms(item) if term.name not in seen]
+            what = f"{item.goal.structure} {item.goal.text}"
+            if item.goal.priority != priority or what in stated:
+                continue  # what is said twice counts once
+            stated.add(what)
+            found = build.terms(item)
+            if build.is_target_goal(item):  # a target's own terms come once
+                found = [term for term in found if term.name not in seen]
+            found = [
+                replace(term, name=what) if term.name in seen else term  # type: ignore[type-var]
+                for term in found
+            ]
             seen.update(term.name for term in found)
             terms.extend(found)
             if not found and not build.is_target_goal(item):

@@ -130,11 +130,13 @@ def physical_caps(
 
     Goals with a priority are worked on at their level instead. Where a structure has several on
     one metric, such as a wish below a hard limit, the later ones are told apart by their number;
-    what is said twice counts once. With `inputs` the caps know how they will be read.
+    what is said twice counts once. With `inputs` the caps know how they will be read, and what
+    hard maxima in percent are in Gy; without them those are held as bounds only.
     """
     caps: dict[str, PhysicalCap] = {}
     metrics: dict[str, Goal] = {}
-    for goal in goals:
+    for stated in goals:
+        goal = stated if inputs is None else _in_gy(stated, inputs)
         is_of_plan = goal.scope is DoseScope.PLAN and goal.unit == "Gy" and goal.priority is None
         if goal.at_most is None or not is_of_plan or not is_near_maximum(goal):
             continue
@@ -150,6 +152,16 @@ def physical_caps(
     return tuple(
         replace(cap, reading=reading_of(inputs, metrics[label])) for label, cap in caps.items()
     )
+
+
+def _in_gy(goal: Goal, inputs: PlanningInputs) -> Goal:
+    """Return a hard maximum in percent of the prescription as one in Gy; others as they are."""
+    is_maximum = goal.metric == "Dmax" and goal.is_hard and goal.at_most is not None
+    prescribed = {item.structure: item.dose_gy for item in inputs.current.prescriptions}
+    if goal.unit != "%" or not is_maximum or not prescribed:
+        return goal
+    whole_gy = prescribed.get(goal.structure, max(prescribed.values()))
+    return replace(goal, unit="Gy", at_most=(goal.at_most or 0.0) / 100.0 * whole_gy)
 
 
 def reading_of(inputs: PlanningInputs, goal: Goal) -> LimitReading | None:

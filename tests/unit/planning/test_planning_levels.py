@@ -293,3 +293,26 @@ def test_an_organ_is_looked_at_in_whole_where_its_hottest_part_matters(
     n_seen = np.isin(bladder, task.points.indices).sum()
     assert (n_seen == len(bladder)) == is_whole
     assert n_seen > 0
+
+
+def test_two_bounds_on_one_metric_are_two_objectives(make_inputs: Callable) -> None:
+    """As a wish behind what must be reached first; the second was dropped as not workable."""
+    levels, findings = goal_levels(
+        *stage(make_inputs, "1: Bladder V20Gy <= 60 %", "2: Bladder V20Gy <= 20 %", COVERAGE)
+    )
+    names = [[term.name for term in level.terms] for level in levels]
+    assert names[0][0] == "Bladder V20Gy"
+    assert names[1] == ["Bladder V20Gy <= 20 %"]
+    assert not findings
+    twice, _ = goal_levels(*stage(make_inputs, *["1: Bladder V20Gy <= 20 %"] * 2))
+    assert [term.name for level in twice for term in level.terms] == ["Bladder V20Gy"]
+
+
+def test_a_hard_maximum_in_percent_caps_every_voxel(make_inputs: Callable) -> None:
+    inputs = with_goals(make_inputs, "Bladder Dmax <= 85% must", "PTV_4000 Dmax <= 110% must")
+    caps = {cap.label: cap for cap in physical_caps(inputs.goals, inputs)}
+    assert caps["Bladder Dmax"].limit_gy == pytest.approx(34.0)
+    assert caps["PTV_4000 Dmax"].limit_gy == pytest.approx(44.0)
+    assert all(cap.is_hard and cap.reading is not None for cap in caps.values())
+    soft = with_goals(make_inputs, "Bladder Dmax <= 85%", "Bladder D2% <= 85% must")
+    assert physical_caps(soft.goals, soft) == ()
