@@ -295,7 +295,7 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
         holds = inner <= BAR_OPTIMISER_GY and final <= BAR_FINAL_GY
         for target in row["prescriptions"]:
             d98 = {m: row["methods"][m]["targets"][target]["D98%"] for m in METHODS}
-            gains = [d98["rerad"] - d98[method] for method in METHODS[1:]]
+            gains = gains_gy(row, target)
             verdict = "gain missed"
             if min(gains) >= BAR_GAIN_GY:
                 verdict = "met" if holds else "cap missed"
@@ -309,6 +309,7 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
             )
     for name in missing:
         lines.append(f"| {name} | data not there | | | | | | |")
+    lines += ["", summary(rows)]
     for name, row in rows.items():
         lines += ["", f"## {name}", "", row["text"] + ".", ""]
         lines += ["| | " + " | ".join(METHODS) + " |", "|---" * 4 + "|"]
@@ -328,6 +329,26 @@ def markdown(rows: dict[str, dict], missing: list[str], note: str) -> str:
             )
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def gains_gy(row: dict, target: str) -> tuple[float, ...]:
+    """Return by how much rerad's D98 % of a target is above that of each other way."""
+    d98 = [row["methods"][method]["targets"][target]["D98%"] for method in METHODS]
+    return tuple(d98[0] - other for other in d98[1:])
+
+
+def summary(rows: dict[str, dict]) -> str:
+    """Return what all targets together gained, in a sentence."""
+    gains = np.array([gains_gy(row, t) for row in rows.values() for t in row["prescriptions"]])
+    if not len(gains):
+        return ""
+    least = gains.min(axis=1)
+    over = ", ".join(f"{np.median(gains[:, n]):+.1f} Gy over {METHODS[n + 1]}" for n in range(2))
+    return (
+        f"Of {len(gains)} targets (questions counted apart) {np.sum(least >= BAR_GAIN_GY)} gained "
+        f"{BAR_GAIN_GY:g} Gy or more over both, {np.sum(least < -0.5)} lost more than 0.5 Gy to "
+        f"either; medians {over}."
+    )
 
 
 def _ceilings(row: dict, target: str) -> str:
