@@ -79,8 +79,8 @@ def organ_colors(result: CaseResult) -> dict[str, str]:
 
 
 def plan_isodoses(result: CaseResult) -> Isodoses:
-    """Return levels at shares of the highest prescription, in Gy."""
-    highest = max((p.dose_gy for p in result.plan.prescriptions), default=0.0)
+    """Return levels at shares of the highest prescription, or of what it may go up to, in Gy."""
+    highest = max((p.wanted_gy for p in result.plan.prescriptions), default=0.0)
     highest = highest or result.planned.physical.max_gy
     levels = tuple(round(highest * percent / 100, 1) for percent in ISODOSE_PERCENTS)
     return Isodoses(levels, _PLAN_COLORS)

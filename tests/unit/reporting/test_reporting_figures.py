@@ -75,6 +75,9 @@ def test_isodoses_of_the_plan_are_shares_of_the_highest_prescription(
     case_result: CaseResult,
 ) -> None:
     assert plan_isodoses(case_result).levels_gy == (12.0, 20.0, 28.0, 36.0, 38.0, 40.0, 42.8)
+    higher = tuple(replace(p, up_to_gy=60.0) for p in case_result.plan.prescriptions)
+    raised = replace(case_result, plan=replace(case_result.plan, prescriptions=higher))
+    assert plan_isodoses(raised).levels_gy == (18.0, 30.0, 42.0, 54.0, 57.0, 60.0, 64.2)
 
 
 @pytest.mark.parametrize(("top", "levels"), [(55.0, (20, 30, 40, 50)), (95.0, (20, 40, 60, 80))])
