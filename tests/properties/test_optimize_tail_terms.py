@@ -1,7 +1,5 @@
 """Tail terms: gradients against finite differences, convexity where claimed and only there."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 
 from rerad.optimize import (
     Aim,
-    ColdGeud,
     CumulativeDose,
     Geud,
     MeanDose,
@@ -24,7 +21,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 CONVEX = (
     "hot tail",
     "cold tail",
-    "cold geud",
     "cumulative tail",
     "geud",
     "cumulative geud",
@@ -42,7 +38,6 @@ def make_term(kind, rng, goal):
         "hot tail": lambda: TailMean(kind, points, shares, part, aim),
         "cold tail": lambda: TailMean(kind, points, shares, part, aim, TailSide.COLDEST),
         "cumulative tail": lambda: TailMean(kind, points, shares, part, aim, cumulative=course),
-        "cold geud": lambda: ColdGeud(kind, points, shares, -exponent, replace(aim, goal_gy=45.0)),
         "geud": lambda: Geud(kind, points, shares, exponent, aim),
         "cumulative geud": lambda: Geud(kind, points, shares, exponent, aim, course),
         "mean": lambda: MeanDose(kind, points, shares, aim),
@@ -88,10 +83,6 @@ def test_claimed_convex_lies_below_chords_and_above_tangents(kind, goal, seed, s
     term = make_term(kind, rng, goal)
     assert term.is_convex
     one, other = rng.uniform(0.0, 70.0, (2, N)) * rng.uniform(0, 1, (2, 1))
-    if (
-        kind == "cold geud"
-    ):  # of doses from a hundredth of the goal, below which none is told apart
-        one, other = one + 0.45, other + 0.45
     first, slope = term.value_and_gradient(one)
     second = value(term, other)
     between = value(term, share * one + (1 - share) * other)
@@ -122,17 +113,17 @@ def test_more_dose_is_never_better_for_an_organ_nor_worse_for_a_target(kind, see
     term = make_term(kind, rng, True)
     dose = rng.uniform(0.0, 60.0, N)
     more = dose + rng.uniform(0.0, 20.0, N)
-    sign = -1.0 if kind in {"cold tail", "cold geud", "below"} else 1.0
+    sign = -1.0 if kind in {"cold tail", "below"} else 1.0
     assert sign * (value(term, more) - value(term, dose)) >= -1e-12
     assert np.all(sign * term.value_and_gradient(dose)[1] >= 0)
 
 
-@pytest.mark.parametrize("kind", ["hot tail", "geud", "cold geud", "mean", "cumulative tail"])
+@pytest.mark.parametrize("kind", ["hot tail", "geud", "mean", "cumulative tail"])
 def test_curvature_is_of_the_size_of_the_true_one(kind):
     """Along a change of all doses alike, typical and true second derivative agree in size."""
     rng = np.random.default_rng(3)
     term = make_term(kind, rng, True)
-    dose, step = np.full(N, 44.0 if kind == "cold geud" else 45.0), 1e-3
+    dose, step = np.full(N, 45.0), 1e-3
     values = [value(term, dose + change) for change in (-step, 0.0, step)]
     true = (values[0] - 2 * values[1] + values[2]) / step**2
     assert 0.3 < term.curvature().sum() / true < 3.0

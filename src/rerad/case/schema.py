@@ -112,10 +112,6 @@ class ObjectivesTable(Strict):
     monitor_unit_importance: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="Of the monitor units, relative to uniform open fields"
     )
-    cold_spot_exponent: Annotated[float, Field(lt=0, ge=-100)] | None = Field(
-        default=None,
-        description="Of the gEUD of targets with up_to_gy; the lower, the more cold spots count",
-    )
 
 
 class AcceptedBreachTable(Strict):
@@ -407,15 +403,3 @@ class CaseTables(Strict):
 
 class CaseFile(HistoryTables, CaseTables):
     """A whole case."""
-
-    @model_validator(mode="after")
-    def _says_what_cold_spots_count(self) -> Self:
-        goes_up = any(item.up_to_gy is not None for item in self.current_course.prescriptions)
-        if goes_up and self.objectives.cold_spot_exponent is None:
-            msg = (
-                "objectives: a prescription of current_course has up_to_gy, so cold_spot_exponent "
-                "is expected, which says how much cold spots of that target count (rerad import "
-                "proposes one)"
-            )
-            raise ValueError(msg)
-        return self

@@ -35,7 +35,7 @@ from rerad.optimize.search import Progress, SolveSettings, Watch
 from rerad.optimize.shifted_dose import ShiftedDose, axis_shifts, shifted_dose
 from rerad.optimize.smoothness import FluenceSmoothness
 from rerad.optimize.solve import Solution, solve
-from rerad.optimize.tail_terms import Aim, ColdGeud, Geud, MeanDose, TailMean, TailSide
+from rerad.optimize.tail_terms import Aim, Geud, MeanDose, TailMean, TailSide
 from rerad.optimize.terms import DoseTerm, FluenceTerm
 from rerad.optimize.tolerance_price import PriceMap, price_on_grid, price_per_eqd2_gy
 from rerad.optimize.volume_terms import VolumeAbove, VolumeBelow
@@ -44,7 +44,6 @@ from rerad.optimize.worst_dose import WorstCumulativeDose
 
 __all__ = [
     "Aim",
-    "ColdGeud",
     "CumulativeDose",
     "CumulativeMean",
     "CumulativeOverdose",

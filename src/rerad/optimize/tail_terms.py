@@ -6,10 +6,10 @@ makes an objective of it: the plain value, to be minimised, or the squared exces
 
 Convex in the fluence are those whose :math:`c` is convex and nondecreasing in :math:`q`, because
 :math:`q` is convex in the fluence and so is a nondecreasing convex function of it [1]_: upper
-:class:`TailMean`, :class:`Geud`, :class:`MeanDose`. The lower tail mean and :class:`ColdGeud` are
-concave in physical dose, so *lack* of them is convex; in cumulative dose they are neither and are
-refused. Volumes beyond a dose are not convex; they are in :mod:`rerad.optimize.volume_terms`.
-``is_convex`` says which is which.
+:class:`TailMean`, :class:`Geud`, :class:`MeanDose`. The lower tail mean is concave in physical
+dose, so *lack* of it is convex; in cumulative dose it is neither and is refused. Volumes beyond
+a dose are not convex; they are in :mod:`rerad.optimize.volume_terms`. ``is_convex`` says which is
+which.
 
 References
 ----------
@@ -254,79 +254,6 @@ class Geud:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ColdGeud:
-    r"""Lack of generalised equivalent uniform dose :math:`c = (\sum_i v_i D_i^a)^{1/a}`, a < 0.
-
-    Near the lowest dose for very negative exponents, so that cold spots count most. Concave and
-    nondecreasing in physical dose for :math:`a \le 1`, so lack of it,
-    :math:`w ((g - c)_+ / s)^2`, is convex in the fluence [1]_. Doses below a hundredth of the goal
-    count as that much: an exponent below 0 knows no dose of 0.
-
-    Parameters
-    ----------
-    name : str
-        What to call it.
-    indices : ndarray of int, shape (N,)
-        Points of the operator.
-    weights : ndarray of shape (N,)
-        Volume share of each point, 0 or more; scaled here to a sum of 1.
-    exponent : float
-        :math:`a`, below 0.
-    aim : Aim
-        With a goal: more of it is wanted.
-
-    Raises
-    ------
-    InputError
-        If an argument is out of range, or the aim has no goal.
-
-    References
-    ----------
-    .. [1] Choi & Deasy (2002), Phys. Med. Biol. 47, 3579, doi:10.1088/0031-9155/47/20/302 (cited
-       from memory). gEUD of targets as an objective: Wu, Mohan, Niemierko & Schmidt-Ullrich
-       (2002), Int. J. Radiat. Oncol. Biol. Phys. 52, 224 (cited from memory).
-    """
-
-    name: str
-    indices: NDArray[np.int64]
-    weights: Floats
-    exponent: float
-    aim: Aim
-
-    def __post_init__(self) -> None:
-        _check(self)
-        if not -np.inf < self.exponent < 0:
-            msg = f"objective {self.name}: expected an exponent below 0, got {self.exponent}"
-            raise InputError(msg)
-        if self.aim.goal_gy is None or not self.aim.goal_gy > 0:
-            msg = f"objective {self.name}: expected an aim with a goal above 0 Gy"
-            raise InputError(msg)
-
-    @property
-    def is_convex(self) -> bool:
-        """Whether it is convex in the fluence."""
-        return True
-
-    def value_and_gradient(self, dose_gy: Floats) -> tuple[float, Floats]:
-        """Return the value, and its derivative by the physical dose of each point."""
-        least = 0.01 * float(self.aim.goal_gy or 0.0)
-        read = np.maximum(dose_gy, least)
-        lowest = float(np.min(read, where=self.weights > 0, initial=np.inf))
-        # A point without volume may be colder; it does not count and must not overflow.
-        ratio = np.maximum(read / lowest, 1.0)
-        total = float(np.sum(self.weights * ratio**self.exponent))
-        number = lowest * total ** (1.0 / self.exponent)
-        outer = total ** (1.0 / self.exponent - 1.0)
-        by_dose = outer * self.weights * ratio ** (self.exponent - 1.0)
-        value, by_number = self.aim.value_and_slope(number, TailSide.COLDEST)
-        return value, by_number * np.where(dose_gy < least, 0.0, by_dose)
-
-    def curvature(self) -> Floats:
-        """Return a typical second derivative by the dose of each point."""
-        return self.aim.curvature(self.weights, None)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class MeanDose:
     r"""Mean physical dose :math:`c = \sum_i v_i D_i`; linear.
 
@@ -371,12 +298,12 @@ class MeanDose:
         return self.aim.curvature(self.weights, None)
 
 
-def _check(term: "TailMean | Geud | ColdGeud | MeanDose") -> None:
+def _check(term: "TailMean | Geud | MeanDose") -> None:
     """Check and freeze the fields that these objectives share."""
     indices = checked_indices(term.name, term.indices)
     object.__setattr__(term, "indices", indices)
     object.__setattr__(term, "weights", checked_shares(term.name, term.weights, len(indices)))
-    if isinstance(term, TailMean | Geud) and term.cumulative is not None:
+    if not isinstance(term, MeanDose) and term.cumulative is not None:
         checked = checked_cumulative(term.name, term.cumulative, len(indices))
         object.__setattr__(term, "cumulative", checked)
 

@@ -32,7 +32,7 @@ def escalation_findings(judgement: Judgement, state: DeliveryState) -> list[Find
         is_free, beyond = _knowingly(state)
         text = (
             f"{item.structure} was to get as much as the limits allow, from {item.dose_gy:g} to "
-            f"{item.up_to_gy:g} Gy in {n} fractions, cold spots first: D98 % is {d98:.1f} Gy "
+            f"{item.up_to_gy:g} Gy in {n} fractions: D98 % is {d98:.1f} Gy "
             f"({float(eqd2(d98, n, alpha_beta)):.1f} Gy EQD2 at alpha/beta {alpha_beta:g} Gy), "
             f"D50 % {d50:.1f} Gy, which is {d50 / n:.2f} Gy per fraction. {_closest(state)}"
             f"{beyond} Whether it should be given is a decision, not a result."

@@ -103,9 +103,6 @@ class ObjectiveSettings:
         EQD2 that the optimiser stays below each limit, for what sequencing changes afterwards.
     monitor_unit_importance : float
         Of the monitor units, relative to those of uniform open fields.
-    cold_spot_exponent : float or None
-        Exponent of the gEUD, below 0, of targets that are to get as much as the limits allow; the
-        lower, the more their coldest part counts. None where no target is to.
     """
 
     target_overdose_percent: float
@@ -121,7 +118,6 @@ class ObjectiveSettings:
     organ_limits_are_hard: bool
     organ_limit_margin_gy: float
     monitor_unit_importance: float = 0.0
-    cold_spot_exponent: float | None = None
 
 
 class LimitChoice(StrEnum):

@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerad.core import Finding, Grid, Mask, Prescription, Severity
-from rerad.errors import MissingDataError
 from rerad.optimize import (
-    Aim,
-    ColdGeud,
     CumulativeMean,
     CumulativeOverdose,
     DoseCap,
@@ -64,7 +61,7 @@ class Anatomy:
         prescriptions: Sequence[Prescription],
     ) -> "Anatomy":
         """Return the anatomy with its distances computed."""
-        ordered = tuple(sorted(prescriptions, key=lambda item: -item.dose_gy))
+        ordered = tuple(sorted(prescriptions, key=lambda item: -item.wanted_gy))
         distances = tuple(distance_from(masks[p.structure], grid) for p in ordered)
         return cls(grid, masks, body, ordered, distances)
 
@@ -102,14 +99,8 @@ def counted_points(
 def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) -> list[DoseTerm]:
     """Return the objectives of the targets.
 
-    Each voxel is asked for the highest dose that is prescribed to it. Above, it may have what
-    the hotter target beside it cannot help giving. A target that is to get as much as the limits
-    allow is asked for that besides.
-
-    Raises
-    ------
-    MissingDataError
-        If a target is to get more than prescribed and nothing says how much cold spots count.
+    Each voxel is asked for the highest dose that is prescribed to it; a target that may go up, for
+    what it may go up to. Above, it may have what the hotter target beside it cannot help giving.
     """
     terms: list[DoseTerm] = []
     claimed = np.zeros(len(points.indices), dtype=bool)
@@ -120,14 +111,11 @@ def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) 
         claimed[indices] = True
         if not len(indices):
             continue
-        name, dose_gy = prescription.structure, prescription.dose_gy
+        name, dose_gy = prescription.structure, prescription.wanted_gy
         terms.append(
             Underdose(f"{name} too little", indices, shares, dose_gy, settings.target_importance)
         )
-        if prescription.up_to_gy is not None:
-            terms.append(_as_much_as_allowed(prescription, (indices, shares), settings))
-        most_gy = settings.target_overdose_percent / 100 * prescription.wanted_gy
-        ceiling = np.full(len(indices), most_gy)
+        ceiling = np.full(len(indices), settings.target_overdose_percent / 100 * dose_gy)
         for hotter in range(level):
             allowed = _falloff(anatomy, points, settings, hotter)[indices]
             np.maximum(ceiling, allowed, out=ceiling)
@@ -142,29 +130,6 @@ def target_terms(anatomy: Anatomy, points: Points, settings: ObjectiveSettings) 
                 )
             )
     return terms
-
-
-def _as_much_as_allowed(
-    prescription: Prescription,
-    place: tuple[NDArray[np.int64], NDArray[np.float64]],
-    settings: ObjectiveSettings,
-) -> ColdGeud:
-    """Return the lack of dose below what a target may go up to, its cold spots counted most."""
-    exponent, up_to_gy = settings.cold_spot_exponent, prescription.wanted_gy
-    if exponent is None:
-        msg = (
-            f"{prescription.structure} is to go up to {up_to_gy:g} Gy: expected "
-            "cold_spot_exponent among the objectives, which says how much its cold spots count"
-        )
-        raise MissingDataError(msg)
-    indices, shares = place
-    aim = Aim(settings.target_importance, up_to_gy, up_to_gy)
-    return ColdGeud(escalation_name(prescription.structure), indices, shares, exponent, aim)
-
-
-def escalation_name(target: str) -> str:
-    """Return what the objective of a target that is to get more than prescribed is called."""
-    return f"{target} as much as the limits allow"
 
 
 def _falloff(

@@ -43,7 +43,7 @@ from rerad.planning.result import Convergence
 from rerad.planning.robust_background import in_every_place
 from rerad.planning.robust_plan import price_of, scenarios_of
 from rerad.planning.robust_result import RobustPlanning
-from rerad.planning.terms import escalation_name, target_terms
+from rerad.planning.terms import target_terms
 from rerad.planning.trade_axes import Lack, TradeAxis, sliders_of, trade_axes
 from rerad.sequencing import check_deliverable
 
@@ -337,19 +337,17 @@ def _kept(
     wanted = target_terms(task.anatomy, task.points, request.objectives)
     bounds: list[ValueCap] = []
     gone: set[str] = set()
-    targets = [item.structure for item in request.course.prescriptions]
-    kept = {f"{target} too little": (target, f"{target} kept") for target in targets}
-    kept |= {escalation_name(target): (target, f"{target} kept high") for target in targets}
-    for term in wanted:
-        if term.name not in kept:
+    for item in request.course.prescriptions:
+        name = f"{item.structure} too little"
+        term = next((term for term in wanted if term.name == name), None)
+        if term is None:
             continue
-        target, label = kept[term.name]
-        if target in traded:
-            gone.add(term.name)
+        if item.structure in traded:
+            gone.add(name)
             continue
         value = (1.0 + LEVEL_SLACK) * term.value_and_gradient(dose_gy[term.indices])[0]
         least = REACHED_SHARE * request.objectives.target_importance
-        bounds.append(ValueCap(label, (term,), max(value, least)))
+        bounds.append(ValueCap(f"{item.structure} kept", (term,), max(value, least)))
     for axis in axes:
         if isinstance(axis.term, Lack):
             lack = axis.term.value_and_gradient(dose_gy[axis.term.indices])[0]

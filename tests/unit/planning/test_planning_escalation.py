@@ -7,21 +7,18 @@ import numpy as np
 import pytest
 
 from rerad.core import DoseScope, Goal, Prescription, Severity
-from rerad.errors import InputError, MissingDataError
+from rerad.errors import InputError
 from rerad.evaluation import Verdict, evaluate_metric
-from rerad.optimize import ColdGeud, Overdose, Underdose
+from rerad.optimize import Overdose, Underdose
 from rerad.planning import (
     CaseResult,
     Listeners,
     PlanningInputs,
-    TradeSettings,
     prepare_case,
     run_pipeline,
 )
 from rerad.planning.escalation import contradiction
 from rerad.planning.plan_task import prepare_task
-from rerad.planning.trade_axes import trade_axes
-from rerad.planning.trade_off import _base
 from rerad.radiobiology import eqd2
 
 UP_TO_GY = 60.0
@@ -31,7 +28,7 @@ def silent(what: str, share: float) -> None:
     """Say nothing."""
 
 
-def going_up(make_inputs: Callable, exponent: float | None = -10.0, **changes: object):
+def going_up(make_inputs: Callable, **changes: object) -> PlanningInputs:
     """Return the box of water with a target of 40 Gy that is to get up to 60 Gy."""
     accepted = (("SacralPlex_R", "the target lies in it"),)
     inputs: PlanningInputs = make_inputs(accepted_breaches=accepted, **changes)
@@ -39,7 +36,6 @@ def going_up(make_inputs: Callable, exponent: float | None = -10.0, **changes: o
     return replace(
         inputs,
         current=replace(inputs.current, prescriptions=wanted, n_fractions_delivered=None),
-        objectives=replace(inputs.objectives, cold_spot_exponent=exponent),
         goals=(Goal("Bladder", "D2%", DoseScope.PLAN, "Gy", at_most=30.0, priority=1),),
     )
 
@@ -49,26 +45,14 @@ def result(make_inputs: Callable) -> CaseResult:
     return run_pipeline(going_up(make_inputs, max_evaluations=200), silent)
 
 
-def test_dose_prescribed_is_asked_for_first_and_more_with_cold_spots_first(
-    make_inputs: Callable,
-) -> None:
+def test_the_target_is_asked_for_what_it_may_go_up_to(make_inputs: Callable) -> None:
     request = prepare_case(going_up(make_inputs), silent).request
     terms = {item.name: item for item in prepare_task(request, silent, Listeners()).problem.terms}
     least, most = terms["PTV_4000 too little"], terms["PTV_4000 too much"]
-    high = terms["PTV_4000 as much as the limits allow"]
     assert isinstance(least, Underdose)
-    assert np.all(least.dose_gy == 40.0)
+    assert np.all(least.dose_gy == UP_TO_GY)
     assert isinstance(most, Overdose)
     assert np.all(most.dose_gy == 1.05 * UP_TO_GY)
-    assert isinstance(high, ColdGeud)
-    assert (high.exponent, high.aim.goal_gy) == (-10.0, UP_TO_GY)
-    np.testing.assert_array_equal(high.indices, least.indices)
-
-
-def test_nobody_guesses_what_cold_spots_count(make_inputs: Callable) -> None:
-    request = prepare_case(going_up(make_inputs, None), silent).request
-    with pytest.raises(MissingDataError, match=r"PTV_4000 is to go up to 60 Gy: .*cold_spot_exp"):
-        prepare_task(request, silent, Listeners())
 
 
 def test_the_target_gets_more_than_prescribed_and_limits_hold(result: CaseResult) -> None:
@@ -94,22 +78,6 @@ def test_the_finding_says_what_came_out_and_what_held_it_back(result: CaseResult
         in found.text
     )
     assert f"{whole.goal.metric} {whole.value:.1f} of 67 Gy" in found.text
-
-
-def test_a_trade_keeps_the_target_as_high_as_it_is(make_inputs: Callable) -> None:
-    prepared = prepare_case(going_up(make_inputs), silent)
-    task = prepare_task(prepared.request, silent, Listeners())
-    state = _State(np.full(task.operator.n_beamlets, 5.0), np.zeros(task.operator.n_points))
-    axes = trade_axes(prepared.judgement, task, ["Bladder D2%", "SacralPlex_R D0.1cc"])
-    kept = [bound.name for bound in _base(task, axes, state, TradeSettings(3, 10.0)).value_caps]
-    assert kept == ["PTV_4000 kept", "PTV_4000 kept high"]
-
-
-class _State:
-    """What a trade takes from a finished plan."""
-
-    def __init__(self, fluence_mu: np.ndarray, background_gy: np.ndarray) -> None:
-        self.fluence_mu, self.background_gy = fluence_mu, background_gy
 
 
 @pytest.mark.parametrize(
