@@ -1,26 +1,11 @@
 """The benchmarks' tables and plots: what they say of numbers that are known."""
 
-import importlib
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch):
-    """Return what imports a benchmark script without running it."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-    def read(name: str) -> ModuleType:
-        sys.modules.pop(name, None)
-        return importlib.import_module(name)
-
-    return read
 
 
 def test_slopes_are_those_of_a_power_law(load) -> None:

@@ -1,10 +1,7 @@
 """The plan benchmark on TG-119: the wheel's phantom as a case, and what is read of it."""
 
-import importlib
-import sys
 from argparse import Namespace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,18 +13,6 @@ from rerad.structures import rasterize
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 FRAME = "1.2.826.4"
 ORIGIN_MM, SPACING_MM = (-46.0, -61.0, -20.0), (3.0, 3.0, 2.5)
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch):
-    """Return what imports a benchmark script without running it."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-    def read(name: str) -> ModuleType:
-        sys.modules.pop(name, None)
-        return importlib.import_module(name)
-
-    return read
 
 
 @pytest.fixture

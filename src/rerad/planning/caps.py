@@ -11,7 +11,7 @@ from rerad.planning.points import Points
 from rerad.radiobiology import eqd2, physical_from_eqd2
 
 FREE_GY = 1e4
-"""Cap in Gy of a voxel that no limit holds."""
+"""Cap in Gy of a voxel that no limit holds, or none yet: nobody knows what its readings need."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -16,16 +16,13 @@ from rerad.optimize import (
     Underdose,
     falloff_threshold,
 )
+from rerad.planning.caps import FREE_GY, corner_findings, held_doses_gy, prior_readings
 from rerad.planning.caps import CapCorner as CapCorner
 from rerad.planning.caps import OrganCap as OrganCap
 from rerad.planning.caps import PhysicalCap as PhysicalCap
-from rerad.planning.caps import corner_findings, held_doses_gy, prior_readings
 from rerad.planning.inputs import ObjectiveSettings
 from rerad.planning.points import Points
 from rerad.structures import distance_from
-
-FREE_GY = 1e4
-"""Cap in Gy of a voxel beside an organ as long as nobody knows what its readings need."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
